@@ -1,0 +1,115 @@
+"""Small real images: the digits that come with the package, and larger sets from the folder in TINYVAE_DATA."""
+
+import os
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from tinyvae import validate
+
+
+class Dataset(NamedTuple):
+    """Images in a fixed split, one image a row.
+
+    train, test: (n, features), values in [0, 1].
+    train_labels, test_labels: (n,) int64, or None where the source has none.
+    image_shape: (rows, columns); rows * columns = features.
+    """
+
+    train: np.ndarray
+    test: np.ndarray
+    train_labels: np.ndarray | None
+    test_labels: np.ndarray | None
+    image_shape: tuple[int, int]
+
+
+def names():
+    """The names that `load` knows, a tuple of str; all but "digits" need the folder TINYVAE_DATA."""
+    return tuple(sorted(_LOADERS))
+
+
+def load(name):
+    """Load a dataset by its name, offline.
+
+    name: one of `names()`:
+        "digits": 1,437 + 360 grey digits, 8 x 8, float32, with labels; comes with the package.
+            Alpaydin & Kaynak (1998), UCI, doi:10.24432/C50P49; the split is in data/README.md.
+        "binarized_mnist": 50,000 + 10,000 digits, 28 x 28, uint8 holding 0 and 1, without labels. `test` holds the
+            published *validation* rows, so that the real test rows stay unseen. Larochelle & Murray (2011).
+        "frey_faces": 1,769 + 196 frames of one face, 28 x 20, grey, float32, without labels. `test` holds the last tenth
+            of the film: a random tenth would hold near-copies of the training frames. Roweis.
+
+    Returns a `Dataset`. Raises ValueError for an unknown name or a file that holds something else, and
+    FileNotFoundError where TINYVAE_DATA is not set or the file is not in it.
+    """
+    return _LOADERS[validate.choice("name", name, names())]()
+
+
+def binarize(x, rng):
+    """Draw each pixel once as black or white: b ~ Bernoulli(x).
+
+    x: grey levels in [0, 1], (n, features); rng: a np.random.Generator.
+    Returns b, uint8 holding 0 and 1, of x's shape; its mean over draws is x.
+    Raises ValueError for a value outside [0, 1] or not finite, TypeError for another dtype or for no generator.
+    Source: the practice of Salakhutdinov & Murray (2008), On the Quantitative Analysis of Deep Belief Networks.
+    """
+    x, rng = validate.data("x", x, "features"), validate.generator("rng", rng)
+    # Uniforms in float64 whatever x is: one seed gives the same bits for float32 and float64.
+    return (rng.random(x.shape) < x).astype(np.uint8)
+
+
+def _digits():
+    path = resources.files("tinyvae") / "data" / "digits.npz"
+    if not path.is_file():  # a checkout keeps data/ beside the package; the wheel carries it inside
+        path = Path(__file__).parents[1] / "data" / "digits.npz"
+    with path.open("rb") as file, np.load(file) as arrays:
+        train, test = (arrays[key].astype(np.float32) / 16 for key in ("train", "test"))
+        labels = (arrays[key].astype(np.int64) for key in ("train_labels", "test_labels"))
+        return Dataset(train, test, *labels, image_shape=(8, 8))
+
+
+def _binarized_mnist():
+    def rows(part, n):
+        packed = _read(f"binarized_mnist_{part}.npz", (n, 784 // 8), key="bits")
+        return np.unpackbits(packed, axis=1)
+
+    return Dataset(rows("train", 50_000), rows("valid", 10_000), None, None, image_shape=(28, 28))
+
+
+def _frey_faces():
+    faces = _read("frey_faces.npy", (1965, 560)).astype(np.float32) / 255
+    n_test = len(faces) // 10
+    return Dataset(faces[:-n_test], faces[-n_test:], None, None, image_shape=(28, 20))
+
+
+_LOADERS = {"digits": _digits, "binarized_mnist": _binarized_mnist, "frey_faces": _frey_faces}
+
+
+def _read(filename, shape, key=None):
+    """One uint8 array from a file in TINYVAE_DATA; `key` names it inside an .npz file."""
+    folder = os.environ.get("TINYVAE_DATA")
+    if not folder:
+        raise FileNotFoundError(
+            f"{filename}: TINYVAE_DATA is not set. Set this environment variable to the folder that holds the file."
+        )
+    path = Path(folder) / filename
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{filename}: not found in TINYVAE_DATA={folder}. "
+            "Put the file there, or set TINYVAE_DATA to the folder that holds it."
+        )
+    expected = f"a uint8 array of shape {shape}" + (f" under the key {key!r}" if key else "")
+    advice = "The file is damaged or another one: replace it."
+    try:
+        # Opened here: np.load leaves its file open when a damaged archive makes it raise.
+        with path.open("rb") as file:
+            loaded = np.load(file)
+            array = loaded[key] if key else loaded
+    except Exception as error:  # each format fails in its own way: zipfile, zlib, EOF, key, value
+        raise ValueError(f"{path}: expected {expected}, got {error!r}. {advice}") from error
+    if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != np.uint8:
+        got = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+        raise ValueError(f"{path}: expected {expected}, got {got}. {advice}")
+    return array

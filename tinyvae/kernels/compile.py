@@ -1,0 +1,29 @@
+"""`loop`: how a Python loop becomes a compiled kernel, or gives way to its NumPy twin."""
+
+import os
+
+import numba
+
+USE_NUMPY = os.environ.get("TINYVAE_NUMPY", "") not in ("", "0")
+
+# "nnan" and "ninf" are left out on purpose: with them LLVM deletes the checks that let NaN through.
+FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
+
+
+def loop(twin):
+    """Decorator: compile the function below it with Numba, or use `twin` if TINYVAE_NUMPY is set.
+
+    `twin` is the NumPy function that does the same with the same arguments. Compilation happens at
+    the first call and is cached on disk where a cache folder can be written.
+    """
+
+    def choose(function):
+        if USE_NUMPY:
+            return twin
+        options = dict(nopython=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
+        try:
+            return numba.jit(cache=True, **options)(function)
+        except RuntimeError:  # no folder for the cache can be written
+            return numba.jit(**options)(function)
+
+    return choose

@@ -1,0 +1,169 @@
+"""A multilayer perceptron with backprop written by hand.
+
+The parameters are one flat vector, `theta`, with named views into it. Forward and backward are plain
+maths: each line below carries the shape of what it computes.
+
+The last argument of the inner functions, `empty`, allocates: `numpy.empty`, or something of its
+signature that hands out the same arrays at every step (`train.Arena`).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tinyvae import validate
+from tinyvae.kernels import dense
+
+
+class Activation(NamedTuple):
+    """`forward(a, b)`: a <- act(a + b), in place. `backward(dy, saved)`: dy <- dy act'(a), in place.
+
+    `saved` is the layer's output or, for an activation whose slope the output does not tell
+    (`from_input`), a + b.
+    """
+
+    forward: object
+    backward: object
+    from_input: bool = False
+    init: str = "glorot"
+
+
+ACTIVATIONS = {
+    "identity": Activation(dense.bias_identity, dense.identity_backward),
+    "tanh": Activation(dense.bias_tanh, dense.tanh_backward),
+    "relu": Activation(dense.bias_relu, dense.relu_backward, init="he"),
+    "leaky_relu": Activation(dense.bias_leaky_relu, dense.leaky_relu_backward, init="he"),
+    "sigmoid": Activation(dense.bias_sigmoid, dense.sigmoid_backward),
+    "softplus": Activation(dense.bias_softplus, dense.softplus_backward),
+    "elu": Activation(dense.bias_elu, dense.elu_backward, init="he"),
+    "gelu": Activation(dense.bias_gelu, dense.gelu_backward, from_input=True, init="he"),
+}
+
+
+def glorot(rng, n_in, n_out):
+    """Uniform weights of variance 2 / (n_in + n_out) (Glorot & Bengio 2010, eq. 16)."""
+    bound = np.sqrt(6.0 / (n_in + n_out))
+    return rng.uniform(-bound, bound, (n_in, n_out))
+
+
+def he(rng, n_in, n_out):
+    """Normal weights of variance 2 / n_in, for the relu family (He et al. 2015, eq. 10)."""
+    return rng.standard_normal((n_in, n_out)) * np.sqrt(2.0 / n_in)
+
+
+INITIALISERS = {"glorot": glorot, "he": he}
+
+
+class Cache(NamedTuple):
+    """What backward needs of one forward pass, a list entry a layer."""
+
+    inputs: list  # the layer's input: x, then each hidden output, (B, n_in)
+    saved: list  # what the hidden layer's activation saved for its slope, (B, n_out)
+
+
+class MLP:
+    """Dense layers y = act(x W + b); the last layer is linear.
+
+    MLP(sizes, activation, dtype, rng=rng), with sizes = (n_in, ..., n_out). `activation` is one of
+    "identity", "tanh", "relu", "leaky_relu" (slope 0.01), "sigmoid", "softplus", "elu", "gelu"
+    (exact, with erf). `init` is "glorot" or "he"; None takes He for relu, leaky_relu, elu and gelu,
+    Glorot for the others, and Glorot for the linear last layer. Biases start at zero.
+
+    theta: (P,), all parameters; params: {"W0": (n_in, n_out), "b0": (n_out,), ...}, views into theta.
+
+    Raises ValueError or TypeError, naming the argument, for sizes, names or generators that do not fit.
+    """
+
+    def __init__(self, sizes, activation="tanh", dtype="float32", *, rng, init=None):
+        sizes = tuple(validate.integer("each of sizes", n, least=1) for n in sizes)
+        if len(sizes) < 2:
+            raise ValueError(f"sizes must name at least an input and an output, (n_in, ..., n_out), got {sizes}")
+        validate.choice("activation", activation, ACTIVATIONS)
+        validate.generator("rng", rng)
+        self.sizes, self.activation, self.dtype = sizes, activation, validate.dtype_of(dtype)
+        hidden = validate.choice("init", init or ACTIVATIONS[activation].init, INITIALISERS)
+        self.bind(np.zeros(count_parameters(sizes), self.dtype))
+        for layer, (n_in, n_out) in enumerate(zip(sizes, sizes[1:])):
+            linear = layer == self.n_layers - 1
+            draw = INITIALISERS["glorot" if linear and init is None else hidden]
+            self.params[f"W{layer}"][:] = draw(rng, n_in, n_out)
+
+    @property
+    def n_layers(self):
+        return len(self.sizes) - 1
+
+    def bind(self, theta):
+        """Let the parameters live in `theta` (P,), as it is: its numbers are not changed."""
+        self.theta, self.params = theta, self.views(theta)
+
+    def views(self, flat):
+        """{"W0": ..., "b0": ..., ...}: named views into a flat vector (P,)."""
+        views, start = {}, 0
+        for layer, (n_in, n_out) in enumerate(zip(self.sizes, self.sizes[1:])):
+            for name, shape in ((f"W{layer}", (n_in, n_out)), (f"b{layer}", (n_out,))):
+                stop = start + int(np.prod(shape))
+                views[name] = flat[start:stop].reshape(shape)
+                start = stop
+        return views
+
+    def forward(self, x):
+        """y = f(x). x (B, n_in) -> y (B, n_out) and the cache that `backward` takes."""
+        return self._forward(validate.array("x", x, ("B", self.sizes[0]), self.dtype), np.empty)
+
+    def backward(self, cache, dy):
+        """From dL/dy (B, n_out) to dL/dx (B, n_in) and {"W0": dL/dW0, "b0": dL/db0, ...}."""
+        dy = validate.array("dy", dy, (len(cache.inputs[0]), self.sizes[-1]), self.dtype)
+        grads = self.views(np.empty_like(self.theta))
+        deltas = self._deltas(cache, dy, np.empty)
+        self._weight_gradients(cache, deltas, grads)
+        return self._input_gradient(deltas, np.empty), grads
+
+    def _forward(self, x, empty):
+        forward, _, from_input, _ = ACTIVATIONS[self.activation]
+        cache, h = Cache([], []), x
+        for layer in range(self.n_layers):
+            W, b = self.params[f"W{layer}"], self.params[f"b{layer}"]
+            a = np.dot(h, W, out=empty((len(h), W.shape[1]), self.dtype))  # B, n_out
+            cache.inputs.append(h)
+            if layer == self.n_layers - 1:
+                dense.bias_identity(a, b)  # B, n_out
+            else:
+                saved = np.add(a, b, out=empty(a.shape, self.dtype)) if from_input else a
+                forward(a, b)  # B, n_out
+                cache.saved.append(saved)
+            h = a
+        return h, cache
+
+    def _deltas(self, cache, dy, empty):
+        """[dL/da of each layer (B, n_out)], a = x W + b being the value before the activation."""
+        backward = ACTIVATIONS[self.activation].backward
+        deltas = [dy]
+        for layer in range(self.n_layers - 1, 0, -1):
+            W = self.params[f"W{layer}"]
+            dh = np.dot(deltas[0], W.T, out=empty((len(dy), W.shape[0]), self.dtype))  # B, n_in
+            backward(dh, cache.saved[layer - 1])  # B, n_in
+            deltas.insert(0, dh)
+        return deltas
+
+    def _input_gradient(self, deltas, empty):
+        """dL/dx (B, n_in) from the first layer's delta."""
+        W = self.params["W0"]
+        return np.dot(deltas[0], W.T, out=empty((len(deltas[0]), W.shape[0]), self.dtype))
+
+    def _weight_gradients(self, cache, deltas, grads, weights=None, empty=np.empty):
+        """Write dL/dW = x' delta and dL/db = 1' delta into the views `grads`.
+
+        `weights` (B,) multiplies each row's share of the loss: dL/dW = (weights x)' delta.
+        """
+        for layer, (h, delta) in enumerate(zip(cache.inputs, deltas)):
+            if weights is None:
+                dense.column_sums(delta, grads[f"b{layer}"])  # n_out
+            else:
+                h = np.multiply(h, weights[:, None], out=empty(h.shape, self.dtype))  # B, n_in
+                np.dot(weights, delta, out=grads[f"b{layer}"])  # n_out
+            np.dot(h.T, delta, out=grads[f"W{layer}"])  # n_in, n_out
+
+
+def count_parameters(sizes):
+    """How many weights and biases an MLP of these sizes has."""
+    return sum(n_in * n_out + n_out for n_in, n_out in zip(sizes, sizes[1:]))

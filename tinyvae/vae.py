@@ -1,0 +1,223 @@
+"""The variational autoencoder: encoder, prior and decoder, and the gradient of its loss."""
+
+import json
+import os
+import tempfile
+import zipfile
+from typing import NamedTuple
+
+import numpy as np
+
+from tinyvae import estimators, validate
+from tinyvae.distributions import LIKELIHOODS, DiagonalGaussian
+from tinyvae.estimators import Target
+from tinyvae.mlp import MLP, count_parameters
+from tinyvae.objectives import ELBO, Integrand
+
+FORMAT = "tinyvae.VAE 1"  # what `save` writes into the file and `load` asks for
+
+
+class NonFiniteLoss(ArithmeticError):
+    """A term of the loss became NaN or infinite; the message names it."""
+
+
+class Step(NamedTuple):
+    """One evaluation of the loss: nats, means over the batch. kl is the closed form, whatever the objective."""
+
+    loss: float
+    reconstruction: float
+    kl: float
+
+
+class VAE:
+    """p(z) = N(0, I); p(x | z) = likelihood(decoder(z)); q(z | x) = N(mu, exp(logvar)), [mu, logvar] = encoder(x).
+
+    n_features, n_latents: D and K; hidden: the encoder's hidden sizes, which the decoder mirrors;
+    activation: see MLP; likelihood: "bernoulli"; dtype: "float32" or "float64"; seed: of the initial weights.
+
+    theta: (P,), all parameters, the encoder's first; params: {"encoder.W0": ..., "decoder.W0": ...}, views.
+
+    Raises ValueError or TypeError, naming the argument. Source: Kingma & Welling 2014.
+    """
+
+    def __init__(self, n_features, n_latents, hidden=(200,), activation="tanh", likelihood="bernoulli", dtype="float32", seed=0):
+        validate.integer("n_features", n_features, least=1)
+        validate.integer("n_latents", n_latents, least=1)
+        validate.choice("likelihood", likelihood, LIKELIHOODS)
+        hidden = tuple(validate.integer("each of hidden", n, least=1) for n in hidden)
+        rng = np.random.default_rng(validate.integer("seed", seed, least=0))
+        self.n_features, self.n_latents, self.hidden = n_features, n_latents, hidden
+        self.activation, self.likelihood = activation, likelihood
+        self.encoder = MLP((n_features, *hidden, 2 * n_latents), activation, dtype, rng=rng)
+        self.decoder = MLP((n_latents, *reversed(hidden), n_features), activation, dtype, rng=rng)
+        self.dtype = self.encoder.dtype
+        self.theta = np.concatenate([self.encoder.theta, self.decoder.theta])
+        self.encoder.bind(self.theta[: self.n_encoder])
+        self.decoder.bind(self.theta[self.n_encoder :])
+
+    @property
+    def n_encoder(self):
+        """How many of theta's elements, the first, belong to the encoder."""
+        return count_parameters(self.encoder.sizes)
+
+    @property
+    def params(self):
+        """{"encoder.W0": (n_in, n_out), ...}: named views into theta."""
+        return self.views(self.theta)
+
+    def views(self, flat):
+        """Named views into a flat vector aligned with theta, such as a gradient."""
+        parts = (("encoder", self.encoder, flat[: self.n_encoder]), ("decoder", self.decoder, flat[self.n_encoder :]))
+        return {f"{part}.{name}": view for part, mlp, piece in parts for name, view in mlp.views(piece).items()}
+
+    # --- using the model --------------------------------------------------------------------------
+
+    def encode(self, x):
+        """q(z | x). x (n, D) -> DiagonalGaussian of (n, K)."""
+        params, _ = self.encoder._forward(self._data(x), np.empty)
+        return DiagonalGaussian.from_params(params)
+
+    def decode(self, z):
+        """p(x | z). z (n, K) -> the likelihood, with .mean (n, D) and .log_prob(x) (n,)."""
+        logits, _ = self.decoder._forward(validate.array("z", z, ("n", self.n_latents), self.dtype), np.empty)
+        return LIKELIHOODS[self.likelihood](logits)
+
+    def sample(self, n, rng):
+        """The means of p(x | z) for n draws z ~ N(0, I), (n, D)."""
+        validate.generator("rng", rng)
+        shape = (validate.integer("n", n, least=0), self.n_latents)
+        return self.decode(rng.standard_normal(shape, dtype=self.dtype)).mean
+
+    def reconstruct(self, x):
+        """The mean of p(x | z) at the posterior mean z = mu(x). x (n, D) -> (n, D)."""
+        return self.decode(np.ascontiguousarray(self.encode(x).mu)).mean
+
+    # --- the loss and its gradient ----------------------------------------------------------------
+
+    def loss_and_grads(self, x, eps, estimator="reparameterization", objective=ELBO(), rng=None):
+        """The minibatch loss and an estimate of its gradient.
+
+            loss = 1/M sum_i { E_q[-log p(x_i | z)] + beta KL(q(z | x_i) || p(z)) }
+
+        Kingma & Welling 2014, eq. 8, scale this sum by N (N/M times the sum over the minibatch) to
+        estimate the bound of all N data points. Here it is the mean over the M points of the batch
+        instead: the same direction, and a learning rate that depends on neither N nor M.
+
+        x: (M, D), float in [0, 1] or bool / uint8 holding 0 and 1; eps: (S, M, K) standard normal noise,
+        S samples a point; estimator: a name or a callable (q, target, eps, objective, rng) -> Draws, for the
+        encoder's gradient; the decoder's is the same under all of them. objective: an ELBO. rng: for
+        estimators that draw more than eps.
+        Returns loss (float, nats) and grads (P,), aligned with theta.
+        Raises ValueError or TypeError for input that does not fit, NonFiniteLoss if the loss is not finite.
+        """
+        x = self._data(x)
+        eps = validate.array("eps", eps, ("S", len(x), self.n_latents), self.dtype)
+        grads = np.empty_like(self.theta)
+        step = self._step(x, eps, estimators.resolve(estimator), objective, rng, grads, np.empty)
+        return step.loss, grads
+
+    def _step(self, x, eps, estimator, objective, rng, grads, empty):
+        """Write the gradient into `grads` (P,) and return a Step. x (B, D) and eps (S, B, K) are checked already."""
+        encoder_grads, decoder_grads = grads[: self.n_encoder], grads[self.n_encoder :]
+        params, cache = self.encoder._forward(x, empty)  # B, 2K
+        q = DiagonalGaussian.from_params(params)
+        kl = float(q.kl().mean())
+        if not np.isfinite(kl):
+            raise NonFiniteLoss(f"the KL term became {kl}")
+
+        z = q.sample(eps)  # S, B, K
+        target = Reconstruction(self.decoder, LIKELIHOODS[self.likelihood], x, empty)
+        reconstruction = float(target(z).mean())
+        if not np.isfinite(reconstruction):
+            raise NonFiniteLoss(f"the reconstruction term became {reconstruction}")
+        _, weights = objective.combine(Integrand(q, target, objective)(z))  # S, B
+        target.weight_gradients(z, weights / len(x), self.decoder.views(decoder_grads))
+
+        draws = estimator(q, target, eps, objective, rng)
+        losses, _ = objective.combine(draws.f)  # B
+        loss = float(losses.mean()) + objective.analytic_kl * kl
+        dparams = draws.dparams.mean(axis=0)  # B, 2K
+        if objective.analytic_kl:
+            dparams += objective.analytic_kl * q.kl_grad()  # B, 2K
+        dparams /= len(x)
+        deltas = self.encoder._deltas(cache, dparams, empty)
+        self.encoder._weight_gradients(cache, deltas, self.encoder.views(encoder_grads))
+        return Step(loss, reconstruction, kl)
+
+    def _data(self, x):
+        """x checked against the likelihood's support, in the model's dtype."""
+        return LIKELIHOODS[self.likelihood].check("x", x, self.n_features).astype(self.dtype, copy=False)
+
+    # --- files ------------------------------------------------------------------------------------
+
+    def save(self, path):
+        """Write the model to `path` (npz, no pickle), so that a kill at any instant leaves the old file or the new one."""
+        config = {name: getattr(self, name) for name in ("n_features", "n_latents", "hidden", "activation", "likelihood")}
+        config = {"format": FORMAT, **config, "dtype": self.dtype.name}
+        path = os.path.abspath(path)
+        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=os.path.basename(path) + ".")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.savez(file, config=np.array(json.dumps(config)), theta=self.theta)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+
+    @classmethod
+    def load(cls, path):
+        """The model that `save` wrote to `path`.
+
+        Raises FileNotFoundError if there is no such file, ValueError if it is damaged or no tinyvae model.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                config, theta = json.loads(str(file["config"])), file["theta"]
+            if config.pop("format") != FORMAT:
+                raise ValueError(f"it was not written by this version ({FORMAT})")
+            vae = cls(**config)
+            theta = validate.array("theta", theta, vae.theta.shape, vae.dtype)
+        except FileNotFoundError:
+            raise
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{os.fspath(path)} is damaged or is not a model that tinyvae saved: {error}") from error
+        vae.theta[:] = theta
+        return vae
+
+
+class Reconstruction(Target):
+    """f(z) = -log p(x | z), nats, as a target. x (B, D); z (S, B, K) -> (S, B).
+
+    The last z asked about is remembered with its decoder pass, so that value, dz and the weights'
+    gradient at one z cost one forward and one backward pass between them.
+    """
+
+    def __init__(self, decoder, likelihood, x, empty=np.empty):
+        super().__init__(self._losses, self._dz)
+        self._decoder, self._likelihood, self._x, self._empty = decoder, likelihood, x, empty
+        self._z = self._deltas = None
+
+    def _losses(self, z):
+        if self._z is None or not np.array_equal(z, self._z):
+            flat = z.reshape(-1, z.shape[-1])  # S * B, K
+            logits, self._cache = self._decoder._forward(flat, self._empty)  # S * B, D
+            losses = self._empty(z.shape[:2], z.dtype)  # S, B
+            self._likelihood.loss_and_slope(logits, self._x, losses.reshape(-1))
+            self._z, self._f, self._slope, self._deltas = z, losses, logits, None
+        return self._f
+
+    def _backward(self, z):
+        self._losses(z)
+        if self._deltas is None:
+            self._deltas = self._decoder._deltas(self._cache, self._slope, self._empty)
+        return self._deltas
+
+    def _dz(self, z):
+        return self._decoder._input_gradient(self._backward(z), self._empty).reshape(z.shape)
+
+    def weight_gradients(self, z, weights, grads):
+        """Write d sum_sb weights f(z) / d(decoder's parameters) into the views `grads`. weights (S, B)."""
+        deltas = self._backward(z)
+        self._decoder._weight_gradients(self._cache, deltas, grads, weights.reshape(-1), self._empty)

@@ -1,0 +1,104 @@
+"""The checks at the doors: every function says what it expected, what came and what to do."""
+
+import numbers
+
+import numpy as np
+
+FLOATS = (np.dtype("float32"), np.dtype("float64"))
+
+
+def dtype_of(dtype):
+    """`dtype` as a NumPy dtype, which must be float32 or float64."""
+    try:
+        dtype = np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"dtype must be 'float32' or 'float64', got {dtype!r}") from None
+    if dtype not in FLOATS:
+        raise TypeError(f"dtype must be 'float32' or 'float64', got {dtype.name!r}")
+    return dtype
+
+
+def array(name, value, shape, dtype=None):
+    """`value` as a C-contiguous array, checked for type, shape and finiteness.
+
+    `shape` has an int where the size is fixed and a letter where it is free. `dtype` None takes
+    float32 or float64, whichever came.
+    """
+    value = np.asarray(value)
+    if value.dtype not in (FLOATS if dtype is None else (dtype,)):
+        expected = "float32 or float64" if dtype is None else np.dtype(dtype).name
+        fix = "float64" if dtype is None else expected
+        raise TypeError(f"{name} must be {expected}, got {value.dtype}; convert it with {name}.astype({fix!r})")
+    check_shape(name, value, shape)
+    check_finite(name, value)
+    return np.ascontiguousarray(value)
+
+
+def check_shape(name, value, shape):
+    """Raise unless `value.shape` fits `shape`."""
+    fits = value.ndim == len(shape) and all(
+        isinstance(want, str) or have == want for have, want in zip(value.shape, shape)
+    )
+    if not fits:
+        wanted = "(" + ", ".join(str(n) for n in shape) + ("," if len(shape) == 1 else "") + ")"
+        raise ValueError(f"{name} must have shape {wanted}, got {value.shape}")
+
+
+def check_finite(name, value):
+    """Raise if any element is NaN or infinite, naming the first."""
+    finite = np.isfinite(value)
+    if not finite.all():
+        where = tuple(int(i) for i in np.argwhere(~finite)[0])
+        raise ValueError(f"{name} must be finite, got {value[where]} at index {where}; remove or replace such values")
+
+
+def data(name, x, n_features):
+    """Data for a likelihood on [0, 1]: `(n, features)`, float in [0, 1], or bool / uint8 holding 0 and 1."""
+    x = np.asarray(x)
+    if x.dtype not in (*FLOATS, np.dtype("bool"), np.dtype("uint8")):
+        raise TypeError(f"{name} must be float32, float64, bool or uint8, got {x.dtype}; convert it with {name}.astype('float32')")
+    check_shape(name, x, ("n", n_features))
+    if x.shape[0] == 0:
+        raise ValueError(f"{name} must hold at least one row, got shape {x.shape}")
+    if x.dtype.kind == "f":
+        check_finite(name, x)
+        if x.min() < 0 or x.max() > 1:
+            raise ValueError(f"{name} must lie in [0, 1], got values from {x.min():g} to {x.max():g}; rescale it first")
+    elif x.dtype == np.uint8 and x.max() > 1:
+        raise ValueError(f"{name} of type uint8 must hold 0 and 1 only, got {x.max()}; divide grey levels by their maximum: ({name} / 255).astype('float32')")
+    return np.ascontiguousarray(x)
+
+
+def integer(name, value, least):
+    """`value` as an int of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, (numbers.Integral, np.integer)):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}")
+    return int(value)
+
+
+def number(name, value, least=-np.inf, most=np.inf, open_least=False):
+    """`value` as a finite float between `least` and `most`."""
+    if isinstance(value, bool) or not isinstance(value, (numbers.Real, np.number)):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    value = float(value)
+    if not np.isfinite(value) or value < least or value > most or (open_least and value == least):
+        low = f"greater than {least:g}" if open_least else f"at least {least:g}"
+        bounds = ["finite"] + [low] * (least > -np.inf) + [f"at most {most:g}"] * (most < np.inf)
+        raise ValueError(f"{name} must be {' and '.join(bounds)}, got {value:g}")
+    return value
+
+
+def generator(name, rng):
+    """`rng`, which must be a numpy.random.Generator."""
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"{name} must be a numpy.random.Generator such as numpy.random.default_rng(0), got {type(rng).__name__}")
+    return rng
+
+
+def choice(name, value, names):
+    """`value`, which must be one of `names`."""
+    if value not in names:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, names))}, got {value!r}")
+    return value
