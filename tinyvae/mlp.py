@@ -7,6 +7,7 @@ The last argument of the inner functions, `empty`, allocates: `numpy.empty`, or 
 signature that hands out the same arrays at every step (`train.Arena`).
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -75,7 +76,7 @@ class MLP:
     """
 
     def __init__(self, sizes, activation="tanh", dtype="float32", *, rng, init=None):
-        sizes = tuple(validate.integer("each of sizes", n, least=1) for n in sizes)
+        sizes = validate.sizes("sizes", sizes)
         if len(sizes) < 2:
             raise ValueError(f"sizes must name at least an input and an output, (n_in, ..., n_out), got {sizes}")
         validate.choice("activation", activation, ACTIVATIONS)
@@ -101,7 +102,7 @@ class MLP:
         views, start = {}, 0
         for layer, (n_in, n_out) in enumerate(zip(self.sizes, self.sizes[1:])):
             for name, shape in ((f"W{layer}", (n_in, n_out)), (f"b{layer}", (n_out,))):
-                stop = start + int(np.prod(shape))
+                stop = start + math.prod(shape)
                 views[name] = flat[start:stop].reshape(shape)
                 start = stop
         return views

@@ -1,8 +1,8 @@
 """What is minimised: which terms are taken in closed form, and how the samples' losses combine.
 
 An objective answers three questions. `analytic_kl`: how much of KL(q || p) is added in closed form?
-`sampled_kl`: how much of log q(z) - log p(z) is added to each sample's loss? `combine`: what is the
-loss of a data point, given its samples' losses, and with what weight does each sample enter it?
+`sampled_kl`: how much of log q(z) - log p(z) is added to each sample's loss? `value` and `weights`:
+what is the loss of a data point, given its samples' losses, and with what weight does each enter it?
 """
 
 from dataclasses import dataclass
@@ -37,12 +37,54 @@ class ELBO:
     def sampled_kl(self):
         return self.beta if self.kl == "monte_carlo" else 0.0
 
-    def combine(self, losses):
-        """losses (S, B) -> the loss of each data point, their mean (B,), and each sample's weight, 1/S (S, B)."""
-        return losses.mean(axis=0), np.full_like(losses, 1 / len(losses))
+    def value(self, losses):
+        """losses (S, B) -> the loss of each data point, their mean, (B,)."""
+        return losses.sum(axis=0) / len(losses)
+
+    def weights(self, losses):
+        """losses (S, B) -> each sample's weight in its data point's loss, 1/S, (S, B)."""
+        return np.full(losses.shape, 1 / len(losses), losses.dtype)
+
+
+@dataclass(frozen=True)
+class ImportanceWeighted:
+    """The importance-weighted bound: loss = -log 1/S sum_s w_s, with log w_s = log p(x, z_s) - log q(z_s | x).
+
+    S = 1 is the ELBO; the bound tightens as S grows (Burda et al. 2016, eq. 8). A sample's weight is
+    w_s / sum_r w_r, its share of the bound's gradient (eq. 13). Nats a data point; lower is better.
+    """
+
+    analytic_kl = 0.0
+    sampled_kl = 1.0
+
+    def value(self, losses):
+        """losses (S, B) = -log w -> the loss of each data point, -log mean w, (B,)."""
+        least = losses.min(axis=0)  # B: taken out of the sum, so that it neither overflows nor vanishes
+        return least - np.log(np.exp(least - losses).mean(axis=0))
+
+    def weights(self, losses):
+        """losses (S, B) = -log w -> w / sum w, (S, B)."""
+        weights = np.exp(losses.min(axis=0) - losses)  # S, B
+        return weights / weights.sum(axis=0)
 
 
 PLAIN = ELBO(beta=0.0)  # the plain expectation E_q[f]: what `objective=None` means
+
+
+def check_objective(objective):
+    """Raise unless `objective` answers the questions above."""
+    questions = ("analytic_kl", "sampled_kl", "value", "weights")
+    if isinstance(objective, type) or not all(hasattr(objective, question) for question in questions):
+        raise TypeError(f"objective must be an objective such as tv.ELBO(), got {objective!r}")
+
+
+def require_average(estimator, objective):
+    """Raise unless the objective is an average over samples; `estimator` is the name of who asks."""
+    if isinstance(objective, ImportanceWeighted):
+        raise ValueError(
+            f"{estimator} estimates the gradient of an average over samples, not of the importance-weighted bound; "
+            "use 'reparameterization', 'dreg' or 'vimco', or an ELBO"
+        )
 
 
 class Integrand:
@@ -54,7 +96,9 @@ class Integrand:
     """
 
     def __init__(self, q, target, objective):
-        self.q, self.target, self.beta = q, target, (objective or PLAIN).sampled_kl
+        self.q, self.target, self.objective = q, target, objective or PLAIN
+        check_objective(self.objective)
+        self.beta = self.objective.sampled_kl
 
     def __call__(self, z):
         """l(z), z (S, B, K) -> (S, B)."""
@@ -69,3 +113,9 @@ class Integrand:
     def explicit(self, z):
         """dl/d[mu, logvar] with z held, (S, B, 2K), or 0."""
         return self.beta * self.q.score(z) if self.beta else 0
+
+    def weigh(self, losses, contributions):
+        """Each sample's contribution (S, B, 2K), times S times its weight in the objective: 1 in an average."""
+        if isinstance(self.objective, ImportanceWeighted):
+            return len(losses) * self.objective.weights(losses)[..., None] * contributions
+        return contributions

@@ -6,6 +6,17 @@ from tinyvae import validate
 from tinyvae.kernels import optimizers as kernels
 
 
+def _check(optimizer, theta, grad, state):
+    """The loops trust their arguments' sizes: raise unless they agree."""
+    if theta.shape != grad.shape or theta.dtype != grad.dtype:
+        raise ValueError(f"grad must fit theta, {theta.dtype} of shape {theta.shape}, got {grad.dtype} of shape {grad.shape}")
+    if theta.shape != state.shape or theta.dtype != state.dtype:
+        raise ValueError(
+            f"this {type(optimizer).__name__} belongs to a theta of {state.dtype} and shape {state.shape}, "
+            f"got {theta.dtype} of shape {theta.shape}; make a new one for each model"
+        )
+
+
 class SGD:
     """Gradient descent: velocity <- momentum velocity + g; theta <- theta - rate velocity (Polyak 1964)."""
 
@@ -15,10 +26,19 @@ class SGD:
         self.velocity = None
 
     def step(self, theta, grad):
-        """Update theta (P,) in place, along grad (P,)."""
+        """Update theta (P,) in place, along grad (P,). Raises ValueError if the two, or earlier steps, do not fit."""
         if self.velocity is None:
             self.velocity = np.zeros_like(theta)
+        _check(self, theta, grad, self.velocity)
         kernels.sgd(theta, grad, self.velocity, self.rate, self.momentum)
+
+    def state(self):
+        """What the steps so far left behind, as arrays by name."""
+        return {} if self.velocity is None else {"velocity": self.velocity}
+
+    def restore(self, state):
+        """Go on from what `state` returned."""
+        self.velocity = state["velocity"].copy() if state else None
 
 
 class Adam:
@@ -36,10 +56,22 @@ class Adam:
         self.t, self.m, self.v = 0, None, None
 
     def step(self, theta, grad):
-        """Update theta (P,) in place, along grad (P,)."""
+        """Update theta (P,) in place, along grad (P,). Raises ValueError if the two, or earlier steps, do not fit."""
         if self.m is None:
             self.m, self.v = np.zeros_like(theta), np.zeros_like(theta)
+        _check(self, theta, grad, self.m)
         self.t += 1
         rate = self.rate / (1 - self.beta1**self.t)
         correction = 1 / np.sqrt(1 - self.beta2**self.t)
         kernels.adam(theta, grad, self.m, self.v, rate, self.beta1, self.beta2, correction, self.epsilon)
+
+    def state(self):
+        """What the steps so far left behind, as arrays by name."""
+        return {} if self.m is None else {"t": np.array(self.t), "m": self.m, "v": self.v}
+
+    def restore(self, state):
+        """Go on from what `state` returned."""
+        if state:
+            self.t, self.m, self.v = int(state["t"]), state["m"].copy(), state["v"].copy()
+        else:
+            self.t, self.m, self.v = 0, None, None

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinyvae import estimators, evaluate, validate
+from tinyvae import blas, estimators, evaluate, validate
 from tinyvae.distributions import LIKELIHOODS
-from tinyvae.objectives import ELBO
+from tinyvae.kernels.data import gather
+from tinyvae.objectives import ELBO, check_objective
 from tinyvae.optim import Adam
 from tinyvae.vae import NonFiniteLoss
 
@@ -86,7 +87,10 @@ def train(vae, x, estimator="reparameterization", objective=ELBO(), optimizer=No
     likelihood = LIKELIHOODS[vae.likelihood]
     x = likelihood.check("x", x, vae.n_features)
     estimator = estimators.resolve(estimator)
+    check_objective(objective)
     optimizer = Adam(1e-3) if optimizer is None else optimizer
+    if isinstance(optimizer, type) or not hasattr(optimizer, "step"):
+        raise TypeError(f"optimizer must be an optimiser such as tv.Adam(1e-3), got {optimizer!r}")
     n_samples = validate.integer("n_samples", n_samples, least=1)
     epochs = validate.integer("epochs", epochs, least=0)
     batch_size = validate.integer("batch_size", batch_size, least=1)
@@ -105,12 +109,13 @@ def _steps(vae, x, estimator, objective, optimizer, n_samples, epochs, batch_siz
             rows = order[start : start + batch_size]
             empty.rewind()
             batch = empty((len(rows), vae.n_features), vae.dtype)
-            batch[...] = x[rows]
+            gather(x, rows, batch)
             eps = empty((n_samples, len(rows), vae.n_latents), vae.dtype)
             noise_rng.standard_normal(out=eps, dtype=vae.dtype)
             step += 1
             try:
-                losses = vae._step(batch, eps, estimator, objective, estimator_rng, grads, empty)
+                with blas.suited_to(eps[..., 0].size, vae.encoder.sizes):
+                    losses = vae._step(batch, eps, estimator, objective, estimator_rng, grads, empty)
             except NonFiniteLoss as error:
                 raise NonFiniteLoss(f"step {step}: {error}; try a smaller learning rate, or another estimator or more samples") from None
             if not np.isfinite(losses.loss):

@@ -2,18 +2,20 @@
 
 import json
 import os
-import tempfile
-import zipfile
+import secrets
 from typing import NamedTuple
 
 import numpy as np
 
-from tinyvae import estimators, validate
+from tinyvae import estimators, validate, workers
 from tinyvae.distributions import LIKELIHOODS, DiagonalGaussian
 from tinyvae.estimators import Target
+from tinyvae.estimators.contract import check_samples, checked_draws
 from tinyvae.mlp import MLP, count_parameters
-from tinyvae.objectives import ELBO, Integrand
+from tinyvae.objectives import ELBO, Integrand, check_objective
 
+ROWS = 500  # decoder rows that log_likelihood holds at once, a worker: few enough for the cache, enough for BLAS
+POINTS = 100  # data points whose encoding it holds at once
 FORMAT = "tinyvae.VAE 1"  # what `save` writes into the file and `load` asks for
 
 
@@ -44,7 +46,7 @@ class VAE:
         validate.integer("n_features", n_features, least=1)
         validate.integer("n_latents", n_latents, least=1)
         validate.choice("likelihood", likelihood, LIKELIHOODS)
-        hidden = tuple(validate.integer("each of hidden", n, least=1) for n in hidden)
+        hidden = validate.sizes("hidden", hidden)
         rng = np.random.default_rng(validate.integer("seed", seed, least=0))
         self.n_features, self.n_latents, self.hidden = n_features, n_latents, hidden
         self.activation, self.likelihood = activation, likelihood
@@ -52,6 +54,7 @@ class VAE:
         self.decoder = MLP((n_latents, *reversed(hidden), n_features), activation, dtype, rng=rng)
         self.dtype = self.encoder.dtype
         self.theta = np.concatenate([self.encoder.theta, self.decoder.theta])
+        self._viewed = None
         self.encoder.bind(self.theta[: self.n_encoder])
         self.decoder.bind(self.theta[self.n_encoder :])
 
@@ -92,6 +95,48 @@ class VAE:
         """The mean of p(x | z) at the posterior mean z = mu(x). x (n, D) -> (n, D)."""
         return self.decode(np.ascontiguousarray(self.encode(x).mu)).mean
 
+    def log_likelihood(self, x, n_samples=5000, rng=None):
+        """An estimate of log p(x), nats, (n,), from importance samples z_s ~ q(z | x).
+
+            log 1/S sum_s p(x | z_s) p(z_s) / q(z_s | x)
+
+        In expectation a lower bound, the tighter the larger S = `n_samples` (Burda et al. 2016, eq. 8). x (n, D);
+        rng: a numpy Generator. At most `ROWS` decoder rows a worker are held at once; each chunk of
+        them has a random stream of its own, so that the result does not depend on the number of workers.
+        Raises ValueError or TypeError for input that does not fit.
+        """
+        x = LIKELIHOODS[self.likelihood].check("x", x, self.n_features)
+        n_samples = validate.integer("n_samples", n_samples, least=1)
+        streams = iter(validate.generator("rng", rng).spawn(-(-len(x) // POINTS)))
+        return np.concatenate([self._log_likelihood(x[i : i + POINTS], n_samples, next(streams)) for i in range(0, len(x), POINTS)])
+
+    def _log_likelihood(self, x, n_samples, rng):
+        """The same for a few points, chunk by chunk: log sum exp is carried along as a largest term and a sum."""
+        params = self.encode(x).params  # n, 2K
+        n_points = max(1, ROWS // n_samples)
+        chunks = [
+            (slice(i, i + n_points), min(ROWS, n_samples - s))
+            for i in range(0, len(x), n_points)
+            for s in range(0, n_samples, ROWS)
+        ]
+
+        def log_weights(task):
+            (points, n), stream = task
+            q = DiagonalGaussian.from_params(params[points])
+            z = q.sample(q.noise(stream, n))  # s, p, K
+            logits, _ = self.decoder._forward(z.reshape(-1, self.n_latents), np.empty)  # s * p, D
+            losses = np.empty(z.shape[:2], self.dtype)  # s, p
+            piece = x[points].astype(self.dtype, copy=False)  # p, D
+            LIKELIHOODS[self.likelihood].loss(logits, piece, losses.reshape(-1))
+            return (-losses - q.log_ratio(z)).astype("float64")  # s, p
+
+        largest, total = np.full(len(x), -np.inf), np.zeros(len(x))
+        for (points, _), log_w in zip(chunks, workers.run(log_weights, list(zip(chunks, rng.spawn(len(chunks)))))):
+            high = np.maximum(largest[points], log_w.max(axis=0))
+            total[points] = total[points] * np.exp(largest[points] - high) + np.exp(log_w - high).sum(axis=0)
+            largest[points] = high
+        return largest + np.log(total / n_samples)
+
     # --- the loss and its gradient ----------------------------------------------------------------
 
     def loss_and_grads(self, x, eps, estimator="reparameterization", objective=ELBO(), rng=None):
@@ -112,37 +157,45 @@ class VAE:
         """
         x = self._data(x)
         eps = validate.array("eps", eps, ("S", len(x), self.n_latents), self.dtype)
+        check_samples("loss_and_grads", eps, least=1)
+        check_objective(objective)
+        if rng is not None:
+            validate.generator("rng", rng)
         grads = np.empty_like(self.theta)
         step = self._step(x, eps, estimators.resolve(estimator), objective, rng, grads, np.empty)
         return step.loss, grads
 
     def _step(self, x, eps, estimator, objective, rng, grads, empty):
         """Write the gradient into `grads` (P,) and return a Step. x (B, D) and eps (S, B, K) are checked already."""
-        encoder_grads, decoder_grads = grads[: self.n_encoder], grads[self.n_encoder :]
+        encoder_grads, decoder_grads = self._gradient_views(grads)
         params, cache = self.encoder._forward(x, empty)  # B, 2K
         q = DiagonalGaussian.from_params(params)
-        kl = float(q.kl().mean())
+        kl = float(q.kl().sum()) / len(x)
         if not np.isfinite(kl):
             raise NonFiniteLoss(f"the KL term became {kl}")
 
         z = q.sample(eps)  # S, B, K
         target = Reconstruction(self.decoder, LIKELIHOODS[self.likelihood], x, empty)
-        reconstruction = float(target(z).mean())
+        reconstruction = float(target(z).sum()) / z[..., 0].size
         if not np.isfinite(reconstruction):
             raise NonFiniteLoss(f"the reconstruction term became {reconstruction}")
-        _, weights = objective.combine(Integrand(q, target, objective)(z))  # S, B
-        target.weight_gradients(z, weights / len(x), self.decoder.views(decoder_grads))
+        weights = objective.weights(Integrand(q, target, objective)(z))  # S, B
+        weights /= len(x)
+        target.weight_gradients(z, weights, decoder_grads)
 
-        draws = estimator(q, target, eps, objective, rng)
-        losses, _ = objective.combine(draws.f)  # B
-        loss = float(losses.mean()) + objective.analytic_kl * kl
-        dparams = draws.dparams.mean(axis=0)  # B, 2K
-        if objective.analytic_kl:
-            dparams += objective.analytic_kl * q.kl_grad()  # B, 2K
-        dparams /= len(x)
+        draws = checked_draws(estimator(q, target, eps, objective, rng), eps)
+        loss = float(objective.value(draws.f).sum()) / len(x) + objective.analytic_kl * kl
+        dparams = q.batch_gradient(draws.dparams, objective.analytic_kl)  # B, 2K
         deltas = self.encoder._deltas(cache, dparams, empty)
-        self.encoder._weight_gradients(cache, deltas, self.encoder.views(encoder_grads))
+        self.encoder._weight_gradients(cache, deltas, encoder_grads)
         return Step(loss, reconstruction, kl)
+
+    def _gradient_views(self, grads):
+        """Named views of the encoder's and the decoder's part of `grads`, remembered while the same array comes."""
+        if self._viewed is None or self._viewed[0] is not grads:
+            parts = self.encoder.views(grads[: self.n_encoder]), self.decoder.views(grads[self.n_encoder :])
+            self._viewed = grads, parts
+        return self._viewed[1]
 
     def _data(self, x):
         """x checked against the likelihood's support, in the model's dtype."""
@@ -155,15 +208,16 @@ class VAE:
         config = {name: getattr(self, name) for name in ("n_features", "n_latents", "hidden", "activation", "likelihood")}
         config = {"format": FORMAT, **config, "dtype": self.dtype.name}
         path = os.path.abspath(path)
-        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=os.path.basename(path) + ".")
+        temporary = f"{path}.{secrets.token_hex(4)}.tmp"  # tempfile's would be readable by its owner alone
         try:
-            with os.fdopen(handle, "wb") as file:
+            with open(temporary, "xb") as file:
                 np.savez(file, config=np.array(json.dumps(config)), theta=self.theta)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
         except BaseException:
-            os.unlink(temporary)
+            if os.path.exists(temporary):
+                os.unlink(temporary)
             raise
 
     @classmethod
@@ -172,8 +226,10 @@ class VAE:
 
         Raises FileNotFoundError if there is no such file, ValueError if it is damaged or no tinyvae model.
         """
+        path = os.fspath(path)  # an int would be taken for an open file
         try:
-            with np.load(path, allow_pickle=False) as file:
+            # Opened here: np.load leaves its file open when a damaged archive makes it raise.
+            with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
                 config, theta = json.loads(str(file["config"])), file["theta"]
             if config.pop("format") != FORMAT:
                 raise ValueError(f"it was not written by this version ({FORMAT})")
@@ -181,8 +237,8 @@ class VAE:
             theta = validate.array("theta", theta, vae.theta.shape, vae.dtype)
         except FileNotFoundError:
             raise
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{os.fspath(path)} is damaged or is not a model that tinyvae saved: {error}") from error
+        except Exception as error:  # each kind of damage fails in its own way: zipfile, zlib, EOF, key, value, not implemented
+            raise ValueError(f"{path} is damaged or is not a model that tinyvae saved: {error}") from error
         vae.theta[:] = theta
         return vae
 
@@ -201,12 +257,13 @@ class Reconstruction(Target):
 
     def _losses(self, z):
         if self._z is None or not np.array_equal(z, self._z):
+            z = z.copy()  # an estimator may write into its own
             flat = z.reshape(-1, z.shape[-1])  # S * B, K
             logits, self._cache = self._decoder._forward(flat, self._empty)  # S * B, D
             losses = self._empty(z.shape[:2], z.dtype)  # S, B
             self._likelihood.loss_and_slope(logits, self._x, losses.reshape(-1))
             self._z, self._f, self._slope, self._deltas = z, losses, logits, None
-        return self._f
+        return self._f.copy()
 
     def _backward(self, z):
         self._losses(z)

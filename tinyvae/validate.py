@@ -4,6 +4,8 @@ import numbers
 
 import numpy as np
 
+from tinyvae.kernels.data import all_finite
+
 FLOATS = (np.dtype("float32"), np.dtype("float64"))
 
 
@@ -25,20 +27,20 @@ def array(name, value, shape, dtype=None):
     float32 or float64, whichever came.
     """
     value = np.asarray(value)
-    if value.dtype not in (FLOATS if dtype is None else (dtype,)):
+    if value.dtype != dtype and (dtype is not None or value.dtype not in FLOATS):
         expected = "float32 or float64" if dtype is None else np.dtype(dtype).name
         fix = "float64" if dtype is None else expected
         raise TypeError(f"{name} must be {expected}, got {value.dtype}; convert it with {name}.astype({fix!r})")
     check_shape(name, value, shape)
     check_finite(name, value)
-    return np.ascontiguousarray(value)
+    return value if value.flags.c_contiguous else np.ascontiguousarray(value)
 
 
 def check_shape(name, value, shape):
     """Raise unless `value.shape` fits `shape`."""
-    fits = value.ndim == len(shape) and all(
-        isinstance(want, str) or have == want for have, want in zip(value.shape, shape)
-    )
+    fits = value.ndim == len(shape)
+    for have, want in zip(value.shape, shape):
+        fits = fits and (have == want or isinstance(want, str))
     if not fits:
         wanted = "(" + ", ".join(str(n) for n in shape) + ("," if len(shape) == 1 else "") + ")"
         raise ValueError(f"{name} must have shape {wanted}, got {value.shape}")
@@ -46,9 +48,8 @@ def check_shape(name, value, shape):
 
 def check_finite(name, value):
     """Raise if any element is NaN or infinite, naming the first."""
-    finite = np.isfinite(value)
-    if not finite.all():
-        where = tuple(int(i) for i in np.argwhere(~finite)[0])
+    if not all_finite(value.ravel()):
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(value))[0])
         raise ValueError(f"{name} must be finite, got {value[where]} at index {where}; remove or replace such values")
 
 
@@ -78,6 +79,13 @@ def integer(name, value, least):
     return int(value)
 
 
+def sizes(name, values):
+    """`values` as a tuple of ints of at least 1."""
+    if not isinstance(values, (tuple, list)):
+        raise TypeError(f"{name} must be a tuple of integers such as (200,), got {values!r}")
+    return tuple(integer(f"each of {name}", n, least=1) for n in values)
+
+
 def number(name, value, least=-np.inf, most=np.inf, open_least=False):
     """`value` as a finite float between `least` and `most`."""
     if isinstance(value, bool) or not isinstance(value, (numbers.Real, np.number)):
@@ -85,7 +93,7 @@ def number(name, value, least=-np.inf, most=np.inf, open_least=False):
     value = float(value)
     if not np.isfinite(value) or value < least or value > most or (open_least and value == least):
         low = f"greater than {least:g}" if open_least else f"at least {least:g}"
-        bounds = ["finite"] + [low] * (least > -np.inf) + [f"at most {most:g}"] * (most < np.inf)
+        bounds = ["finite"] + [low] * bool(least > -np.inf) + [f"at most {most:g}"] * bool(most < np.inf)
         raise ValueError(f"{name} must be {' and '.join(bounds)}, got {value:g}")
     return value
 
@@ -99,6 +107,6 @@ def generator(name, rng):
 
 def choice(name, value, names):
     """`value`, which must be one of `names`."""
-    if value not in names:
+    if not isinstance(value, str) or value not in names:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, names))}, got {value!r}")
     return value

@@ -93,6 +93,12 @@ class DiagonalGaussian:
         kernels.gaussian_kl_grad(self.params, self.std, out)
         return out
 
+    def batch_gradient(self, dparams, beta):
+        """(mean_s dparams + beta dKL/dparams) / B, the gradient of a batch's mean loss. dparams (S, B, 2K) -> (B, 2K)."""
+        out = np.empty_like(self.params)
+        kernels.gaussian_batch_gradient(dparams, self.params, self.std, beta, out)
+        return out
+
     def _check(self, z, name="z"):
         return validate.array(name, z, ("S", *self.mu.shape), self.dtype)
 

@@ -4,15 +4,32 @@ Each is a function `(q, target, eps, objective=None, rng=None) -> Draws`.
 """
 
 from tinyvae import validate
+from tinyvae.estimators.baselines import ConstantBaseline, InputDependent, MovingAverage
 from tinyvae.estimators.contract import Draws, Target
-from tinyvae.estimators.pathwise import reparameterization
-from tinyvae.estimators.score_function import leave_one_out, score_function
+from tinyvae.estimators.control_variates import Relax, delta_method
+from tinyvae.estimators.importance_weighted import dreg, vimco
+from tinyvae.estimators.measure_valued import MeasureValued
+from tinyvae.estimators.pathwise import path_derivative, reparameterization
+from tinyvae.estimators.score_function import leave_one_out, optimal_constant, score_function
 
 ESTIMATORS = {
     "reparameterization": reparameterization,
     "score_function": score_function,
     "leave_one_out": leave_one_out,
+    "constant_baseline": ConstantBaseline,
+    "moving_average": MovingAverage,
+    "input_dependent": InputDependent,
+    "optimal_constant": optimal_constant,
+    "delta_method": delta_method,
+    "relax": Relax,
+    "path_derivative": path_derivative,
+    "measure_valued": MeasureValued,
+    "dreg": dreg,
+    "vimco": vimco,
 }
+
+# Their baselines or weights are made from the other samples, so that antithetic or quasi-random samples bias them.
+NEED_INDEPENDENT_SAMPLES = (leave_one_out, optimal_constant, dreg, vimco)
 
 
 def names():

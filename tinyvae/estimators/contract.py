@@ -60,6 +60,17 @@ class Target:
         return result
 
 
+def checked_draws(draws, eps):
+    """What an estimator returned for eps (S, B, K), if it is Draws of the right shapes, in eps's dtype."""
+    if not isinstance(draws, Draws):
+        raise TypeError(f"an estimator must return tv.Draws(f, dparams), got {type(draws).__name__}")
+    n_samples, n_points, n_latents = eps.shape
+    f, dparams = (np.asarray(part, eps.dtype) for part in draws)
+    validate.check_shape("the estimator's f", f, (n_samples, n_points))
+    validate.check_shape("the estimator's dparams", dparams, (n_samples, n_points, 2 * n_latents))
+    return Draws(f, dparams)
+
+
 def check_samples(name, eps, least):
     """Raise unless eps (S, B, K) brings at least `least` samples a point."""
     validate.check_shape("eps", eps, ("S", "B", "K"))

@@ -1,7 +1,9 @@
 """Leave the sample alone and weigh the score of the distribution with f."""
 
+import numpy as np
+
 from tinyvae.estimators.contract import Draws, check_samples
-from tinyvae.objectives import Integrand
+from tinyvae.objectives import Integrand, require_average
 
 
 def score_function(q, target, eps, objective=None, rng=None):
@@ -9,14 +11,16 @@ def score_function(q, target, eps, objective=None, rng=None):
 
         d/dlambda E_q[f(z)] = E_q[ f(z) dlog q(z)/dlambda ]
 
-    It needs f's value only, so f may be a black box or have jumps. Its variance grows with f's size,
-    even with a constant added to f, and with the dimension. Costs one f a sample. (With a sampled KL, f is
-    the whole integrand; its explicit derivative beta dlog q/dlambda has mean zero and is left out.)
+    Wins: f is a black box or has jumps; or is bounded and wiggly. Loses: almost everywhere else, for its
+    variance grows with f's size, even with a constant added to f, and with the dimension. Costs one f a
+    sample. (Where the KL is sampled, f is the whole integrand; its explicit derivative
+    beta dlog q/dlambda has mean zero and is left out.)
 
     q: DiagonalGaussian; target: Target; eps: (S, B, K); objective: None or an ELBO. Returns Draws.
-    Raises ValueError if a shape does not fit.
+    Raises ValueError under ImportanceWeighted or if a shape does not fit.
     Source: Williams 1992; Paisley et al. 2012; Kingma & Welling 2014, section 2.2.
     """
+    require_average("score_function", objective)
     loss = Integrand(q, target, objective)
     z = q.sample(eps)  # S, B, K
     f = loss(z)  # S, B
@@ -29,17 +33,48 @@ def leave_one_out(q, target, eps, objective=None, rng=None):
 
         d/dlambda E_q[f(z)] = E[ 1/S sum_s (f(z_s) - b_s) dlog q(z_s)/dlambda ],  b_s = 1/(S-1) sum_{r != s} f(z_r)
 
-    A constant added to f no longer matters. Unbiased, because b_s does not depend on z_s; hence the
-    samples must be independent. Costs one f a sample and needs two samples or more.
+    Unbiased, because b_s does not depend on z_s; hence the samples must be independent. Wins: over every
+    other baseline that needs no training, since a constant added to f no longer matters. Loses: to the
+    pathwise estimator where f is smooth, and with few samples to a good learnt baseline. Costs one f a
+    sample and needs two samples or more.
 
     q: DiagonalGaussian; target: Target; eps: (S, B, K), S >= 2; objective: None or an ELBO. Returns Draws.
-    Raises ValueError if S < 2 or a shape does not fit.
+    Raises ValueError if S < 2, under ImportanceWeighted, or if a shape does not fit.
     Source: Salimans & Knowles 2014; Kool et al. 2019; Richter et al. 2020.
     """
+    require_average("leave_one_out", objective)
     check_samples("leave_one_out", eps, least=2)
     loss = Integrand(q, target, objective)
     z = q.sample(eps)  # S, B, K
     f = loss(z)  # S, B
     baseline = (f.sum(axis=0) - f) / (len(f) - 1)  # S, B
     dparams = (f - baseline)[..., None] * q.score(z)  # S, B, 2K
+    return Draws(f, dparams)
+
+
+def optimal_constant(q, target, eps, objective=None, rng=None):
+    """The score function with the variance-optimal constant for each coordinate, estimated from the *other* samples.
+
+        1/S sum_s (f(z_s) - c_s) h_s,  h = dlog q(z)/dlambda,  c_s = sum_{r != s} f(z_r) h_r^2 / sum_{r != s} h_r^2
+
+    c = E[f h^2] / E[h^2] minimises the variance of (f - c) h, a coordinate at a time. Estimated from all
+    samples it would be biased; leaving out the one that it multiplies keeps it unbiased, as long as the
+    samples are independent. Wins: over leave-one-out with many samples, where f and h^2 are correlated.
+    Loses: with few, c being a noisy ratio; with S = 2 it *is* leave-one-out. Costs one f a sample.
+
+    q: DiagonalGaussian; target: Target; eps: (S, B, K), S >= 2; objective: None or an ELBO. Returns Draws.
+    Raises ValueError if S < 2, under ImportanceWeighted, or if a shape does not fit.
+    Source: Greensmith et al. 2004; Ranganath et al. 2014, section 3.2.
+    """
+    require_average("optimal_constant", objective)
+    check_samples("optimal_constant", eps, least=2)
+    loss = Integrand(q, target, objective)
+    z = q.sample(eps)  # S, B, K
+    f = loss(z)  # S, B
+    h = q.score(z)  # S, B, 2K
+    others = 1 - np.eye(len(eps), dtype=h.dtype)  # S, S: summed without the own term; subtracting it would cancel
+    weighted = np.tensordot(others, f[..., None] * h * h, axes=1)  # S, B, 2K
+    weights = np.tensordot(others, h * h, axes=1)  # S, B, 2K
+    constant = weighted / np.maximum(weights, np.finfo(h.dtype).tiny)  # S, B, 2K; where all h are 0, any will do
+    dparams = (f[..., None] - constant) * h  # S, B, 2K
     return Draws(f, dparams)

@@ -1,0 +1,42 @@
+"""What several test files share: exact expectations, numeric derivatives, a small piece of real data."""
+
+import numpy as np
+import pytest
+
+from tinyvae import datasets
+
+
+@pytest.fixture(scope="session")
+def nodes():
+    """nodes(n): points and weights with sum_i w_i f(e_i) = E[f(e)], e ~ N(0, 1), exact for polynomials of degree 2n - 1."""
+
+    def gauss_hermite(n):
+        points, weights = np.polynomial.hermite_e.hermegauss(n)
+        return points, weights / weights.sum()
+
+    return gauss_hermite
+
+
+@pytest.fixture(scope="session")
+def numeric_gradient():
+    """numeric_gradient(f, x): df/dx of a scalar function of no arguments that reads the float64 array x, by central differences."""
+
+    def gradient(function, x, step=1e-5):
+        result = np.empty_like(x)
+        for i in np.ndindex(x.shape):
+            centre = x[i]
+            x[i] = centre + step
+            up = function()
+            x[i] = centre - step
+            down = function()
+            x[i] = centre
+            result[i] = (up - down) / (2 * step)
+        return result
+
+    return gradient
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """500 of the training digits."""
+    return datasets.load("digits").train[:500]

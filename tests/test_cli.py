@@ -1,0 +1,270 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinyvae as tv
+from tinyvae import cli, compare
+
+COMMANDS = ("compare", "train", "sample", "variance", "check")
+SMALL = ["--hidden", "16", "--epochs", "2", "--batch-size", "400"]  # a second or so
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def run(*words):
+    """The exit status of one command."""
+    try:
+        return cli.main([str(word) for word in words])
+    except SystemExit as stop:  # argparse's way to end
+        return stop.code
+
+
+def without_timings(value):
+    if isinstance(value, dict):
+        return {k: without_timings(v) for k, v in value.items() if not any(word in k for word in ("seconds", "cost"))}
+    return [without_timings(v) for v in value] if isinstance(value, list) else value
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "model.npz"
+    tv.VAE(64, 2, hidden=(16,), seed=3).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """The folder and the standard output of one small `compare`."""
+    folder = tmp_path_factory.mktemp("compare") / "made" / "if missing"
+    words = ["compare", "--quick", *SMALL, "--n-draws", "20", "--points", "2", "--seed", "5", "--out", folder]
+    done = subprocess.run([sys.executable, "-m", "tinyvae", *map(str, words)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout, words[:-1]
+
+
+# --- help -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_the_default_of_every_option_and_an_example(command, capsys):
+    assert run(command, "--help") == 0
+    text = capsys.readouterr().out
+    assert f"  tinyvae {command}" in text.split("examples:")[1]
+    assert "--seed N" in text and "[0]" in text
+    options = text.split("examples:")[0].split("\n  --")[1:]
+    without_default = {"quick", "binarize", "model", "image-shape"}  # switches, and what is optional
+    for option in options:
+        assert option.split()[0] in without_default or "[" in option, option
+
+
+def test_help_names_every_command_and_the_version_is_printed(capsys):
+    assert run("--help") == 0
+    text = capsys.readouterr().out
+    assert all(f"    {command} " in text for command in COMMANDS)
+    assert run("--version") == 0
+    assert capsys.readouterr().out == f"tinyvae {tv.__version__}\n"
+
+
+# --- compare ----------------------------------------------------------------------------------------------
+
+
+def test_compare_with_the_same_seed_twice_differs_in_timings_only(compared, tmp_path, capsys):
+    folder, _, words = compared
+    assert run(*words, tmp_path) == 0
+    first, second = (json.loads(Path(f, "compare.json").read_text()) for f in (folder, tmp_path))
+    assert without_timings(first) == without_timings(second)
+    assert first["settings"]["seed"] == 5
+
+
+def test_compare_writes_a_figure_and_every_number_of_its_table(compared):
+    folder, output, _ = compared
+    assert sorted(os.listdir(folder)) == ["compare.json", "compare.png"]  # no temporary files left
+    assert Path(folder, "compare.png").read_bytes().startswith(PNG)
+    record = json.loads(Path(folder, "compare.json").read_text())
+    assert list(record["table"]) == ["reparameterization", "score_function", "leave_one_out"]
+    for name, row in record["table"].items():
+        assert name in output and f"{row['elbo']:.2f}" in output and compare.brief(row["variance"][0]) in output
+        assert row["variance_times_step_cost"][0] == pytest.approx(row["variance"][0] * row["step_milliseconds"])
+    assert [point["epoch"] for point in record["points"]] == [0, 2]
+    assert all(len(curve["elbo"]) == 3 for curve in record["curves"].values())
+    assert "black or white" in output
+
+
+def test_compare_starts_all_estimators_from_one_initialisation(compared):
+    curves = json.loads(Path(compared[0], "compare.json").read_text())["curves"]
+    assert len({curve["elbo"][0] for curve in curves.values()}) == 1
+    assert len({curve["elbo"][-1] for curve in curves.values()}) == 3
+
+
+def test_the_words_follow_the_numbers():
+    def row(elbo, variance, ratio, cost):
+        return {"elbo": elbo, "variance": [variance] * 3, "ratio_to_best": ratio, "variance_times_step_cost": [cost] * 3}
+
+    # Made up: the score function best in variance, the other two the other way round in bound and cost.
+    table = {"a": row(-20.0, 2.0, [2.0, 1.5, 2.5], 5.0), "b": row(-21.0, 1.0, [1.0, 1.0, 1.0], 10.0), "c": row(-22.5, 1.1, [1.1, 0.9, 1.3], 20.0)}
+    point = {"estimators": {name: {"encoder": r} for name, r in table.items()}}
+    words = compare._words(table, [point, point], compare.Settings(epochs=4))
+    assert "b gave the encoder's gradient the least variance at 2 of the 2 points" in words["variance"]
+    assert "c could not be told apart from it" in words["variance"] and "a had 2 times its variance" in words["variance"]
+    assert "a reached the highest bound, -20.00 nats" in words["bound"] and "2.50 above c" in words["bound"]
+    assert "a takes the least time, b 2 times as long and c 4 times as long" in words["cost"]
+
+
+@pytest.mark.parametrize("value, text", [(0.01234, "0.0123"), (1, "1"), (99.96, "100"), (123.4, "123"), (54321.0, "54321"), (0, "0")])
+def test_numbers_are_printed_with_three_digits(value, text):
+    assert compare.brief(value) == text
+
+
+# --- the single jobs --------------------------------------------------------------------------------------
+
+
+def test_train_then_sample_then_variance(tmp_path, capsys):
+    assert run("train", *SMALL, "--binarize", "--out", tmp_path) == 0
+    assert "reconstruction" in capsys.readouterr().out
+    history = json.loads((tmp_path / "train.json").read_text())
+    assert len(history["steps"]["loss"]) == 2 * 4 and [v["epoch"] for v in history["validation"]] == [1, 2]
+    np.testing.assert_allclose(history["steps"]["loss"], np.add(history["steps"]["reconstruction"], history["steps"]["kl"]), rtol=1e-5)
+    model = tmp_path / "model.npz"
+    assert tv.VAE.load(model).hidden == (16,)
+
+    assert run("sample", "--model", model, "--n", 7, "--out", tmp_path) == 0
+    assert run("variance", "--model", model, "--binarize", "--n-draws", 20, "--out", tmp_path) == 0
+    assert "score_function" in capsys.readouterr().out
+    measured = json.loads((tmp_path / "variance.json").read_text())["estimators"]
+    assert measured["leave_one_out"]["encoder"]["ratio_to_best"][0] > 1
+    for name in ("train.png", "samples.png", "variance.png"):
+        assert (tmp_path / name).read_bytes().startswith(PNG)
+
+
+def test_grey_pixels_are_said_to_give_a_cross_entropy(tmp_path, capsys):
+    assert run("train", *SMALL, "--out", tmp_path) == 0
+    assert "cross-entropy" in capsys.readouterr().out
+    assert run("train", *SMALL, "--binarize", "--out", tmp_path) == 0
+    assert "cross-entropy" not in capsys.readouterr().out
+
+
+MINE = """
+import tinyvae as tv
+
+def right(q, target, eps, objective=None, rng=None):
+    return tv.estimators.score_function(q, target, eps, objective, rng)
+
+def doubled(q, target, eps, objective=None, rng=None):
+    draws = right(q, target, eps, objective, rng)
+    return tv.Draws(draws.f, 2 * draws.dparams)
+"""
+
+
+def test_check_tells_a_right_estimator_of_the_readers_own_from_a_wrong_one(tmp_path, capsys):
+    file = tmp_path / "mine.py"
+    file.write_text(MINE)
+    assert run("check", "reparameterization", f"{file}:right", "--n-samples", 2, "--bias", 0.5) == 0
+    assert run("check", f"{file}:doubled", "--n-samples", 2, "--bias", 0.5) == 1
+    assert "BIASED" in capsys.readouterr().out
+
+
+def test_a_readers_own_estimator_can_be_trained_with(tmp_path):
+    (tmp_path / "mine.py").write_text(MINE)
+    assert run("train", *SMALL, "--estimator", f"{tmp_path / 'mine.py'}:right", "--out", tmp_path) == 0
+
+
+# --- what goes wrong --------------------------------------------------------------------------------------
+
+WRONG = [
+    ([], "required: COMMAND"),
+    (["compaer"], "invalid choice: 'compaer'"),
+    (["compare", "--epoch", "3"], "unrecognized arguments: --epoch 3"),
+    (["compare", "--epochs", "0"], "--epochs: must be a whole number of at least 1, got '0'"),
+    (["compare", "--epochs", "1.5"], "--epochs: must be a whole number of at least 1, got '1.5'"),
+    (["compare", "--points", "1"], "--points: must be a whole number of at least 2, got '1'"),
+    (["compare", "--seed", "-1"], "--seed: must be a whole number of at least 0, got '-1'"),
+    (["compare", "--rate", "0"], "--rate: must be a number above 0, got '0'"),
+    (["compare", "--rate", "nan"], "--rate: must be a number above 0, got 'nan'"),
+    (["compare", "--rate", "fast"], "--rate: must be a number above 0, got 'fast'"),
+    (["compare", "--beta", "-1"], "--beta: must be a number of at least 0, got '-1'"),
+    (["compare", "--kl", "exact"], "--kl: invalid choice: 'exact'"),
+    (["compare", "--hidden", "0"], "--hidden: must be a whole number of at least 1, got '0'"),
+    (["compare", "--estimators", "reinforce"], "estimator must be one of 'reparameterization', "),
+    (["compare", "--estimators", "score_function", "score_function"], "must have different names"),
+    (["compare", "--n-samples", "1"], "leave_one_out needs n_samples of at least 2, got 1"),
+    (["train", "--estimator", "leave_one_out"], "leave_one_out needs n_samples of at least 2, got 1"),
+    (["train", "--estimator", "nowhere.py:f"], "nowhere.py: there is no such file"),
+    (["train", "--data", "cifar"], "--data: invalid choice: 'cifar'"),
+    (["train", "--data", "frey_faces"], "TINYVAE_DATA is not set"),
+    (["train", "--activation", "swish"], "--activation: invalid choice: 'swish'"),
+    (["sample", "--model", "nowhere.npz"], "No such file or directory: 'nowhere.npz'"),
+    (["sample", "--model", "MODEL", "--n", "0"], "--n: must be a whole number of at least 1, got '0'"),
+    (["sample", "--model", "MODEL", "--image-shape", "7", "9"], "--image-shape 7 9 has 63 pixels, but the model's images have 64"),
+    (["sample", "--model", __file__], "is damaged or is not a model that tinyvae saved"),
+    (["variance", "--model", "nowhere.npz"], "No such file or directory: 'nowhere.npz'"),
+    (["variance", "--n-draws", "1"], "--n-draws: must be a whole number of at least 2, got '1'"),
+    (["check"], "required: ESTIMATOR"),
+    (["check", "reinforce"], "estimator must be one of 'reparameterization', "),
+    (["check", "MINE:nothing"], "holds no function 'nothing'; it holds right, doubled"),
+    (["check", "BROKEN:f"], "could not be run: ZeroDivisionError"),
+    (["check", "score_function", "--level", "2"], "--level: must be a number above 0 and at most 1, got '2'"),
+]
+
+
+@pytest.mark.parametrize("words, message", WRONG, ids=[" ".join(words).replace(str(__file__), "FILE") or "nothing" for words, _ in WRONG])
+def test_a_wrong_value_gives_one_line_and_status_2(words, message, model, tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("TINYVAE_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "broken.py").write_text("1 / 0\n")
+    stand_ins = (("MODEL", str(model)), ("MINE", "mine.py"), ("BROKEN", "broken.py"))
+    for name, meant in stand_ins:
+        words = [word.replace(name, meant) for word in words]
+    assert run(*words) == 2
+    output = capsys.readouterr()
+    lines = [line for line in output.err.splitlines() if not line.startswith("First run")]
+    assert len(lines) == 1 and lines[0].startswith("tinyvae") and message in lines[0], output.err
+    assert "Traceback" not in output.err
+    assert not list(tmp_path.rglob("*.npz")) and not list(tmp_path.rglob("*.json"))
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_the_work(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    began = time.perf_counter()
+    assert run("compare", "--out", tmp_path / "file") == 2
+    assert time.perf_counter() - began < 1
+    assert "File exists" in capsys.readouterr().err
+
+
+def test_a_run_that_diverges_has_status_1_and_says_where(tmp_path, capsys):
+    with warnings.catch_warnings(action="error"):
+        assert run("train", *SMALL, "--rate", "1e30", "--out", tmp_path) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert "became" in lines[-1] and "step " in lines[-1] and lines[-1].startswith("tinyvae train:")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+def test_ctrl_c_ends_training_with_what_was_learnt_so_far(tmp_path):
+    words = ["train", "--hidden", "16", "--epochs", "100000", "--out", str(tmp_path)]
+    process = subprocess.Popen([sys.executable, "-m", "tinyvae", *words], stderr=subprocess.PIPE, text=True)
+    try:
+        while not process.stderr.readline().startswith("epoch 2"):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        rest = process.communicate(timeout=30)[1]
+    finally:
+        process.kill()
+    assert process.returncode == 130 and "Traceback" not in rest
+    assert rest.splitlines()[-1].startswith("tinyvae train: interrupted after ")
+    assert tv.VAE.load(tmp_path / "model.npz").hidden == (16,)
+
+
+def test_ctrl_c_during_compare_is_one_line(tmp_path, monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(compare, "run", interrupted)
+    assert run("compare", "--out", tmp_path) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "tinyvae compare: interrupted, nothing was written"

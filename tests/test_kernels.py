@@ -1,0 +1,393 @@
+import ast
+import importlib
+import inspect
+import os
+import pkgutil
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+from numba.core.dispatcher import Dispatcher
+
+import tinyvae
+import tinyvae.kernels
+from tinyvae.kernels import compile, data, dense
+
+MODULES = [importlib.import_module(f"tinyvae.kernels.{m.name}") for m in pkgutil.iter_modules(tinyvae.kernels.__path__)]
+DTYPES = [np.float32, np.float64]
+
+
+def compiled_loops(module):
+    """The functions of a module under the decorator `loop`, each with the function above it, as syntax trees."""
+    functions = [node for node in ast.parse(inspect.getsource(module)).body if isinstance(node, ast.FunctionDef)]
+    for above, function in zip([None, *functions], functions):
+        for decorator in function.decorator_list:
+            if isinstance(decorator, ast.Call) and getattr(decorator.func, "id", "") == "loop":
+                yield above, function, decorator.args[0]
+
+
+# --- the pairing ----------------------------------------------------------------------------------
+
+LOOPS = {function.name: (module, above, function, twin) for module in MODULES for above, function, twin in compiled_loops(module)}
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_each_loop_stands_below_its_twin_and_takes_the_same_arguments(name):
+    module, above, function, twin = LOOPS[name]
+    assert twin.id == f"{name}_numpy"
+    assert above is not None and above.name == twin.id, f"{name} must stand directly below {twin.id}"
+    assert ast.unparse(above.args) == ast.unparse(function.args)
+
+
+def test_nothing_is_compiled_but_loops_with_a_twin():
+    dispatchers = {name for module in MODULES for name, value in vars(module).items() if isinstance(value, Dispatcher)}
+    assert dispatchers <= set(LOOPS), "compile with @loop(twin), so that the kernel has a twin"
+    assert compile.USE_NUMPY or dispatchers == set(LOOPS)
+
+
+def test_every_pair_is_compared_below():
+    assert set(LOOPS) == set(PAIRS), "give a new kernel its arguments in PAIRS"
+
+
+# --- each pair gives the same ---------------------------------------------------------------------
+# A pair's entry makes the arguments from `draw(*shape)`. `scale` gives, for an argument that is
+# written (by its index), the size of what was added up in it: rounding is relative to that, not to
+# what is left after a cancellation. Without it, the result's own size.
+
+
+def dense_pair(restrict=lambda y: y, scale=None):
+    """A layer's backward: dy and what the activation saved, which lies where the activation can put it."""
+    return (lambda draw, B, n: [draw(B, n), restrict(draw(B, n))]), scale
+
+
+def bias_pair(scale=None):
+    return (lambda draw, B, n: [draw(B, n), draw(n)]), scale
+
+
+def bernoulli_pair(scale=None):
+    def arguments(draw, B, n):
+        return [draw(3 * B, n), np.clip(draw(B, n), 0, 1), np.full(3 * B, -7, draw.dtype)]
+
+    return arguments, scale
+
+
+def gaussian_pair(kind, scale=None):
+    """[mu, logvar], std, then what the kernel reads besides, then what it writes."""
+
+    def arguments(draw, B, n):
+        params, std, z = draw(B, 2 * n), np.abs(draw(B, n)), draw(3, B, n)
+        empty = {
+            "like z": (3, B, n),
+            "a sample": (3, B),
+            "a score": (3, B, 2 * n),
+            "a row": (B,),
+            "a row's score": (B, 2 * n),
+        }
+        out = np.full(empty[kind], -7, draw.dtype)
+        return [params, std, out] if "row" in kind else [params, std, z, out]
+
+    return arguments, scale
+
+
+def halves(params):
+    n = params.shape[1] // 2
+    return params[:, :n], params[:, n:]
+
+
+def log_density_scale(params, std, z, out):
+    mu, logvar = halves(params)
+    size = (np.abs(z) + np.abs(mu)) / std  # of (z - mu) / std
+    return {3: (size * size + z * z + np.abs(logvar) + 2).sum(axis=2)}
+
+
+def score_scale(params, std, z, out):
+    size = (np.abs(z) + np.abs(halves(params)[0])) / std
+    return {3: np.concatenate([size / std, size * size + 1], axis=2)}
+
+
+def kl_scale(params, std, out):
+    mu, logvar = halves(params)
+    return {2: (std * std + mu * mu + 1 + np.abs(logvar)).sum(axis=1)}
+
+
+def batch_gradient_arguments(draw, B, n):
+    return [draw(3, B, 2 * n), draw(B, 2 * n), np.abs(draw(B, n)), 0.5, np.full((B, 2 * n), -7, draw.dtype)]
+
+
+def batch_gradient_scale(dparams, params, std, beta, out):
+    kl = np.concatenate([np.abs(halves(params)[0]), std * std + 1], axis=1)
+    return {4: np.abs(dparams).sum(axis=0) + kl}
+
+
+def path_arguments(draw, B, n):
+    return [np.abs(draw(B, n)), draw(3, B, n), draw(3, B, n), np.full((3, B, 2 * n), -7, draw.dtype)]
+
+
+def sgd_arguments(draw, B, n):
+    return [draw(B * n), draw(B * n), draw(B * n), 0.1, 0.9]
+
+
+def sgd_scale(theta, grad, velocity, rate, momentum):
+    moved = momentum * np.abs(velocity) + np.abs(grad)
+    return {0: np.abs(theta) + rate * moved, 2: moved}
+
+
+def adam_arguments(draw, B, n):
+    return [draw(B * n), draw(B * n), draw(B * n), np.abs(draw(B * n)), 0.01, 0.9, 0.999, 5.0, 1e-8]
+
+
+def adam_scale(theta, grad, m, v, rate, beta1, beta2, correction, epsilon):
+    mean = np.abs(m) + 0.1 * np.abs(grad)
+    square = 0.999 * v + 0.001 * grad * grad
+    return {0: np.abs(theta) + rate * mean / (np.sqrt(square) * correction + epsilon), 2: mean, 3: v + square}
+
+
+def unit(y):
+    return np.clip(y, 0, 1)
+
+
+def gather_arguments(draw, B, n):
+    return [draw(B, n), np.repeat(np.arange(B)[::-1], 2), np.full((2 * B, n), -7, draw.dtype)]
+
+
+PAIRS = {
+    "all_finite": ((lambda draw, B, n: [draw(B * n)]), None),
+    "gather": (gather_arguments, None),
+    "bias_identity": bias_pair(),
+    "bias_tanh": bias_pair(),
+    "bias_relu": bias_pair(),
+    "bias_leaky_relu": bias_pair(),
+    "bias_sigmoid": bias_pair(),
+    "bias_softplus": bias_pair(),
+    "bias_elu": bias_pair(),
+    "bias_gelu": bias_pair(lambda a, b: {0: np.abs(a + b)}),  # 1 + erf cancels
+    "tanh_backward": dense_pair(lambda y: np.clip(y, -1, 1), lambda dy, y: {0: np.abs(dy)}),
+    "relu_backward": dense_pair(),
+    "leaky_relu_backward": dense_pair(),
+    "sigmoid_backward": dense_pair(unit),
+    "softplus_backward": dense_pair(np.abs),
+    "elu_backward": dense_pair(lambda y: np.maximum(y, -1)),
+    "gelu_backward": dense_pair(scale=lambda dy, a: {0: np.abs(dy) * (1 + np.abs(a * np.exp(-a * a / 2)))}),
+    "column_sums": ((lambda draw, B, n: [draw(B, n), np.full(n, -7, draw.dtype)]), lambda d, out: {1: np.abs(d).sum(axis=0)}),
+    "bernoulli_loss": bernoulli_pair(),
+    "bernoulli_loss_and_slope": bernoulli_pair(lambda logits, x, loss: {0: np.ones_like(logits)}),
+    "gaussian_sample": gaussian_pair("like z", lambda p, std, eps, z: {3: np.abs(halves(p)[0]) + np.abs(std * eps)}),
+    "gaussian_log_prob": gaussian_pair("a sample", log_density_scale),
+    "gaussian_log_ratio": gaussian_pair("a sample", log_density_scale),
+    "gaussian_score": gaussian_pair("a score", score_scale),
+    "gaussian_path": (path_arguments, None),
+    "gaussian_kl": gaussian_pair("a row", kl_scale),
+    "gaussian_kl_grad": gaussian_pair("a row's score", lambda p, std, out: {2: np.concatenate([np.abs(halves(p)[0]), std * std + 1], axis=1)}),
+    "gaussian_batch_gradient": (batch_gradient_arguments, batch_gradient_scale),
+    "sgd": (sgd_arguments, sgd_scale),
+    "adam": (adam_arguments, adam_scale),
+}
+
+
+class Draw:
+    """draw(*shape): an array of the dtype, from numpy.random or out of a list of values."""
+
+    def __init__(self, dtype, values=None, seed=0):
+        self.dtype, self.values, self.rng = np.dtype(dtype), values, np.random.default_rng(seed)
+
+    def __call__(self, *shape):
+        drawn = 3 * self.rng.standard_normal(shape) if self.values is None else self.rng.choice(self.values, shape)
+        return drawn.astype(self.dtype)
+
+
+def both(name, draw, B, n):
+    """The arguments after the loop and after the twin, and the scales of what was written."""
+    make, scale = PAIRS[name]
+    before = make(draw, B, n)
+    by_loop, by_twin = ([np.copy(a) if isinstance(a, np.ndarray) else a for a in before] for _ in range(2))
+    module = LOOPS[name][0]
+    with np.errstate(all="ignore"):
+        assert getattr(module, name)(*by_loop) == getattr(module, f"{name}_numpy")(*by_twin)
+        scales = scale(*before) if scale else {}
+    return by_loop, by_twin, scales
+
+
+def assert_same(name, draw, B, n, ulps=16):
+    """The loop leaves what the twin leaves, up to `ulps` of rounding; not-finite results are the same ones.
+
+    Only where terms overflow before they cancel does the order decide between inf and inf - inf = NaN.
+    """
+    by_loop, by_twin, scales = both(name, draw, B, n)
+    for i, (mine, twins) in enumerate(zip(by_loop, by_twin)):
+        if not isinstance(mine, np.ndarray):
+            continue
+        assert mine.dtype == twins.dtype and mine.shape == twins.shape
+        finite = np.isfinite(twins)
+        size = np.broadcast_to(scales.get(i, np.abs(twins)), twins.shape)
+        overflow = ~finite & np.isinf(size) if i in scales else np.zeros_like(finite)
+        assert not np.isfinite(mine[overflow]).any()
+        np.testing.assert_array_equal(mine[~finite & ~overflow], twins[~finite & ~overflow])
+        # The smallest normal number: below it float32's exp has fewer digits.
+        allowed = ulps * np.finfo(draw.dtype).eps * size[finite].astype(np.float64) + 4 * np.finfo(draw.dtype).tiny
+        error = np.abs(mine[finite].astype(np.float64) - twins[finite])
+        assert (error <= allowed).all(), f"{name}, argument {i}: {(error / allowed).max():.3g} times what rounding allows"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", PAIRS)
+def test_loop_equals_twin(name, dtype):
+    for seed in range(3):
+        assert_same(name, Draw(dtype, seed=seed), B=7, n=5)
+
+
+TINY_AND_HUGE = [sign * 10.0**power for power in (-30, -20, -8, -3, 0, 1, 2, 5, 15) for sign in (-1, 1)] + [0.0, -0.0]
+EXTREME = TINY_AND_HUGE + [1e30, -1e30, np.inf, -np.inf]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", PAIRS)
+def test_loop_equals_twin_at_extreme_inputs(name, dtype):
+    for seed in range(3):
+        assert_same(name, Draw(dtype, TINY_AND_HUGE, seed), B=200, n=3)
+        assert_same(name, Draw(dtype, EXTREME, seed), B=200, n=1)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", PAIRS)
+def test_loop_lets_nan_through_where_the_twin_does(name, dtype):
+    assert_same(name, Draw(dtype, [np.nan, -1.5, 0.0, 2.0]), B=50, n=1)
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, np.uint8, bool])
+def test_gather_converts_bits_and_floats(dtype):
+    x = np.array([[0, 1, 1], [1, 0, 1], [0, 0, 1]], dtype)
+    for to in DTYPES:
+        out = np.empty((2, 3), to)
+        data.gather(x, np.array([2, 0]), out)
+        assert out.tolist() == [[0, 0, 1], [0, 1, 1]]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_all_finite_sees_one_bad_element_anywhere(value):
+    for i in range(70):
+        x = np.zeros(70)
+        assert data.all_finite(x) is True
+        x[i] = value
+        assert data.all_finite(x) is False
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("B, n", [(0, 3), (3, 0), (0, 0)])
+@pytest.mark.parametrize("name", PAIRS)
+def test_loop_equals_twin_on_empty_arrays(name, B, n, dtype):
+    assert_same(name, Draw(dtype), B, n)
+
+
+# --- float32's own scalar functions ---------------------------------------------------------------
+# An ulp is the distance between the float32 numbers at the exact value; NumPy's float64 stands for
+# the exact one. Every 1999th float32 number of the range is tried; every 37th gave, once, as the worst:
+# exp 1.00005 ulp, expm1 0.939, log1p 1.992, tanh 5.09 (3.04e-7 of the value, just below 1).
+
+EVERY_1999TH = np.arange(1, 0x7F800000, 1999, dtype=np.uint32).view(np.float32)  # all sizes from 1.4e-45 to 3.4e38
+BOTH_SIGNS = np.concatenate([-EVERY_1999TH[::-1], EVERY_1999TH])
+
+
+def mapped(function, x):
+    """A scalar function of kernels.dense, compiled, over x (n,)."""
+
+    @numba.njit(error_model="numpy")
+    def loop(x, out):
+        for i in range(x.size):
+            out[i] = function(x[i])
+
+    out = np.empty_like(x)
+    loop(x, out)
+    return out
+
+
+@pytest.mark.parametrize(
+    "function, exact, low, high, most",
+    [
+        (dense.exp_float32, np.exp, -np.inf, np.inf, 1.001),
+        (dense.expm1_float32, np.expm1, -np.inf, 0, 0.95),
+        (dense.log1p_float32, np.log1p, 0, 1, 2.0),
+        (dense.tanh_float32, np.tanh, -np.inf, np.inf, 5.2),
+    ],
+)
+def test_float32_function_is_within_so_many_ulps(function, exact, low, high, most):
+    x = BOTH_SIGNS[(BOTH_SIGNS >= low) & (BOTH_SIGNS <= high)]
+    assert len(x) > 5e5
+    with np.errstate(over="ignore"):
+        value = exact(x.astype(np.float64))
+        nearest = value.astype(np.float32)
+    mine, finite = mapped(function, x), np.isfinite(nearest)
+    np.testing.assert_array_equal(mine[~finite], nearest[~finite])
+    assert (np.abs(mine[finite] - value[finite]) / np.spacing(np.abs(nearest[finite]))).max() < most
+
+
+def test_float32_tanh_is_within_3_1e_7_of_its_value_and_never_beyond_one():
+    x = BOTH_SIGNS
+    tanh = np.tanh(x.astype(np.float64))
+    mine = mapped(dense.tanh_float32, x)
+    normal = np.abs(x) > np.finfo(np.float32).tiny
+    assert np.abs(mine / tanh - 1)[normal].max() < 3.1e-7
+    assert np.abs(mine).max() == 1
+
+
+@pytest.mark.parametrize(
+    "function, at, values",
+    [
+        (dense.exp_float32, [0.0, -0.0, np.inf, -np.inf, np.nan], [1, 1, np.inf, 0, np.nan]),
+        (dense.expm1_float32, [0.0, -0.0, -np.inf, np.nan], [0, 0, -1, np.nan]),
+        (dense.log1p_float32, [0.0, -0.0, 1.0, np.nan], [0, 0, np.log(2), np.nan]),
+        (dense.tanh_float32, [0.0, -0.0, np.inf, -np.inf, np.nan], [0, 0, 1, -1, np.nan]),
+    ],
+)
+def test_float32_function_at_special_values(function, at, values):
+    np.testing.assert_allclose(mapped(function, np.float32(at)), np.float32(values), rtol=2e-7, atol=0)
+
+
+# --- switching and caching ------------------------------------------------------------------------
+
+
+def run(script, **environment):
+    """The output of a Python script in a fresh process that finds this package."""
+    path = {"PYTHONPATH": str(Path(tinyvae.__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-P", "-c", script], env=os.environ | path | environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_tinyvae_numpy_switches_every_twin_in():
+    script = f"""
+import importlib
+for module, name in {[(module.__name__, name) for name, (module, *_) in LOOPS.items()]}:
+    module = importlib.import_module(module)
+    assert getattr(module, name) is getattr(module, name + "_numpy"), name
+print("twins")
+"""
+    assert run(script, TINYVAE_NUMPY="1") == "twins"
+
+
+@pytest.mark.parametrize("unset", ["", "0"])
+def test_without_tinyvae_numpy_the_loops_are_compiled(unset):
+    script = "from tinyvae.kernels import dense; print(dense.bias_tanh is dense.bias_tanh_numpy)"
+    assert run(script, TINYVAE_NUMPY=unset) == "False"
+
+
+def test_import_and_first_call_need_no_writable_folder(tmp_path):
+    # A regular file stands where each cache folder would be made: permissions would not stop root.
+    shutil.copytree(Path(tinyvae.__file__).parent, tmp_path / "tinyvae", ignore=shutil.ignore_patterns("__pycache__"))
+    for file in (tmp_path / "tinyvae").rglob("*.py"):
+        (file.parent / "__pycache__").touch()
+    (tmp_path / "home").touch()
+    script = """
+import numpy as np, tinyvae
+from tinyvae.kernels import dense
+a = np.ones((1, 1))
+dense.bias_identity(a, np.ones(1))
+print(tinyvae.__file__, a[0, 0], type(dense.bias_identity._cache).__name__)
+"""
+    home = str(tmp_path / "home" / "below")
+    nowhere = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR", "IPYTHONDIR"), home)
+    found = run(script, PYTHONPATH=str(tmp_path), TINYVAE_NUMPY="0", **nowhere)
+    assert found == f"{tmp_path / 'tinyvae' / '__init__.py'} 2.0 NullCache"

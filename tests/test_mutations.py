@@ -1,0 +1,157 @@
+"""The suite can fail: each known bug, planted in a copy of the package, is caught by the tests that should see it.
+
+A mutant is a textual replacement, found exactly once, so that it cannot silently vanish. The tests run in
+a fresh process, on the NumPy twins (nothing compiles), but for one compiled mutant. A failed test
+gives exit status 1; an import error or a test that is not there gives another and proves nothing.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import tinyvae
+
+TESTS = Path(__file__).parent
+
+
+class Mutant(NamedTuple):
+    file: str
+    right: str
+    wrong: str
+    tests: tuple  # "file.py::name"; a name stands for all its parameters
+    compiled: bool = False
+
+
+GAUSSIAN, DENSE = "kernels/gaussian.py", "kernels/dense.py"
+SCORE, PATHWISE = "estimators/score_function.py", "estimators/pathwise.py"
+
+MUTANTS = {
+    "a log-variance read as a log-std": Mutant(
+        "distributions/gaussian.py", "np.exp(0.5 * self.logvar)", "np.exp(self.logvar)",
+        ("test_distributions.py::test_samples_have_mean_mu_and_variance_exp_logvar",),
+    ),
+    "a sampler that forgets the mean": Mutant(
+        GAUSSIAN, "    z += params[:, : std.shape[1]]\n", "",
+        ("test_distributions.py::test_samples_have_mean_mu_and_variance_exp_logvar",),
+    ),
+    "no 1/2 in the KL": Mutant(
+        GAUSSIAN, "out[:] = 0.5 * (std * std + mu * mu - 1 - logvar)", "out[:] = (std * std + mu * mu - 1 - logvar)",
+        ("test_distributions.py::test_kl_is_the_integral",),
+    ),
+    "the wrong sign in the score's scale term": Mutant(
+        GAUSSIAN, "out[..., n:] = 0.5 * (u * u - 1)", "out[..., n:] = 0.5 * (1 - u * u)",
+        ("test_distributions.py::test_score_is_the_slope_of_log_prob_in_the_parameters",),
+    ),
+    "no logvar in the log-density": Mutant(
+        GAUSSIAN, "out[...] = -0.5 * (u * u + params[:, n:] + LOG_2PI)", "out[...] = -0.5 * (u * u + LOG_2PI)",
+        ("test_distributions.py::test_log_prob_is_scipys",),
+    ),
+    "no 1/2 in the chain rule through the sample": Mutant(
+        GAUSSIAN, "out[..., n:] = 0.5 * dz * std * eps", "out[..., n:] = dz * std * eps",
+        ("test_estimators.py::test_mean_is_the_exact_gradient_of_a_polynomial",),
+    ),
+    "a baseline that includes its own sample": Mutant(
+        SCORE, "baseline = (f.sum(axis=0) - f) / (len(f) - 1)", "baseline = f.mean(axis=0)",
+        ("test_estimators.py::test_mean_is_the_exact_gradient_of_a_polynomial",),
+    ),
+    "no term through the path": Mutant(
+        PATHWISE, "q.path(dz, eps) + loss.explicit(z)", "loss.explicit(z)",
+        ("test_vae.py::test_gradient_agrees_with_central_differences_for_each_objective",),
+    ),
+    # Not a bias, since that term's mean is zero: only the gradient at fixed noise and the variance see it.
+    "no explicit score term": Mutant(
+        PATHWISE, "q.path(dz, eps) + loss.explicit(z)", "q.path(dz, eps)",
+        ("test_vae.py::test_gradient_agrees_with_central_differences_for_each_objective",),
+    ),
+    "no explicit score term, seen by the variance": Mutant(
+        PATHWISE, "q.path(dz, eps) + loss.explicit(z)", "q.path(dz, eps)",
+        ("test_estimators.py::test_variance_of_the_elbos_gradient_on_a_prior_and_one_observation",),
+    ),
+    "a sampled KL that the score function ignores": Mutant(
+        "objectives.py", "return f + self.beta * self.q.log_ratio(z) if self.beta else f", "return f",
+        ("test_estimators.py::test_mean_with_a_sampled_kl_is_the_gradient_of_the_whole_loss",),
+    ),
+    "the encoder's gradient averaged twice over the batch": Mutant(
+        GAUSSIAN, "    out /= n_points\n", "    out /= n_points * n_points\n",
+        ("test_vae.py::test_gradient_agrees_with_central_differences_for_each_activation",),
+    ),
+    "the decoder's gradient averaged twice over the batch": Mutant(
+        "vae.py", "weights /= len(x)", "weights /= len(x) ** 2",
+        ("test_vae.py::test_gradient_is_a_mean_over_the_batch",),
+    ),
+    "the wrong slope of tanh": Mutant(
+        DENSE, "dy *= 1 - y * y", "dy *= 1 - y",
+        ("test_mlp.py::test_backward_agrees_with_central_differences",),
+    ),
+    "the wrong sign of the Bernoulli slope": Mutant(
+        DENSE, "np.where(logits > 0, c - e / (1 + e), e / (1 + e) - c)", "-np.where(logits > 0, c - e / (1 + e), e / (1 + e) - c)",
+        ("test_distributions.py::test_slope_is_the_derivative_of_the_loss",),
+    ),
+    "a Bernoulli loss that overflows": Mutant(
+        DENSE, "loss[:] = (size * c + np.log1p(np.exp(-size))).sum(axis=1)", "loss[:] = (np.log(1 + np.exp(logits)) - x * logits).sum(axis=1)",
+        ("test_distributions.py::test_log_prob_of_a_bit_is_exact_for_logits_of_any_size",),
+    ),
+    "Adam without bias correction": Mutant(
+        "optim.py", "rate = self.rate / (1 - self.beta1**self.t)", "rate = self.rate",
+        ("test_train.py::test_adam_is_algorithm_1_of_the_paper",),
+    ),
+    "momentum forgotten": Mutant(
+        "kernels/optimizers.py", "    velocity *= momentum\n", "    velocity *= 0\n",
+        ("test_train.py::test_sgd_is_its_formula",),
+    ),
+    "the last minibatch dropped": Mutant(
+        "train.py", "for start in range(0, len(x), batch_size):", "for start in range(0, len(x) - len(x) % batch_size, batch_size):",
+        ("test_train.py::test_an_epoch_visits_each_row_once_in_a_fresh_order",),
+    ),
+    "no shuffling": Mutant(
+        "train.py", "order = order_rng.permutation(len(x))", "order = np.arange(len(x))",
+        ("test_train.py::test_an_epoch_visits_each_row_once_in_a_fresh_order",),
+    ),
+    "a save that writes into the old file": Mutant(
+        "vae.py", 'with open(temporary, "xb") as file:', 'temporary = path\n            with open(temporary, "wb") as file:',
+        ("test_vae.py::test_a_save_that_fails_leaves_the_old_file_and_nothing_else",),
+    ),
+    "a compiled loop that differs from its twin": Mutant(
+        DENSE, "dy[i, j] *= one - y[i, j] * y[i, j]", "dy[i, j] *= one - y[i, j]",
+        ("test_kernels.py::test_loop_equals_twin[tanh_backward-float64]",), compiled=True,
+    ),
+}  # fmt: skip
+
+
+def copy_of_the_package(folder):
+    package = Path(tinyvae.__file__).parent
+    shutil.copytree(package, folder / "tinyvae", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(package.parent / "data", folder / "data")
+    return folder / "tinyvae"
+
+
+def run(folder, tests, compiled):
+    """pytest on the checkout's tests and on the package in `folder`, in a fresh process."""
+    environment = os.environ | {"PYTHONPATH": str(folder), "TINYVAE_NUMPY": "0" if compiled else "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment.pop("NUMBA_CACHE_DIR", None)  # the copy caches beside itself
+    # The assertion makes sure that it is the copy that is tested.
+    script = f"import sys, pytest, tinyvae; assert tinyvae.__file__.startswith({str(folder)!r}); sys.exit(pytest.main(sys.argv[1:]))"
+    options = ["-q", "-x", "-p", "no:cacheprovider", f"--rootdir={TESTS.parent}", *(str(TESTS / test) for test in sorted(tests))]
+    return subprocess.run([sys.executable, "-P", "-c", script, *options], cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def test_an_unchanged_copy_passes(tmp_path):
+    copy_of_the_package(tmp_path)
+    done = run(tmp_path, {test for mutant in MUTANTS.values() if not mutant.compiled for test in mutant.tests}, compiled=False)
+    assert done.returncode == pytest.ExitCode.OK, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_mutant_is_caught(name, tmp_path):
+    mutant = MUTANTS[name]
+    file = copy_of_the_package(tmp_path) / mutant.file
+    source = file.read_text()
+    assert source.count(mutant.right) == 1, f"{mutant.file} holds {mutant.right!r} {source.count(mutant.right)} times: mend this mutant"
+    file.write_text(source.replace(mutant.right, mutant.wrong))
+    done = run(tmp_path, mutant.tests, mutant.compiled)
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr

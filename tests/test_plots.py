@@ -1,0 +1,114 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from matplotlib import colors, image
+
+from tinyvae import estimators, plots
+
+NAMES = estimators.names()[:3]
+
+
+def curves():
+    steps = [0, 10, 20]
+    return {
+        "variance": {"steps": steps, "variances": {name: [(v, 0.9 * v, 1.1 * v) for v in (i + 1.0, i + 2.0, i + 3.0)] for i, name in enumerate(NAMES)}},
+        "step": dict.fromkeys(NAMES, steps),
+        "seconds": dict.fromkeys(NAMES, [0.0, 1.0, 2.0]),
+        "elbo": {name: [-40.0, -30.0 - i, -25.0 - i] for i, name in enumerate(NAMES)},
+    }
+
+
+def pictures(rng):
+    x = rng.random((12, 64))
+    return {
+        "reconstructions": {"originals": x[:4], "models": {name: x[4:8] for name in NAMES}, "image_shape": (8, 8)},
+        "samples": {"images": x, "image_shape": (8, 8)},
+        "latents": {"mu": rng.standard_normal((12, 2)), "labels": np.arange(12) % 10},
+    }
+
+
+FIGURES = {
+    "variance_along_training": lambda rng: plots.variance_along_training(**curves()["variance"]),
+    "bounds": lambda rng: plots.bounds(curves()["step"], curves()["elbo"]),
+    "training": lambda rng: plots.training([1, 2], {"reconstruction": [3, 2], "kl": [1, 1]}, {"reconstruction": [3, 3], "kl": [1, 2]}),
+    "training, no validation": lambda rng: plots.training([1], {"reconstruction": [3], "kl": [1]}, {}),
+    "variances": lambda rng: plots.variances({"mu": {name: (2.0, 1.0, 3.0) for name in NAMES}}),
+    "variances of zero": lambda rng: plots.variances({"mu": {name: (0.0, 0.0, 0.0) for name in NAMES}}),
+    "samples": lambda rng: plots.samples(rng.random((13, 560)), (28, 20)),
+    "reconstructions": lambda rng: plots.reconstructions(**pictures(rng)["reconstructions"]),
+    "latents": lambda rng: plots.latents(**pictures(rng)["latents"]),
+    "one latent": lambda rng: plots.latents(rng.standard_normal((5, 1)), np.arange(5)),
+    "five latents": lambda rng: plots.latents(rng.standard_normal((5, 5)), np.arange(5)),
+    "compare": lambda rng: plots.compare(curves(), pictures(rng)),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.filterwarnings("error")
+def test_each_figure_is_written_and_opens(name, tmp_path):
+    path = tmp_path / "figure.png"
+    plots.save(FIGURES[name](np.random.default_rng(0)), path)
+    picture = image.imread(path)
+    assert picture.shape[0] > 100 and picture.shape[1] > 200
+    assert picture[..., :3].min() < 0.3 and picture[..., :3].max() == 1  # ink on white
+    assert os.listdir(tmp_path) == ["figure.png"]
+
+
+def test_the_same_figure_twice_gives_the_same_bytes(tmp_path):
+    for name in ("a.png", "b.png", "a.svg", "b.svg"):
+        plots.save(FIGURES["bounds"](np.random.default_rng(0)), tmp_path / name)
+    for suffix in ("png", "svg"):
+        assert (tmp_path / f"a.{suffix}").read_bytes() == (tmp_path / f"b.{suffix}").read_bytes()
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "figure.png"
+    path.write_bytes(b"old")
+
+    def full(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(plots.os, "fsync", full)
+    with pytest.raises(OSError, match="no space left"):
+        plots.save(FIGURES["bounds"](np.random.default_rng(0)), path)
+    assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["figure.png"]
+
+
+def test_an_unknown_suffix_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="xyz"):
+        plots.save(FIGURES["bounds"](np.random.default_rng(0)), tmp_path / "figure.xyz")
+    assert not os.listdir(tmp_path)
+
+
+def test_an_estimator_looks_the_same_everywhere_and_like_no_other():
+    looks = [tuple(plots.style(name).values()) for name in estimators.names()]
+    assert len(set(looks)) == len(looks)
+    assert plots.style("a_reader_s_own")["color"] == plots.BLACK
+    figure = plots.compare(curves(), pictures(np.random.default_rng(0)))
+    top = [axes for sub in figure.subfigs for axes in sub.axes][:3]
+    for axes in top:
+        assert [colors.to_hex(line.get_color()).upper() for line in axes.lines] == [plots.style(name)["color"] for name in NAMES]
+        assert axes.get_xlabel() and axes.get_ylabel()
+
+
+def test_names_beside_the_lines_do_not_overlap():
+    figure = plots.bounds(dict.fromkeys(NAMES, [0, 1, 2]), dict.fromkeys(NAMES, [1.0, 2.0, 3.0]))
+    heights = sorted(text.get_position()[1] for text in figure.axes[0].texts)
+    assert len(heights) == 3 and np.diff(heights).min() > 0.079 and heights[-1] <= 1
+
+
+def test_tiles_keep_each_image_upright_in_reading_order():
+    images = np.arange(3 * 6).reshape(3, 6) / 18
+    tiled = plots._tile(images, (2, 3), columns=2)
+    np.testing.assert_array_equal(tiled[:2, :3], images[0].reshape(2, 3))
+    np.testing.assert_array_equal(tiled[:2, 4:7], images[1].reshape(2, 3))
+    np.testing.assert_array_equal(tiled[3:5, :3], images[2].reshape(2, 3))
+    assert tiled.shape == (5, 7) and np.isnan(tiled[3:5, 4:]).all()
+
+
+def test_matplotlib_is_loaded_by_the_pictures_only_and_pyplot_never():
+    code = "import sys, tinyvae.cli; assert not {'matplotlib', 'tqdm'} & set(sys.modules); import tinyvae.plots; assert 'matplotlib.pyplot' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

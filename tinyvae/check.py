@@ -1,0 +1,423 @@
+"""Check gradients: finite differences for what is deterministic, quadrature for what is an expectation over a few
+latents, and a certificate of unbiasedness for what is random. All of it fits into a reader's own test suite."""
+
+import copy
+import functools
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from tinyvae import estimators as registry
+from tinyvae import validate, variance
+from tinyvae.distributions import DiagonalGaussian
+from tinyvae.estimators import Target
+from tinyvae.objectives import ELBO, PLAIN
+
+# --- finite differences -----------------------------------------------------------------------------------
+
+
+class GradientCheck(NamedTuple):
+    """labels, analytic and numeric derivatives, one a tested direction; error: the largest difference over ||gradient||."""
+
+    labels: list
+    analytic: np.ndarray
+    numeric: np.ndarray
+    error: float
+
+    def __str__(self):
+        order = np.argsort(-np.abs(self.analytic - self.numeric))
+        lines = [f"{'':>16} {'analytic':>18} {'numeric':>18} {'difference':>12}"]
+        for i in order:
+            a, n = self.analytic[i], self.numeric[i]
+            lines.append(f"{self.labels[i]:>16} {a:18.10g} {n:18.10g} {a - n:12.2e}")
+        return "\n".join(lines)
+
+
+def gradients(function, theta, n_coordinates=20, n_directions=3, tolerance=1e-7, seed=0):
+    """Compare a function's gradient with central differences, in float64.
+
+        g'v = [8 (f(theta + h v) - f(theta - h v)) - (f(theta + 2h v) - f(theta - 2h v))] / (12 h) + O(h^4)
+
+    function: theta (P,) -> (value, gradient (P,)), deterministic (fix the noise); theta: (P,), float64. v runs through
+    n_coordinates random coordinates (all of them if P is smaller) and n_directions Gaussian vectors, which feel
+    every coordinate. For a model whose parameters live inside it:
+
+        def f(theta):
+            vae.theta[:] = theta
+            return vae.loss_and_grads(x, eps)
+        check.gradients(f, vae.theta)
+
+    Returns a GradientCheck. theta is as before afterwards, and so is the model: the last call is at theta.
+    Raises AssertionError with both numbers side by side, worst first, if any differs by more than tolerance ||gradient||;
+    TypeError unless theta is float64. A kink (relu) closer than 5e-5 to theta raises too: choose another point.
+    """
+    theta = np.asarray(theta)
+    if theta.dtype != np.float64:
+        raise TypeError(f"theta must be float64, got {theta.dtype}: differences need it; build the model with dtype='float64'")
+    validate.array("theta", theta, ("P",))
+    validate.number("tolerance", tolerance, least=0)
+    rng = np.random.default_rng(validate.integer("seed", seed, least=0))
+    labels, directions = _directions(rng, theta, n_coordinates, n_directions)
+    start = theta.copy()
+    try:
+        numeric = np.array([_slope(function, start, v) for v in directions])
+    finally:
+        _, gradient = function(start.copy())
+        gradient = np.array(gradient)  # a copy: the function may reuse its array
+        theta[...] = start
+    validate.array("function's gradient", gradient, theta.shape, "float64")
+    analytic = np.array([gradient @ v for v in directions])
+    norm = np.linalg.norm(gradient)
+    worst = np.abs(analytic - numeric).max(initial=0.0)
+    error = float(worst / norm) if norm else math.inf if worst > tolerance else 0.0
+    result = GradientCheck(labels, analytic, numeric, error)
+    if not error <= tolerance:
+        found = f"the gradient differs from central differences by {error:.2e} of its norm, more than {tolerance:g}"
+        raise AssertionError(f"{found}\n{result}")
+    return result
+
+
+def _directions(rng, theta, n_coordinates, n_directions):
+    size = len(theta)
+    n_coordinates = min(size, validate.integer("n_coordinates", n_coordinates, least=0))
+    n_directions = validate.integer("n_directions", n_directions, least=0)
+    coordinates = np.sort(rng.choice(size, n_coordinates, replace=False))
+    labels = [f"theta[{i}]" for i in coordinates] + [f"direction {i}" for i in range(n_directions)]
+    units = [np.eye(1, size, i)[0] for i in coordinates]
+    return labels, units + list(rng.standard_normal((n_directions, size)))
+
+
+def _slope(function, theta, v):
+    """The derivative along v. h = 4 eps^(1/3), in units of theta where that is large: rounding and h^4 both stay small."""
+    h = 4 * np.finfo("float64").eps ** (1 / 3) * max(1.0, np.linalg.norm(theta * v) / np.linalg.norm(v))
+
+    def value(steps):
+        return float(function(theta + steps * h * v)[0])
+
+    return (8 * (value(1) - value(-1)) - (value(2) - value(-2))) / (12 * h)
+
+
+# --- quadrature -------------------------------------------------------------------------------------------
+
+
+def gauss_hermite(n_nodes, n_latents):
+    """Nodes and weights with sum_i w_i f(eps_i) = E[f(eps)], eps ~ N(0, I).
+
+    Exact for polynomials of degree up to 2 n_nodes - 1 in each latent. Returns eps (n_nodes^n_latents, n_latents)
+    and weights (n_nodes^n_latents,), float64. Source: Golub & Welsch 1969.
+    """
+    validate.integer("n_nodes", n_nodes, least=1)
+    validate.integer("n_latents", n_latents, least=1)
+    x, w = np.polynomial.hermite_e.hermegauss(n_nodes)
+    grid = np.meshgrid(*[x] * n_latents, indexing="ij")
+    weights = np.ones(1)
+    for _ in range(n_latents):
+        weights = np.multiply.outer(weights, w / w.sum()).ravel()
+    return np.stack([g.ravel() for g in grid], axis=1), weights
+
+
+def exact_gradient(q, target, objective=None, n_nodes=32):
+    """d E_q[l(z)] / d [mu, logvar] by quadrature, from values of f alone: what an estimator must give on average.
+
+        dE/dmu = E[l eps] / std,   dE/dlogvar = E[l (eps^2 - 1)] / 2
+
+    q: DiagonalGaussian, float64, of one to three latents; target: Target; objective: None or an ELBO, whose
+    sampled KL, taken in closed form here, belongs to l. (An analytic KL is not the estimator's business.)
+    Returns (B, 2K). Raises TypeError or ValueError for input that does not fit.
+    """
+    _quadrature_fits(q, objective)
+    nodes, weights = gauss_hermite(n_nodes, q.mu.shape[1])
+    eps = nodes[:, None, :]  # N, 1, K
+    f = target(q.mu + q.std * eps)[..., None] * weights[:, None, None]  # N, B, 1
+    dmu, dlogvar = (f * eps).sum(axis=0) / q.std, (f * (eps * eps - 1)).sum(axis=0) / 2  # B, K
+    beta = (objective or PLAIN).sampled_kl
+    return np.concatenate([dmu + beta * q.mu, dlogvar + beta * (q.std**2 - 1) / 2], axis=1)
+
+
+def exact_mean(estimator, q, target, objective=None, n_samples=1, n_nodes=20, rng=None):
+    """An estimator's expectation and variance by quadrature: two arrays, (B, 2K) each.
+
+    The nodes stand for the noise of a whole n_samples estimate: a product grid over n_samples * K dimensions, laid out
+    as n_nodes^(n_samples K) replicates on the batch axis, so that samples that look at each other (leave-one-out)
+    see independent ones. An unbiased estimator's mean equals `exact_gradient`, to rounding for polynomials.
+
+    estimator: a name or a callable that draws nothing but eps; the rest as in `exact_gradient`.
+    Raises ValueError where the grid would exceed 10 million numbers.
+    """
+    _quadrature_fits(q, objective, most=10)
+    rows, n_latents = q.mu.shape
+    n_grid = validate.integer("n_nodes", n_nodes, least=1) ** (validate.integer("n_samples", n_samples, least=1) * n_latents)
+    if n_grid * rows * n_samples * n_latents > 10_000_000:
+        raise ValueError(f"the grid has {n_nodes}^({n_samples} * {n_latents}) nodes: take fewer nodes, samples or latents")
+    nodes, weights = gauss_hermite(n_nodes, n_samples * n_latents)
+    eps = nodes.reshape(n_grid, n_samples, 1, n_latents).transpose(1, 0, 2, 3)  # S, N, 1, K
+    eps = np.ascontiguousarray(np.broadcast_to(eps, (n_samples, n_grid, rows, n_latents))).reshape(n_samples, -1, n_latents)
+    tiled = DiagonalGaussian.from_params(np.tile(q.params, (n_grid, 1)))
+    draws = registry.resolve(estimator)(tiled, variance.folded(target, rows), eps, objective, rng)
+    estimates = draws.dparams.mean(axis=0).reshape(n_grid, rows, -1)  # N, B, 2K
+    mean = np.einsum("n,nbk->bk", weights, estimates)
+    return mean, np.einsum("n,nbk->bk", weights, np.square(estimates - mean))
+
+
+def _quadrature_fits(q, objective, most=3):
+    if not isinstance(q, DiagonalGaussian) or q.dtype != np.float64:
+        raise TypeError("q must be a DiagonalGaussian in float64: quadrature is exact to rounding")
+    if q.mu.shape[1] > most:
+        raise ValueError(f"quadrature is for at most {most} latents, got {q.mu.shape[1]}")
+    if objective is not None and not isinstance(objective, ELBO):
+        raise TypeError(f"objective must be None or an ELBO, got {objective!r}")
+
+
+# --- the certificate --------------------------------------------------------------------------------------
+
+
+class Problem(NamedTuple):
+    """One expectation whose gradient is known: gradient (B, 2K) = d E_q[l] / d [mu, logvar]."""
+
+    name: str
+    q: DiagonalGaussian
+    target: Target
+    objective: object
+    gradient: np.ndarray
+
+
+def problem(name, q, target, objective=None, n_nodes=64):
+    """A Problem whose gradient comes from `exact_gradient`."""
+    return Problem(name, q, target, objective, exact_gradient(q, target, objective, n_nodes))
+
+
+@functools.cache  # the quadrature takes longer than a small test
+def default_problems():
+    """The certificate's own problems, in float64, two data points each: a tuple of Problem.
+
+    Smooth, bounded, wiggly, coupled, sampled KL; large offset and large scale betray a learning signal that was clipped or
+    normalised; standard deviations away from 1 betray a log-variance read as something else.
+    """
+    one = DiagonalGaussian(np.array([[0.6], [-0.4]]), np.array([[0.5], [-1.0]]))
+    two = DiagonalGaussian(np.array([[0.6, -0.3], [-0.5, 0.8]]), np.array([[0.5, -0.8], [-0.6, 0.3]]))
+    three = DiagonalGaussian(np.array([[0.9, -0.8, 0.7], [0.8, 0.9, -1.0]]), np.array([[-0.5, 0.3, -0.8], [0.2, -0.7, -0.4]]))
+    away = np.array([[2.0], [-1.5]])  # B, 1: each data point has its own bowl
+
+    def bowl(scale, offset=0.0):
+        return Target(lambda z: offset + scale * ((z - away) ** 2).sum(axis=2), lambda z: 2 * scale * (z - away))
+
+    bump = Target(lambda z: np.exp(-(z**2)).sum(axis=2), lambda z: -2 * z * np.exp(-(z**2)))
+    wave = Target(lambda z: np.cos(1.5 * z).sum(axis=2), lambda z: -1.5 * np.sin(1.5 * z))
+    valley = Target(
+        lambda z: (z.sum(axis=2) - 1.5) ** 2, lambda z: np.broadcast_to(2 * (z.sum(axis=2, keepdims=True) - 1.5), z.shape)
+    )
+    product = Target(
+        lambda z: z.prod(axis=2), lambda z: np.stack([np.delete(z, k, axis=2).prod(axis=2) for k in range(3)], axis=2)
+    )
+    return (
+        problem("quadratic", one, bowl(1.0)),
+        problem("bump exp(-z^2)", one, bump),
+        problem("cosine", one, wave),
+        problem("quadratic + 1000", one, bowl(100.0, offset=1000.0)),
+        problem("10000 x quadratic", one, bowl(1e4)),
+        problem("coupled (z1 + z2 - 1.5)^2", two, valley),
+        problem("product z1 z2 z3", three, product),
+        problem("coupled, sampled KL", two, valley, ELBO(kl="monte_carlo")),
+        problem("quadratic, sampled KL, beta 3", one, bowl(0.5), ELBO(beta=3.0, kl="monte_carlo")),
+    )
+
+
+class Tested(NamedTuple):
+    """One hypothesis, "this coordinate is unbiased": numbers in the gradient's own units.
+
+    scale: ||exact gradient|| of this data point, to which relative biases refer; bias: mean - exact; standard_error: of
+    the bias; threshold: the bias is significant beyond it; detectable: the smallest bias found with the stated power.
+    """
+
+    problem: str
+    n_samples: int
+    point: int
+    coordinate: str
+    exact: float
+    bias: float
+    standard_error: float
+    threshold: float
+    detectable: float
+    scale: float
+    n_draws: int
+
+    @property
+    def passed(self):
+        return abs(self.bias) <= self.threshold
+
+
+@dataclass(frozen=True, repr=False)
+class Certificate:
+    """The result of `unbiased`. tests: list of Tested, a coordinate each; skipped: the S that the estimator refused.
+
+    passed: no test failed; powerful: each would have found the stated relative bias with the stated power.
+    """
+
+    name: str
+    level: float
+    power: float
+    bias: float
+    tests: list
+    skipped: list
+
+    @property
+    def failures(self):
+        """The failed tests, the most significant first."""
+        return sorted((t for t in self.tests if not t.passed), key=lambda t: -abs(t.bias) / t.threshold)
+
+    @property
+    def passed(self):
+        return not self.failures
+
+    @property
+    def weak(self):
+        """The tests that reached the budget before the stated power."""
+        return [t for t in self.tests if t.detectable > self.bias * t.scale]
+
+    @property
+    def powerful(self):
+        return not self.weak
+
+    def __bool__(self):
+        return self.passed
+
+    def assert_passed(self):
+        """Raise AssertionError with the report unless the certificate is passed; else return it."""
+        if not self.passed:
+            raise AssertionError(self.report())
+        return self
+
+    def report(self):
+        """What was tested, what failed (target, coordinate, size of the bias), what was tested weakly.
+
+        All the intervals of the biases hold together with probability 1 - level.
+        """
+        n_problems = len({t.problem for t in self.tests})
+        sizes = ", ".join(str(s) for s in sorted({t.n_samples for t in self.tests}))
+        verdict = "no bias found" if self.passed else "BIASED"
+        lines = [
+            f"{self.name}: {verdict}. {len(self.tests)} coordinates of {n_problems} problems, S = {sizes}",
+            f"  a correct estimator fails with probability {self.level:g} at most, over all coordinates together",
+        ]
+        if self.skipped:
+            lines.append(f"  S = {', '.join(map(str, self.skipped))} refused by the estimator")
+        lines += self._failed() + self._weakness()
+        return "\n".join(lines)
+
+    __repr__ = __str__ = report
+
+    def _failed(self):
+        lines = []
+        for t in self.failures[:10]:
+            low, high = ((t.bias + sign * t.threshold) / t.scale for sign in (-1, 1))
+            lines.append(
+                f"  {t.problem}, S = {t.n_samples}, point {t.point}, d/d{t.coordinate}: "
+                f"exact {t.exact:.6g}, mean {t.exact + t.bias:.6g}; "
+                f"bias {t.bias / t.scale:+.1%} of the gradient's norm, between {low:+.1%} and {high:+.1%}"
+            )
+        hidden = len(self.failures) - 10
+        return lines + [f"  and {hidden} more"] * (hidden > 0)
+
+    def _weakness(self):
+        size = f"{self.bias:.3g} times the gradient's norm"
+        promise = f"a bias of {size} in a coordinate would be found with probability {self.power:g}"
+        if self.powerful:
+            return [f"  {promise}"]
+        lines = [f"  {promise}, except, for the budget of draws:"]
+        worst = {}
+        for t in self.weak:
+            key = t.problem, t.n_samples
+            worst[key] = max(worst.get(key, 0.0), t.detectable / t.scale)
+        return lines + [f"    {name}, S = {n}: {relative:.3g} or more" for (name, n), relative in worst.items()]
+
+
+def unbiased(estimator, problems=None, n_samples=(1, 2, 8), level=0.01, power=0.99, bias=0.1, max_draws=400_000, seed=0):
+    """Test the hypothesis that an estimator's mean equals the exact gradient, in every coordinate of every problem.
+
+    estimator: a name or a callable (q, target, eps, objective, rng) -> Draws. problems: a list of Problem, or None for
+    `check.default_problems()`. n_samples: the S to try; one that the estimator refuses with a ValueError is skipped and named.
+    level: the probability, at most, that a correct estimator fails, over all coordinates together (Bonferroni).
+    bias, power: a coordinate whose bias is `bias` times the norm of its data point's exact gradient is to be found with
+    probability `power`. A pilot run tells from the standard deviations alone how many replicates this takes; the
+    test then uses fresh ones, from 40,000 to max_draws a problem. Where max_draws is not enough, the report says so.
+
+    The statistic is a mean over so many independent replicates that it is normal far into the tail: the
+    score function's draws are skewed, and with a few hundred the level would not hold.
+
+    Returns a Certificate. In a test suite: `check.unbiased(mine).assert_passed()`.
+    Raises ValueError or TypeError for input that does not fit, or if every S is refused.
+    """
+    validate.number("level", level, least=0, most=1, open_least=True)
+    validate.number("power", power, least=0.5, most=0.999999)
+    validate.number("bias", bias, least=0, open_least=True)
+    validate.integer("max_draws", max_draws, least=2)
+    validate.integer("seed", seed, least=0)
+    n_samples = [validate.integer("each of n_samples", s, least=1) for s in n_samples]
+    suite = default_problems() if problems is None else list(problems)
+    if not suite or not n_samples:
+        raise ValueError("problems and n_samples must not be empty")
+    registry.resolve(estimator)
+    accepted, skipped = _accepted(estimator, suite[0], n_samples)
+    m = len(accepted) * sum(p.gradient.size for p in suite)
+    z_level, z_power = _normal_quantile(1 - level / (2 * m)), _normal_quantile(power)
+    tests = []
+    cases = [(p, s) for p in suite for s in accepted]
+    for (p, s), child in zip(cases, np.random.SeedSequence(seed).generate_state(2 * len(cases)).reshape(-1, 2)):
+        scale = np.linalg.norm(p.gradient, axis=1)[:, None]  # B, 1
+        scale[scale == 0] = 1.0  # nothing to refer to: absolute
+        _, std, _ = _moments(estimator, p, s, _PILOT, child[0])
+        wanted = float(np.max(((z_level + z_power) * std / (bias * scale)) ** 2))
+        n_draws = int(min(max(1.2 * wanted, _FEWEST), max_draws))
+        mean, std, rounding = _moments(estimator, p, s, n_draws, child[1])
+        tests += _tests(p, s, n_draws, mean, std / math.sqrt(n_draws), rounding, z_level, z_power, scale)
+    name = estimator if isinstance(estimator, str) else getattr(estimator, "__name__", type(estimator).__name__)
+    return Certificate(name, level, power, bias, tests, skipped)
+
+
+_PILOT, _FEWEST = 4_000, 40_000
+_ROUNDING = 1e-10  # of the draws' size: a mean without variance may miss the exact gradient by this much
+
+
+def _accepted(estimator, first, n_samples):
+    """Which S the estimator takes, and which it refuses."""
+    accepted, skipped = [], []
+    for s in n_samples:
+        try:
+            _moments(estimator, first, s, 2, 0)
+            accepted.append(s)
+        except ValueError as error:
+            skipped.append(s)
+            refusal = error
+    if not accepted:
+        raise ValueError(f"the estimator refused every S of {n_samples}: {refusal}") from refusal
+    return accepted, skipped
+
+
+def _moments(estimator, p, n_samples, n_draws, seed):
+    """Mean and standard deviation of a replicate, (B, 2K) each, and the rounding that their size allows."""
+    own = estimator if isinstance(estimator, str) else copy.deepcopy(estimator)  # no memory of other problems
+    reports = variance.measure_target(p.q, p.target, [own], p.objective, n_draws, n_samples, int(seed), n_timings=0)
+    (report,) = reports.values()
+    mean, std = (np.concatenate([part["mu"], part["logvar"]], axis=1) for part in (report.mean, report.variance))
+    std = np.sqrt(std)
+    return mean, std, _ROUNDING * (np.abs(p.gradient) + np.abs(mean) + std)
+
+
+def _tests(p, n_samples, n_draws, mean, error, rounding, z_level, z_power, scale):
+    n = p.q.mu.shape[1]
+    names = [f"mu[{k}]" for k in range(n)] + [f"logvar[{k}]" for k in range(n)]
+    threshold = z_level * error + rounding
+    columns = p.gradient, mean - p.gradient, error, threshold, threshold + z_power * error
+    return [
+        Tested(p.name, n_samples, b, names[k], *(float(a[b, k]) for a in columns), float(scale[b, 0]), n_draws)
+        for b in range(len(mean))
+        for k in range(2 * n)
+    ]
+
+
+def _normal_quantile(probability):
+    from scipy.special import ndtri
+
+    return float(ndtri(probability))

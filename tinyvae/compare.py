@@ -1,0 +1,221 @@
+"""The main job: train one VAE with each estimator, side by side, and measure their gradients along the way.
+
+Everything but the estimator is shared: the data, the initialisation, the minibatches, the noise. All
+estimators take a step in turn, so that a busy machine slows them alike.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from tinyvae import datasets, evaluate, validate, variance
+from tinyvae.objectives import ELBO
+from tinyvae.optim import Adam
+from tinyvae.train import train
+from tinyvae.vae import VAE, NonFiniteLoss
+
+BOUND_SAMPLES = 10  # a test digit, for the curve's points
+FINAL_SAMPLES = 200  # a test digit, for the table
+BLOCKS = ("mu", "logvar", "encoder", "decoder")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What `run` does. estimators: names; points: how often the variances are measured, start and end included;
+    n_draws: replicates in each measurement; n_samples: samples a data point; rate: Adam's step size; the others
+    are those of VAE, ELBO and train. seed: of the binarization, the weights, the minibatches and all noise.
+    """
+
+    estimators: tuple = ("reparameterization", "score_function", "leave_one_out")
+    hidden: tuple = (128,)
+    n_latents: int = 2
+    epochs: int = 60
+    batch_size: int = 100
+    rate: float = 3e-3
+    n_samples: int = 2
+    beta: float = 1.0
+    kl: str = "analytic"
+    points: int = 7
+    n_draws: int = 300
+    seed: int = 0
+
+
+class Comparison(NamedTuple):
+    """What `run` returns. Intervals are (value, low, high), of 95%.
+
+    settings: Settings; data: the digits, binarized; models: {estimator: trained VAE};
+    curves: {estimator: {"step", "seconds", "elbo", "reconstruction", "kl": lists, an entry an epoch and the start}};
+    points: [{"epoch", "step", "estimators": {estimator: measured}}], at the same parameters for all estimators,
+        those of the first estimator's run; table: {estimator: row}, the numbers at the end; words: what they say.
+    """
+
+    settings: Settings
+    data: datasets.Dataset
+    models: dict
+    curves: dict
+    points: list
+    table: dict
+    words: dict
+
+    def record(self):
+        """Every number and the settings, of types that JSON knows. Names with seconds, milliseconds or cost are timings."""
+        notes = {
+            "data": f"digits, each pixel drawn once as black or white with seed {self.settings.seed}",
+            "elbo": f"nats a test digit, higher is better, {FINAL_SAMPLES} samples a digit in the table, {BOUND_SAMPLES} in the curves",
+            "variance": "of the gradient of the loss (nats a digit), summed over the block's coordinates; [value, low, high], 95% interval",
+            "points": f"measured at the parameters of the run with {self.settings.estimators[0]}, on its first {self.settings.batch_size} training digits",
+        }
+        return {"settings": asdict(self.settings), "notes": notes, **{name: getattr(self, name) for name in ("table", "words", "points", "curves")}}
+
+    def figure(self):
+        """The arguments of `plots.compare`."""
+        first = self.settings.estimators[0]
+        vae, shown = self.models[first], self.data.test[np.unique(self.data.test_labels, return_index=True)[1]]
+        totals = {name: [point["estimators"][name]["encoder"]["variance"] for point in self.points] for name in self.models}
+        readable = first.replace("_", " ")
+        return {
+            "curves": {
+                "variance": {"steps": [point["step"] for point in self.points], "variances": totals},
+                **{key: {name: curve[key] for name, curve in self.curves.items()} for key in ("step", "seconds", "elbo")},
+            },
+            "pictures": {
+                "reconstructions": {"originals": shown, "models": {name: model.reconstruct(shown) for name, model in self.models.items()}, "image_shape": self.data.image_shape},
+                "samples": {"images": vae.sample(80, np.random.default_rng(self.settings.seed)), "image_shape": self.data.image_shape, "title": f"Samples ({readable})"},
+                "latents": {"mu": vae.encode(self.data.test).mu, "labels": self.data.test_labels, "title": f"Latent space ({readable})"},
+            },
+        }
+
+
+def binarized(data, seed):
+    """`data` with each pixel of train, then test, drawn once as black or white."""
+    rng = np.random.default_rng(seed)
+    return data._replace(train=datasets.binarize(data.train, rng), test=datasets.binarize(data.test, rng))
+
+
+def run(settings=Settings(), progress=lambda epoch, line: None):
+    """Train and measure. progress(epoch, line) is called after each epoch, with a line to show where something was measured.
+
+    Returns a Comparison. Raises ValueError or TypeError for settings that do not fit, before anything is trained, and
+    NonFiniteLoss, naming the estimator and the step, if a run diverges.
+    """
+    names = list(settings.estimators)
+    objective = ELBO(settings.beta, settings.kl)
+    epochs = validate.integer("epochs", settings.epochs, least=1)
+    measured_at = set(np.linspace(0, epochs, validate.integer("points", settings.points, least=2)).round().astype(int).tolist())
+    data = binarized(datasets.load("digits"), settings.seed)
+    batch = data.train[: validate.integer("batch_size", settings.batch_size, least=1)]
+
+    def model():
+        return VAE(data.train.shape[1], settings.n_latents, settings.hidden, seed=settings.seed)
+
+    def steps(vae, name):
+        options = {"n_samples": settings.n_samples, "batch_size": settings.batch_size, "epochs": epochs, "seed": settings.seed}
+        return train(vae, data.train, name, objective, Adam(settings.rate), **options)
+
+    def measure(vae):
+        return variance.measure(vae, batch, names, objective, settings.n_draws, settings.n_samples, settings.seed)
+
+    measure(model())  # refuses what does not fit; with the steps below, compiles what the clock should not see
+    for name in names:
+        next(steps(model(), name))
+
+    models = {name: model() for name in names}
+    runs = {name: steps(models[name], name) for name in names}
+    curves = {name: {"step": [], "seconds": [], "elbo": [], "reconstruction": [], "kl": []} for name in names}
+    durations, points = {name: [] for name in names}, []
+    n_batches, seconds = -(-len(data.train) // settings.batch_size), dict.fromkeys(names, 0.0)
+    for epoch in range(epochs + 1):
+        for _ in range(n_batches if epoch else 0):
+            for name in names:
+                spent = _next(runs[name], name).seconds
+                durations[name].append(spent - seconds[name])
+                seconds[name] = spent
+        for name in names:
+            bound = evaluate.bound(models[name], data.test, BOUND_SAMPLES, settings.seed)
+            values = (epoch * n_batches, seconds[name], -bound.loss, bound.reconstruction, bound.kl)
+            for key, value in zip(curves[name], values):
+                curves[name][key].append(value)
+        line = ""
+        if epoch in measured_at:
+            points.append({"epoch": epoch, "step": epoch * n_batches, "estimators": measured(measure(models[names[0]]))})
+            line = ", ".join(f"{name} {brief(m['encoder']['variance'][0])}" for name, m in points[-1]["estimators"].items())
+        progress(epoch, line)
+
+    table = {}
+    for name in names:
+        bound = evaluate.bound(models[name], data.test, FINAL_SAMPLES, settings.seed)
+        last = points[-1]["estimators"][name]
+        milliseconds = 1e3 * float(np.median(durations[name]))
+        table[name] = {
+            "elbo": -bound.loss, "reconstruction": bound.reconstruction, "kl": bound.kl,
+            **last["encoder"], "step_milliseconds": milliseconds,
+            "variance_times_step_cost": [milliseconds * v for v in last["encoder"]["variance"]],
+        }
+    return Comparison(settings, data, models, curves, points, table, _words(table, points, settings))
+
+
+def _next(steps, name):
+    try:
+        return next(steps)
+    except NonFiniteLoss as error:
+        raise NonFiniteLoss(f"{name}: {error}") from None
+
+
+def measured(reports):
+    """`variance.measure`'s reports as plain numbers: {estimator: {block: {"variance", "ratio_to_best", "snr"}, and its costs}}."""
+    best = {block: min(reports.values(), key=lambda report: report.total[block].variance.value) for block in BLOCKS}
+    return {
+        name: {
+            **{
+                block: {
+                    "variance": list(report.total[block].variance),
+                    "ratio_to_best": list(variance.ratio(report, best[block], block)),
+                    "snr": list(report.total[block].snr),
+                }
+                for block in BLOCKS
+            },
+            "evaluations": report.evaluations,
+            "gradients": report.gradients,
+            "phi_milliseconds": report.milliseconds,
+            "step_milliseconds": report.step_milliseconds,
+            "variance_times_phi_cost": list(report.variance_times_cost("encoder")),
+        }
+        for name, report in reports.items()
+    }
+
+
+# --- in words ---------------------------------------------------------------------------------------------
+
+
+def _words(table, points, settings):
+    """{"variance", "bound", "cost"}: what the table shows, a sentence or two each."""
+    if len(table) == 1:
+        return {}
+    ranked = sorted(table, key=lambda name: table[name]["variance"][0])
+    wins = sum(min(p["estimators"], key=lambda name: p["estimators"][name]["encoder"]["variance"][0]) == ranked[0] for p in points)
+    others = " and ".join(_times(name, table[name]["ratio_to_best"]) for name in ranked[1:])
+    by_elbo = sorted(table, key=lambda name: -table[name]["elbo"])
+    behind = " and ".join(f"{table[by_elbo[0]]['elbo'] - table[name]['elbo']:.2f} above {name}" for name in by_elbo[1:])
+    price = {name: row["variance_times_step_cost"][0] for name, row in table.items()}
+    by_price = sorted(price, key=price.get)
+    prices = " and ".join(f"{name} {brief(price[name] / price[by_price[0]])} times as long" for name in by_price[1:])
+    return {
+        "variance": f"At the same parameters, {ranked[0]} gave the encoder's gradient the least variance at {wins} of the {len(points)} points "
+        f"along training; at the end {others}.",
+        "bound": f"After {settings.epochs} epochs {by_elbo[0]} reached the highest bound, {table[by_elbo[0]]['elbo']:.2f} nats a test digit, {behind} "
+        "(one run each, and another seed moves these numbers).",
+        "cost": f"To make the gradient equally accurate by averaging, {by_price[0]} takes the least time, {prices} (variance x ms).",
+    }
+
+
+def _times(name, ratio):
+    value, low, high = ratio
+    if low <= 1 <= high:
+        return f"{name} could not be told apart from it"
+    return f"{name} had {brief(value)} times its variance (95% interval {brief(low)} to {brief(high)})"
+
+
+def brief(value):
+    """Three digits, without an exponent where none is needed."""
+    return f"{value:.0f}" if 100 <= value < 1e6 else f"{value:.3g}"

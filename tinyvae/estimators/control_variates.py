@@ -1,0 +1,110 @@
+"""The score function minus a function of z whose expectation is known: a Taylor expansion, a trained surrogate.
+
+For any c(z):  d/dlambda E_q[f] = E_q[(f(z) - c(z)) dlog q/dlambda] + d/dlambda E_q[c],  c's own parameters held.
+"""
+
+import numpy as np
+
+from tinyvae import validate
+from tinyvae.estimators.contract import Draws
+from tinyvae.estimators.network import SmallNetwork
+from tinyvae.objectives import Integrand, require_average
+
+
+def delta_method(q, target, eps, objective=None, rng=None):
+    """The score function with f's second-order Taylor expansion at mu as control variate.
+
+        c(z) = f(mu) + g'(z - mu) + 1/2 sum_k h_k (z_k - mu_k)^2,  g = df/dz,  h_k = d2f/dz_k^2, both at mu
+        d/dmu_k E_q[c] = g_k,  d/dlogvar_k E_q[c] = 1/2 h_k std_k^2
+
+    h is a central difference of df/dz over a step of std_k / 4; an inexact h costs variance, not bias.
+    Wins: f is nearly quadratic within q's width: what is left is the remainder only. Loses: q is wide or f far
+    from quadratic, where c adds noise; and where the pathwise estimator, which needs df/dz as well, is good already.
+    Costs one f a sample, plus one f and 2 K + 1 of df/dz a data point.
+
+    q: DiagonalGaussian; target: Target; eps: (S, B, K); objective: None or an ELBO. Returns Draws.
+    Raises ValueError under ImportanceWeighted, or if the target has no gradient or a shape does not fit.
+    Source: Paisley, Blei & Jordan 2012, section 3.2.
+    """
+    require_average("delta_method", objective)
+    loss = Integrand(q, target, objective)
+    z = q.sample(eps)  # S, B, K
+    f = loss(z)  # S, B
+    f_mu = loss(np.ascontiguousarray(q.mu[None]))  # 1, B
+    g = loss.grad(np.ascontiguousarray(q.mu[None]))  # 1, B, K
+    step = 0.25 * q.std  # B, K
+    offsets = np.eye(z.shape[2], dtype=z.dtype)[:, None] * step  # K, B, K
+    beside = loss.grad(q.mu + np.concatenate([offsets, -offsets]))  # 2K, B, K
+    up, down = (np.einsum("kbk->bk", half) for half in np.split(beside, 2))  # B, K each
+    h = (up - down) / (2 * step)  # B, K
+    moved = z - q.mu  # S, B, K
+    c = f_mu + (g * moved + 0.5 * h * moved * moved).sum(axis=2)  # S, B
+    expected = np.concatenate([g[0], 0.5 * h * q.std * q.std], axis=1)  # B, 2K
+    dparams = (f - c)[..., None] * q.score(z) + expected  # S, B, 2K
+    return Draws(f, dparams)
+
+
+class Relax:
+    """The score function with a trained surrogate c(z) as control variate (the continuous case of RELAX, "LAX").
+
+        (f(z) - c(z)) dlog q(z)/dlambda + dc/dz dz/dlambda
+
+    c is a small network of [z, mu, logvar], trained alongside to minimise the variance: it descends the mean
+    square of the estimate itself. Wins: f is a black box, smooth, and has to be estimated for long. Loses: before c is
+    trained; where df/dz is to be had, the pathwise estimator is cheaper. One f a sample and a small network.
+
+    The training gradient needs d/dtheta of v' dc/dz, a mixed second derivative. It is taken as a directional
+    difference, (c(z + h v) - c(z - h v)) / 2h with |h v| = `step`, in float64: its relative error is about step^2.
+
+    Relax(hidden=(64,), rate=1e-3, seed=0) makes a callable (q, target, eps, objective, rng) -> Draws.
+    Raises ValueError under ImportanceWeighted or if a shape does not fit.
+    Source: Grathwohl et al. 2018, section 3.1.
+    """
+
+    def __init__(self, hidden=(64,), rate=1e-3, seed=0, step=1e-4):
+        self.network, self._seen = SmallNetwork(hidden, rate, seed), None
+        self.step = validate.number("step", step, least=0, open_least=True)
+
+    def __call__(self, q, target, eps, objective=None, rng=None):
+        require_average("relax", objective)
+        loss = Integrand(q, target, objective)
+        z = q.sample(eps)  # S, B, K
+        f = loss(z)  # S, B
+        inputs = _with_context(z, q)  # S * B, 3K
+        c, cache = self.network(inputs)  # S * B
+        dc = self.network.input_gradient(cache)[:, : z.shape[2]].reshape(z.shape).astype(z.dtype)  # S, B, K
+        score = q.score(z)  # S, B, 2K
+        dparams = (f - c.reshape(f.shape).astype(f.dtype))[..., None] * score + q.path(dc, eps)  # S, B, 2K
+        mu_part, logvar_part = np.split(dparams, 2, axis=2)
+        v = mu_part + 0.5 * q.std * eps * logvar_part  # S, B, K: dparams' dz/dlambda
+        self._seen = f, inputs, cache, (dparams * score).sum(axis=2), v
+        return Draws(f, dparams)
+
+    def update(self):
+        """One step of the surrogate down the mean square of the last call's estimate."""
+        f, inputs, cache, along_score, v = self._seen
+        self.network.learn(self.passes(inputs, cache, along_score, v), f)
+
+    def passes(self, inputs, cache, along_score, v):
+        """d/dtheta mean |g|^2 = mean [-2 (g' score) dc/dtheta + 2 d/dtheta v' dc/dz], as backward passes of the network."""
+        n = along_score.size
+        v = v.reshape(n, -1).astype("float64")
+        length = np.maximum(np.linalg.norm(v, axis=1), np.finfo("float64").tiny)  # n
+        moved = np.zeros_like(inputs)
+        moved[:, : v.shape[1]] = self.step * v / length[:, None]
+        _, ahead = self.network(inputs + moved)
+        _, behind = self.network(inputs - moved)
+        slope = length / (self.step * n)  # n: 2 |v| / (2 step)
+        return [(cache, -2 * along_score.reshape(n).astype("float64") / n), (ahead, slope), (behind, -slope)]
+
+    def state(self):
+        return self.network.state()
+
+    def restore(self, state):
+        self.network.restore(state)
+
+
+def _with_context(z, q):
+    """[z, mu, logvar] of each sample, (S * B, 3K), float64."""
+    context = np.broadcast_to(q.params, (len(z), *q.params.shape))
+    return np.concatenate([z, context], axis=2).reshape(-1, z.shape[2] + q.params.shape[1]).astype("float64")

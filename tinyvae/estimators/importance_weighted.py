@@ -1,0 +1,63 @@
+"""Estimators made for the importance-weighted bound: L = -log 1/S sum_s w_s, w_s = p(x, z_s) / q(z_s | x)."""
+
+import numpy as np
+
+from tinyvae.estimators.contract import Draws, check_samples
+from tinyvae.objectives import ImportanceWeighted, Integrand
+
+
+def dreg(q, target, eps, objective=None, rng=None):
+    """The doubly reparameterized gradient of the importance-weighted bound.
+
+        dL/dlambda = E[ sum_s wn_s^2 dl(z_s)/dz dz_s/dlambda ],  l = -log w,  wn_s = w_s / sum_r w_r
+
+    The explicit score that the pathwise gradient carries is itself reparameterized away. Wins: over the pathwise
+    gradient of the bound with many samples: its signal-to-noise ratio grows as sqrt(S), theirs falls
+    as 1/sqrt(S). Loses: nothing but generality (it needs df/dz, and independent samples). With S = 1 it is the path
+    derivative. Costs one f and one df/dz a sample.
+
+    q: DiagonalGaussian; target: Target; eps: (S, B, K); objective: ImportanceWeighted. Returns Draws.
+    Raises ValueError under another objective, or if the target has no gradient or a shape does not fit.
+    Source: Tucker, Lawson, Gu & Maddison 2019, eq. 8.
+    """
+    _require_bound("dreg", objective)
+    loss = Integrand(q, target, objective)
+    z = q.sample(eps)  # S, B, K
+    f = loss(z)  # S, B
+    weights = objective.weights(f)  # S, B
+    dz = loss.grad(z)  # S, B, K
+    dparams = len(f) * (weights * weights)[..., None] * q.path(dz, eps)  # S, B, 2K
+    return Draws(f, dparams)
+
+
+def vimco(q, target, eps, objective=None, rng=None):
+    """The score function on the importance-weighted bound, each sample's baseline made from the *others*.
+
+        dL/dlambda = E[ sum_s (L - L_{-s}) dlog q(z_s)/dlambda + sum_s wn_s dl(z_s)/dlambda ]
+
+    L_{-s} is the bound with w_s replaced by the geometric mean of the other weights. The second sum is the bound's
+    explicit dependence on lambda; its mean is not zero here. Wins: no df/dz needed, and a learning signal for
+    each sample rather than one for all. Loses: to dreg where df/dz exists. Samples must be independent.
+    Costs one f a sample and needs two samples or more.
+
+    q: DiagonalGaussian; target: Target; eps: (S, B, K), S >= 2; objective: ImportanceWeighted. Returns Draws.
+    Raises ValueError if S < 2, under another objective, or if a shape does not fit.
+    Source: Mnih & Rezende 2016, eq. 10 and 11.
+    """
+    _require_bound("vimco", objective)
+    check_samples("vimco", eps, least=2)
+    loss = Integrand(q, target, objective)
+    z = q.sample(eps)  # S, B, K
+    f = loss(z)  # S, B
+    bound = objective.value(f)  # B
+    stand_in = (f.sum(axis=0) - f) / (len(f) - 1)  # S, B: minus the log of the others' geometric mean
+    replaced = np.where(np.eye(len(f), dtype=bool)[..., None], stand_in[:, None], f[None])  # S, S, B: [s] lacks sample s
+    baseline = np.stack([objective.value(row) for row in replaced])  # S, B
+    explicit = objective.weights(f)[..., None] * loss.explicit(z)  # S, B, 2K
+    dparams = len(f) * ((bound - baseline)[..., None] * q.score(z) + explicit)  # S, B, 2K
+    return Draws(f, dparams)
+
+
+def _require_bound(estimator, objective):
+    if not isinstance(objective, ImportanceWeighted):
+        raise ValueError(f"{estimator} estimates the gradient of the importance-weighted bound: pass objective=tv.ImportanceWeighted()")

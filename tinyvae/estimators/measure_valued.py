@@ -1,0 +1,55 @@
+"""Write the derivative of the density as a difference of two densities, and sample both."""
+
+import numpy as np
+
+from tinyvae import validate
+from tinyvae.estimators.contract import Draws
+from tinyvae.objectives import Integrand, require_average
+
+
+class MeasureValued:
+    """The measure-valued (weak) derivative, a coordinate at a time, the other coordinates left at z.
+
+        d/dmu_k     E_q[f] = 1/(std_k sqrt(2 pi)) E[ f(z_k = mu_k + std_k W) - f(z_k = mu_k - std_k W') ],  W ~ Rayleigh(1)
+        d/dlogvar_k E_q[f] = 1/2 E[ f(z_k = mu_k + std_k M) - f(z_k = mu_k + std_k N) ]
+
+    M is a double-sided Maxwell, N a standard normal variable. coupled=True takes W' = W and N = M U with U
+    uniform: the differences are then small where f is smooth, but coupling can lose (a quadratic far
+    from its minimum). Wins: f is a black box, and even against the pathwise estimator on bounded f. Loses: in high dimension,
+    for it costs 4 K evaluations of f a sample, K being the latents; no df/dz.
+
+    MeasureValued(coupled=True) makes a callable (q, target, eps, objective, rng) -> Draws. It needs `rng`, a
+    numpy Generator, for W, M and U; eps places the other coordinates.
+    Raises TypeError without rng, ValueError under ImportanceWeighted or if a shape does not fit.
+    Source: Pflug 1996; Mohamed et al. 2020, section 6.
+    """
+
+    def __init__(self, coupled=True):
+        if not isinstance(coupled, bool):
+            raise TypeError(f"coupled must be True or False, got {coupled!r}")
+        self.coupled = coupled
+
+    def __call__(self, q, target, eps, objective=None, rng=None):
+        require_average("measure_valued", objective)
+        validate.generator("rng (measure_valued draws more than eps)", rng)
+        loss = Integrand(q, target, objective)
+        z = q.sample(eps)  # S, B, K
+        up, down, maxwell, normal = (q.mu + q.std * offset for offset in self._offsets(rng, z))  # S, B, K each
+        dparams = np.empty((*z.shape[:2], 2 * z.shape[2]), z.dtype)  # S, B, 2K
+        for k in range(z.shape[2]):
+            moved = np.concatenate([z, z, z, z])  # 4S, B, K
+            moved[..., k] = np.concatenate([end[..., k] for end in (up, down, maxwell, normal)])
+            f_up, f_down, f_maxwell, f_normal = np.split(loss(moved), 4)  # S, B each
+            dparams[..., k] = (f_up - f_down) / (q.std[:, k] * np.sqrt(2 * np.pi).astype(z.dtype))
+            dparams[..., z.shape[2] + k] = (f_maxwell - f_normal) / 2
+        return Draws(loss(z), dparams)
+
+    def _offsets(self, rng, z):
+        """(W, -W', M, N), (S, B, K) each."""
+        draws = rng.standard_normal((6, *z.shape), dtype=z.dtype)
+        sign = np.where(rng.random(z.shape) < 0.5, -1, 1).astype(z.dtype)
+        rayleigh = np.hypot(draws[0], draws[1])
+        maxwell = sign * np.sqrt((draws[2:5] ** 2).sum(axis=0))
+        if self.coupled:
+            return rayleigh, -rayleigh, maxwell, maxwell * rng.random(z.shape, dtype=z.dtype)
+        return rayleigh, -np.hypot(*rng.standard_normal((2, *z.shape), dtype=z.dtype)), maxwell, draws[5]

@@ -1,0 +1,70 @@
+"""The small network that a learnt baseline or control variate is made of: an MLP with its own optimiser."""
+
+import numpy as np
+
+from tinyvae import validate
+from tinyvae.mlp import MLP
+from tinyvae.optim import Adam
+
+
+class SmallNetwork:
+    """y = mean + std MLP(inputs), in float64, with mean and std following what it is to predict.
+
+    The scale is a moving average of past values, so that the MLP works in units of order one whatever
+    the size of f. It is built at the first call, when the number of inputs is known.
+    """
+
+    def __init__(self, hidden, rate, seed, decay=0.9):
+        self.hidden = tuple(validate.integer("each of hidden", n, least=1) for n in hidden)
+        self.seed, self.decay = validate.integer("seed", seed, least=0), decay
+        self.optimizer = Adam(rate)
+        self.mlp, self.mean, self.std = None, 0.0, 1.0
+
+    def __call__(self, inputs):
+        """inputs (n, n_in) -> y (n,) and the cache that `learn` and `input_gradient` take."""
+        if self.mlp is None:
+            self._build(inputs.shape[1])
+        y, cache = self.mlp.forward(inputs.astype("float64"))
+        return self.mean + self.std * y[:, 0], cache
+
+    def _build(self, n_inputs):
+        self.mlp = MLP((n_inputs, *self.hidden, 1), dtype="float64", rng=np.random.default_rng(self.seed))
+
+    def input_gradient(self, cache):
+        """dy/dinputs, (n, n_in)."""
+        dx, _ = self.mlp.backward(cache, np.full((len(cache.inputs[0]), 1), self.std))
+        return dx
+
+    def learn(self, passes, values):
+        """One optimiser step down sum slope dy/dtheta over `passes`, [(cache, slope (n,))]; then follow `values`' scale.
+
+        Slopes are divided by std^2, so that the step does not depend on the units of f.
+        """
+        total = np.zeros_like(self.mlp.theta)
+        for cache, slope in passes:
+            _, grads = self.mlp.backward(cache, slope[:, None] / self.std)
+            total += np.concatenate([g.ravel() for g in grads.values()])
+        if not np.isfinite(total).all():
+            raise ArithmeticError("the gradient of the estimator's own network became non-finite")
+        first = self.optimizer.t == 0
+        self.optimizer.step(self.mlp.theta, total)
+        keep = 0.0 if first else self.decay
+        self.mean = keep * self.mean + (1 - keep) * float(values.mean())
+        self.std = max(keep * self.std + (1 - keep) * float(values.std()), 1e-12)
+
+    def state(self):
+        """What was learnt so far, as arrays by name."""
+        if self.mlp is None:
+            return {}
+        optimizer = {f"optimizer.{name}": value for name, value in self.optimizer.state().items()}
+        return {"theta": self.mlp.theta, "n_inputs": np.array(self.mlp.sizes[0]), "scale": np.array([self.mean, self.std]), **optimizer}
+
+    def restore(self, state):
+        """Go on from what `state` returned."""
+        if not state:
+            return
+        self._build(int(state["n_inputs"]))
+        self.mlp.theta[:] = state["theta"]
+        self.mean, self.std = map(float, state["scale"])
+        prefix = "optimizer."
+        self.optimizer.restore({name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)})

@@ -1,0 +1,33 @@
+"""Loops over data: is it finite, and a minibatch of it in the model's precision.
+
+Each compiled loop stands directly below its NumPy twin and takes the same arguments.
+"""
+
+import numpy as np
+
+from tinyvae.kernels.compile import loop
+
+
+def all_finite_numpy(x):
+    """Whether no element of x (n,) is NaN or infinite."""
+    return bool(np.isfinite(x).all())
+
+
+@loop(all_finite_numpy)
+def all_finite(x):
+    finite = True
+    for i in range(x.size):
+        finite &= np.isfinite(x[i])
+    return finite
+
+
+def gather_numpy(x, rows, out):
+    """out_i = x[rows_i], converted to out's type. x (n, D), rows (B,), out (B, D)."""
+    out[...] = x[rows]
+
+
+@loop(gather_numpy)
+def gather(x, rows, out):
+    for i in range(rows.size):
+        for j in range(x.shape[1]):
+            out[i, j] = x[rows[i], j]
