@@ -125,14 +125,14 @@ print(f"The reparameterization is past the score function's final loss after {re
 
 # %% [markdown]
 # The score function does worse than *no code at all*, and worse than the control, whose encoder soon says
-# nothing (its KL is zero). Do the accounts. The reparameterization pays 4.5 nats for its code, and saves 7.6
-# nats of reconstruction with it (27.05 - 19.49): a good bargain. The score function pays 6.0 and saves 4.6.
+# nothing (its KL is zero). Do the accounts. The reparameterization pays 4.6 nats for its code, and saves 7.6
+# nats of reconstruction with it (27.06 - 19.50): a good bargain. The score function pays 5.9 and saves 4.9.
 # Its gradient is right on average, but each step's noise shakes the encoder's weights, and what is shaken
 # into them costs KL without telling the decoder anything. Leave-one-out, which differs in one line, learns
-# well and trails by one nat.
+# well and trails by 0.9 nats.
 #
-# (The score function is not stuck, only slow. After twice as many steps it is at 27.2 nats, about where no
-# code would be; and with 60 samples an image instead of 2 it gets to 24.8 nats in the same number of steps,
+# (The score function is not stuck, only slow. After twice as many steps it is at 27.6 nats, nearly where no
+# code would be; and with 60 samples an image instead of 2 it gets to 24.7 nats in the same number of steps,
 # for thirty times the work.)
 #
 # ## Measure at the same parameters
@@ -260,8 +260,8 @@ fig.savefig(FIGURES / "08_reconstructions.png", dpi=130)
 # ## The headline
 # At the same parameters (30 epochs), the score function's gradient has about a **thousand** times the
 # reparameterization's variance, leave-one-out's about **thirty** times. With the same start, minibatches and
-# noise, after 450 steps, the reparameterization is at **24.0** nats an image, leave-one-out at **25.0**, and
-# the score function at **28.5**: worse than no code at all, 27.0.
+# noise, after 450 steps, the reparameterization is at **24.1** nats an image, leave-one-out at **25.0**, and
+# the score function at **28.1**: worse than no code at all, 27.0.
 #
 # Differences between models are taken image by image, so their standard errors are small; each must be more
 # than five of them.

@@ -136,7 +136,7 @@ def test_quadrature_refuses_what_it_cannot_do():
         check.exact_gradient(tv.DiagonalGaussian(np.zeros((1, 1), "float32"), np.zeros((1, 1), "float32")), target)
     with pytest.raises(ValueError, match="take fewer nodes"):
         check.exact_mean("score_function", q, target, n_samples=2)
-    with pytest.raises(TypeError, match="objective must be None or an ELBO"):
+    with pytest.raises(TypeError, match="objective must be None, an ELBO or ImportanceWeighted"):
         check.exact_gradient(tv.DiagonalGaussian(np.zeros((1, 1)), np.zeros((1, 1))), target, objective="elbo")
 
 

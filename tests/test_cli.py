@@ -59,7 +59,7 @@ def test_help_shows_the_default_of_every_option_and_an_example(command, capsys):
     assert f"  tinyvae {command}" in text.split("examples:")[1]
     assert "--seed N" in text and "[0]" in text
     options = text.split("examples:")[0].split("\n  --")[1:]
-    without_default = {"quick", "binarize", "model", "image-shape"}  # switches, and what is optional
+    without_default = {"quick", "binarize", "model", "image-shape", "problem", "decompose"}  # switches, and what is optional
     for option in options:
         assert option.split()[0] in without_default or "[" in option, option
 
@@ -143,6 +143,58 @@ def test_train_then_sample_then_variance(tmp_path, capsys):
         assert (tmp_path / name).read_bytes().startswith(PNG)
 
 
+def test_variance_ranks_with_ties_and_shows_the_bias_against_the_exact_gradient(tmp_path, capsys):
+    words = ["reparameterization", "score_function", "constant_baseline", "moving_average"]
+    assert run("variance", "--problem", "quadratic", "--n-draws", 2000, "--n-samples", 1, "--estimators", *words, "--out", tmp_path) == 0
+    text = capsys.readouterr().out
+    rows = json.loads((tmp_path / "variance.json").read_text())["estimators"]
+    assert [rows[name]["mu"]["rank"] for name in words] == ["1", "3=", "3=", "2"]
+    assert text.count("3=") >= 4 and "variance x ms" in text and "bias" in text
+    for name in words:  # four tests at Bonferroni's 0.001
+        assert rows[name]["mu"]["bias"]["p"] > 0.001 and rows[name]["mu"]["bias"]["norm"][2] > 0
+        value, milliseconds = rows[name]["mu"]["variance"][0], rows[name]["phi_milliseconds"]
+        assert rows[name]["mu"]["variance_times_phi_cost"] == pytest.approx(value * milliseconds)
+        assert compare.brief(value) in text
+    assert (tmp_path / "variance.png").read_bytes().startswith(PNG)
+
+
+def test_variance_of_the_bound_decomposed(tmp_path, capsys, model):
+    words = ["--model", model, "--objective", "importance_weighted", "--n-draws", 50, "--batch-size", 10, "--decompose", "--n-batches", 3]
+    assert run("variance", *words, "--out", tmp_path) == 0
+    record = json.loads((tmp_path / "variance.json").read_text())
+    assert list(record["decomposition"]) == [*record["settings"]["estimators"], "any estimator"]
+    assert set(record["estimators"]) == {"reparameterization", "dreg", "vimco"}
+    text = capsys.readouterr().out
+    assert "relative error" in text and "the minibatch's share" in text
+    assert (tmp_path / "decomposition.png").read_bytes().startswith(PNG)
+
+
+def test_variance_along_a_posterior_collapse(tmp_path, capsys):
+    # At beta = 30 the posterior becomes the prior: the KL goes to 0, and the pathwise gradient's variance with it.
+    words = ["--hidden", 16, "--epochs", 4, "--batch-size", 100, "--beta", 30, "--binarize", "--rate", "1e-2", "--save-every", 2, "--out", tmp_path]
+    assert run("train", *words) == 0
+    series = [tmp_path / f"model-{epoch:04d}.npz" for epoch in (0, 2, 4)]
+    assert sorted(tmp_path.glob("model-*.npz")) == series
+    np.testing.assert_array_equal(tv.VAE.load(series[-1]).theta, tv.VAE.load(tmp_path / "model.npz").theta)
+    assert run("train", *words[:-4], "--out", tmp_path / "whole") == 0  # in parts or whole: the same
+    np.testing.assert_array_equal(tv.VAE.load(series[-1]).theta, tv.VAE.load(tmp_path / "whole" / "model.npz").theta)
+    capsys.readouterr()
+    assert run("variance", "--model", *series, "--beta", 30, "--binarize", "--n-draws", 100, "--out", tmp_path) == 0
+    points = json.loads((tmp_path / "variance.json").read_text())["points"]
+    assert points[0]["kl"] > 0.3 and points[-1]["kl"] < 0.05
+    first, last = (p["estimators"]["reparameterization"]["encoder"] for p in (points[0], points[-1]))
+    assert last["variance"][2] < first["variance"][1] and last["snr"][2] < first["snr"][1]
+    assert capsys.readouterr().out.count("model-0002") == 3
+
+
+def test_compare_takes_the_bound_and_its_estimators_by_name(tmp_path):
+    words = ["--quick", *SMALL, "--n-draws", 10, "--points", 2, "--objective", "importance_weighted", "--n-samples", 4]
+    assert run("compare", *words, "--out", tmp_path) == 0
+    assert list(json.loads((tmp_path / "compare.json").read_text())["table"]) == ["reparameterization", "dreg", "vimco"]
+    words = ["--quick", *SMALL, "--n-draws", 10, "--points", 2, "--noise", "antithetic", "--estimators", "reparameterization", "moving_average"]
+    assert run("compare", *words, "--out", tmp_path) == 0
+
+
 def test_grey_pixels_are_said_to_give_a_cross_entropy(tmp_path, capsys):
     assert run("train", *SMALL, "--out", tmp_path) == 0
     assert "cross-entropy" in capsys.readouterr().out
@@ -167,7 +219,11 @@ def test_check_tells_a_right_estimator_of_the_readers_own_from_a_wrong_one(tmp_p
     file.write_text(MINE)
     assert run("check", "reparameterization", f"{file}:right", "--n-samples", 2, "--bias", 0.5) == 0
     assert run("check", f"{file}:doubled", "--n-samples", 2, "--bias", 0.5) == 1
-    assert "BIASED" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "doubled: BIASED" in text and "right: no bias found" in text and "would be found with probability 0.99" in text
+    assert "Beside the built-in ones" in text and "d/dmu[0]" in text and text.count("linear_gaussian") == 3
+    assert run("check", "dreg", "--n-samples", 2, "--bias", 0.5) == 0
+    assert "vimco" in capsys.readouterr().out
 
 
 def test_a_readers_own_estimator_can_be_trained_with(tmp_path):
@@ -205,6 +261,15 @@ WRONG = [
     (["sample", "--model", __file__], "is damaged or is not a model that tinyvae saved"),
     (["variance", "--model", "nowhere.npz"], "No such file or directory: 'nowhere.npz'"),
     (["variance", "--n-draws", "1"], "--n-draws: must be a whole number of at least 2, got '1'"),
+    (["variance", "--problem", "cubic"], "--problem: invalid choice: 'cubic'"),
+    (["variance", "--problem", "exp", "--beta", "2"], "--problem exp is a plain expectation"),
+    (["variance", "--problem", "exp", "--model", "MODEL"], "leave out --model and --decompose"),
+    (["variance", "--objective", "importance_weighted", "--beta", "2"], "the importance-weighted bound has no beta"),
+    (["variance", "--objective", "iwae"], "--objective: invalid choice: 'iwae'"),
+    (["variance", "--noise", "sobol", "--estimators", "leave_one_out"], "sobol noise would bias it"),
+    (["variance", "--estimators", "dreg"], "importance-weighted bound: pass objective=tv.ImportanceWeighted()"),
+    (["compare", "--noise", "pink"], "--noise: invalid choice: 'pink'"),
+    (["train", "--save-every", "-1"], "--save-every: must be a whole number of at least 0, got '-1'"),
     (["check"], "required: ESTIMATOR"),
     (["check", "reinforce"], "estimator must be one of 'reparameterization', "),
     (["check", "MINE:nothing"], "holds no function 'nothing'; it holds right, doubled"),

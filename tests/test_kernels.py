@@ -154,8 +154,19 @@ def gather_arguments(draw, B, n):
     return [draw(B, n), np.repeat(np.arange(B)[::-1], 2), np.full((2 * B, n), -7, draw.dtype)]
 
 
+def moments_arguments(draw, B, n):
+    return [draw(B * n), draw(B * n), np.abs(draw(B * n)), np.full(2, -7.0), 3]
+
+
+def moments_scale(g, mean, sums, totals, r):
+    u, total = np.abs(g) + np.abs(mean), np.float64
+    squares = np.array([(u * u).sum(), (u * np.abs(mean)).sum()], total)
+    return {1: u, 2: sums + u * u, 3: len(g) * squares}
+
+
 PAIRS = {
     "all_finite": ((lambda draw, B, n: [draw(B * n)]), None),
+    "same": ((lambda draw, B, n: [draw(B * n)] * 2), None),
     "gather": (gather_arguments, None),
     "bias_identity": bias_pair(),
     "bias_tanh": bias_pair(),
@@ -183,6 +194,7 @@ PAIRS = {
     "gaussian_kl": gaussian_pair("a row", kl_scale),
     "gaussian_kl_grad": gaussian_pair("a row's score", lambda p, std, out: {2: np.concatenate([np.abs(halves(p)[0]), std * std + 1], axis=1)}),
     "gaussian_batch_gradient": (batch_gradient_arguments, batch_gradient_scale),
+    "add_replicate": (moments_arguments, moments_scale),
     "sgd": (sgd_arguments, sgd_scale),
     "adam": (adam_arguments, adam_scale),
 }

@@ -113,8 +113,36 @@ MUTANTS = {
         ("test_train.py::test_an_epoch_visits_each_row_once_in_a_fresh_order",),
     ),
     "a save that writes into the old file": Mutant(
-        "vae.py", 'with open(temporary, "xb") as file:', 'temporary = path\n            with open(temporary, "wb") as file:',
+        "files.py", 'with open(temporary, "xb") as file:', 'temporary = path\n        with open(temporary, "wb") as file:',
         ("test_vae.py::test_a_save_that_fails_leaves_the_old_file_and_nothing_else",),
+    ),
+    "an optimal constant from all samples": Mutant(
+        SCORE, "others = 1 - np.eye(len(eps), dtype=h.dtype)", "others = np.ones((len(eps), len(eps)), h.dtype)",
+        ("test_learning_estimators.py::test_optimal_constant_is_exactly_unbiased",),
+    ),
+    "a surrogate without its path": Mutant(
+        "estimators/control_variates.py", " * score + q.path(dc, eps)  # S, B, 2K", " * score  # S, B, 2K",
+        ("test_learning_estimators.py::test_estimators_of_one_sample_are_exactly_unbiased",),
+    ),
+    "the wrong half of the surrogate's training gradient": Mutant(
+        "estimators/control_variates.py", "v = mu_part + 0.5 * q.std * eps * logvar_part", "v = mu_part + q.std * eps * logvar_part",
+        ("test_learning_estimators.py::test_the_surrogates_training_gradient_is_that_of_the_mean_square",),
+    ),
+    "DReG's weights not squared": Mutant(
+        "estimators/importance_weighted.py", "(weights * weights)[..., None]", "weights[..., None]",
+        ("test_importance_weighted.py::test_estimators_are_unbiased_by_product_quadrature",),
+    ),
+    "a moving average that is never updated in training": Mutant(
+        "train.py", "                _update(estimator, step)\n", "                pass\n",
+        ("test_checkpoints.py::test_a_run_in_two_parts_is_a_run_in_one",),
+    ),
+    "an optimiser that is not taken up again": Mutant(
+        "checkpoints.py", "        getattr(run, owner).restore(state)\n", "        pass\n",
+        ("test_checkpoints.py::test_a_run_in_two_parts_is_a_run_in_one",),
+    ),
+    "Sobol points without their shift": Mutant(
+        "noise.py", "scrambled[:] = rng.integers(one, size=(n_points, n_latents))", "scrambled[:] = 0",
+        ("test_noise.py::test_each_sample_alone_is_standard_normal",),
     ),
     "a compiled loop that differs from its twin": Mutant(
         DENSE, "dy[i, j] *= one - y[i, j] * y[i, j]", "dy[i, j] *= one - y[i, j]",

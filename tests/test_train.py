@@ -157,7 +157,7 @@ def test_a_record_is_what_loss_and_grads_gives(digits):
 
     before = vae.theta.copy()
     record = next(tv.train(vae, x, estimator=spy, objective=tv.ELBO(2.0), optimizer=tv.SGD(0.1), batch_size=30, seed=5))
-    order = np.random.default_rng(np.random.SeedSequence(5).spawn(3)[0]).permutation(30)
+    order = np.random.default_rng(np.random.SeedSequence([5, 1]).spawn(3)[0]).permutation(30)
     fresh = make(dtype="float64")
     loss, grads = fresh.loss_and_grads(x[order], seen["eps"], objective=tv.ELBO(2.0))
     assert record.loss == pytest.approx(loss, rel=1e-14)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import tinyvae as tv
-from tinyvae import variance
+from tinyvae import blas, variance
+from tinyvae.variance import measurement, moments, weights
 from tinyvae.distributions import LIKELIHOODS
 from tinyvae.vae import Reconstruction
 
@@ -21,7 +22,7 @@ def small_vae(dtype="float64", hidden=(7,), activation="tanh", n_rows=5):
 
 def the_noise(vae, x, n_draws, n_samples, seed):
     """The replicates' noise, drawn as `measure` draws it: a child of the seed for each chunk. (S, n_draws, B, K)."""
-    per_chunk = max(1, variance.DECODER_ROWS // (n_samples * len(x)))
+    per_chunk = max(1, measurement.DECODER_ROWS // (n_samples * len(x)))
     sizes = [min(per_chunk, n_draws - start) for start in range(0, n_draws, per_chunk)]
     chunks = [
         np.random.default_rng(child.spawn(2)[0]).standard_normal((n_samples, size * len(x), vae.n_latents), dtype=vae.dtype)
@@ -51,8 +52,9 @@ def plain_loop(vae, x, estimator, objective, n_draws, n_samples, seed):
 @pytest.fixture
 def small_chunks(monkeypatch):
     """Several chunks, so that joining them is tested too."""
-    monkeypatch.setattr(variance, "DECODER_ROWS", 60)
-    monkeypatch.setattr(variance, "DELTAS", 500)
+    monkeypatch.setattr(measurement, "DECODER_ROWS", 60)
+    monkeypatch.setattr(weights, "DELTAS", 500)
+    monkeypatch.setattr(weights, "UNITS", 100)
 
 
 @pytest.mark.parametrize("n_draws", [3, 40], ids=["gradient by gradient", "by covariances"])
@@ -77,8 +79,8 @@ def test_the_shortcuts_equal_the_plain_loop_to_rounding(small_chunks, dtype, rto
 def test_both_ways_for_the_encoder_are_taken_in_that_test():
     vae, x = small_vae()
     _, cache = vae.encoder._forward(x.astype("float64"), np.empty)
-    assert variance._EncoderWeights(vae.encoder, cache, 40).by_covariance == [True, True]
-    assert variance._EncoderWeights(vae.encoder, cache, 3).by_covariance == [False, False]
+    assert weights.EncoderWeights(vae.encoder, cache, 40).by_covariance == [True, True]
+    assert weights.EncoderWeights(vae.encoder, cache, 3).by_covariance == [False, False]
 
 
 @pytest.mark.parametrize("objective", [tv.ELBO(kl="monte_carlo"), tv.ELBO(beta=0.5)])
@@ -197,23 +199,24 @@ def test_a_large_offset_leaves_the_variance_exact():
     # The contrasts are taken from the running mean: a gradient of 1e8 with a variance of 1 keeps ten digits of it.
     rng = np.random.default_rng(0)
     g = 1e8 + rng.standard_normal((300, 1, 2))
-    outputs = variance._Outputs()
+    outputs = moments.Outputs()
     for piece in np.split(g, [1, 120, 121]):
         outputs.add(piece)
     np.testing.assert_allclose(outputs.finish()["mu"].variance[0, 0], (g[:, 0, 0] - 1e8).var(ddof=1), rtol=1e-6)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_loop_equals_its_twin(dtype):
+def test_a_decoders_contrasts_are_those_of_all_replicates_at_once():
     rng = np.random.default_rng(0)
-    states = [(np.zeros(9000, dtype), np.zeros(9000, dtype)) for _ in range(2)]
-    rtol = 1e-12 if dtype == "float64" else 1e-4
-    for r in range(1, 5):
-        g = rng.standard_normal(9000).astype(dtype) + 3
-        results = [add(g, *state, r) for add, state in zip((variance.add_replicate, variance.add_replicate_numpy), states)]
-        np.testing.assert_allclose(*results, rtol=rtol, atol=rtol)
-        for a, b in zip(*states):
-            np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol)
+    g = rng.standard_normal((6, 9000)) + 3
+    decoder = weights.DecoderWeights(tv.MLP((8, 999), dtype="float64", rng=rng))
+    decoder.mean, decoder.sums = np.zeros(9000), np.zeros(9000)
+    decoder.add(g[:2])
+    decoder.add(g[2:])
+    u, before = moments.Contrasts()(g)
+    block = decoder.finish()
+    np.testing.assert_allclose(block.squares, (u * u).sum(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(block.projections, (u * before).sum(axis=1), rtol=1e-10, atol=1e-9)
+    np.testing.assert_allclose(block.variance, g.var(axis=0, ddof=1), rtol=1e-12)
 
 
 # --- cost, determinism, doors -----------------------------------------------------------------------------
@@ -310,3 +313,177 @@ def test_wrong_targets_and_wrong_estimators_are_refused():
     three, four = (variance.measure_target(q, bowl(0), n_draws=n, n_timings=0)["score_function"] for n in (3, 4))
     with pytest.raises(ValueError, match="must come from one measurement, got 3 and 4"):
         variance.ratio(three, four, "mu")
+
+
+# --- workers, blocks, noise, estimators that learn ----------------------------------------------------------
+
+
+def test_the_number_of_workers_changes_no_bit(monkeypatch, small_chunks):
+    rng = np.random.default_rng(0)
+    vae = tv.VAE(200, 2, (120,), seed=2)  # large enough for products to be split where they may be
+    x = (rng.random((101, 200)) < 0.4).astype("uint8")
+    found = []
+    for n_workers in ("1", "2"):
+        monkeypatch.setenv("TINYVAE_WORKERS", n_workers)
+        with blas.one_thread():  # one worker would leave the threads to BLAS
+            names = ["reparameterization", "leave_one_out", "input_dependent"]
+            found.append(variance.measure(vae, x, names, n_draws=20, n_samples=2, n_timings=0, warmup=5))
+            q = tv.DiagonalGaussian(np.ones((2, 1)), np.zeros((2, 1)))
+            found[-1]["target"] = variance.measure_target(q, bowl(1), ["measure_valued"], n_draws=300_000, n_timings=0)["measure_valued"]
+    for name, first in found[0].items():
+        for block in first.mean:
+            np.testing.assert_array_equal(first.mean[block], found[1][name].mean[block])
+            np.testing.assert_array_equal(first.variance[block], found[1][name].variance[block])
+            np.testing.assert_array_equal(first.total[block].squares, found[1][name].total[block].squares)
+
+
+def test_what_is_left_out_is_not_computed_and_the_rest_stays_the_same(monkeypatch):
+    vae, x = small_vae()
+    everything = variance.measure(vae, x, ["score_function"], n_draws=6, n_timings=0)["score_function"]
+
+    def never(*_, **__):
+        raise AssertionError("computed")
+
+    monkeypatch.setattr(measurement, "decoder_gradients", never)
+    monkeypatch.setattr(vae.decoder, "_deltas", never)
+    monkeypatch.setattr(measurement.cost, "vae_call", lambda *_: measurement.cost.Call(None, None, 1, 0))
+    report = variance.measure(vae, x, ["score_function"], n_draws=6, n_timings=0, blocks=("encoder", "mu"))["score_function"]
+    assert list(report.mean) == ["mu", "encoder"]
+    np.testing.assert_array_equal(report.variance["encoder"], everything.variance["encoder"])
+    monkeypatch.setattr(measurement, "EncoderWeights", never)
+    assert list(variance.measure(vae, x, ["score_function"], n_draws=6, n_timings=0, blocks=("logvar",))["score_function"].mean) == ["logvar"]
+
+
+def test_antithetic_pairs_take_the_variance_from_what_is_odd():
+    # f = z: the pathwise gradient is constant, the score function's odd part of f score, eps^2, is even: pairs change
+    # nothing in eps^2 but halve the number of independent draws. f = (z + 3)^2, pathwise d/dmu = 2 (eps + 4): pairs cancel eps.
+    q = tv.DiagonalGaussian(np.ones((1, 1)), np.zeros((1, 1)))
+    reports = {n: variance.measure_target(q, bowl(-3), ["reparameterization"], n_draws=50, n_samples=2, n_timings=0, noise=n)["reparameterization"]
+               for n in ("independent", "antithetic")}
+    assert reports["independent"].total["mu"].variance.value > 1 and reports["antithetic"].total["mu"].variance.value < 1e-25
+    with pytest.raises(ValueError, match="antithetic noise would bias it"):
+        variance.measure_target(q, bowl(-3), ["leave_one_out"], n_samples=2, noise="antithetic")
+
+
+def test_an_estimator_that_learns_is_warm_by_name_and_left_as_it_is_as_a_callable():
+    # After 200 steps of decay 0.9 the average is E f = 18 within a few: the variance of d/dmu is then near 138 and not 495.
+    q = tv.DiagonalGaussian(np.ones((1, 1)), np.zeros((1, 1)))
+    options = {"n_draws": 20_000, "n_timings": 3}
+    named = variance.measure_target(q, bowl(-3), ["moving_average"], **options)["moving_average"]
+    cold = variance.measure_target(q, bowl(-3), ["moving_average"], warmup=0, **options)["moving_average"]
+    mine = tv.estimators.make("moving_average")
+    given = variance.measure_target(q, bowl(-3), [mine], **options)["MovingAverage"]
+    assert named.total["mu"].variance.high < 300 < cold.total["mu"].variance.low
+    assert given.total["mu"].variance == cold.total["mu"].variance and mine.average is None
+
+
+def test_the_importance_weighted_bound_is_measured():
+    vae, x = small_vae()
+    objective = tv.ImportanceWeighted()
+    reports = variance.measure(vae, x, ["reparameterization", "dreg", "vimco"], objective, n_draws=8, n_samples=3, n_timings=0)
+    for name, report in reports.items():
+        loop = plain_loop(vae, x, name, objective, 8, 3, seed=0)
+        for block in BLOCKS:
+            np.testing.assert_allclose(report.mean[block], loop[block].mean(axis=0), rtol=1e-9, atol=1e-12)
+            np.testing.assert_allclose(report.total[block].variance.value, loop[block].var(axis=0, ddof=1).sum(), rtol=1e-9)
+
+
+def test_the_encoders_signal_to_noise_holds_the_truth():
+    # The truth from 60 times as many draws; 40 seeds at 95%: 31 or fewer holds happen with probability 0.0003.
+    vae, x = small_vae()
+    options = {"n_timings": 0, "blocks": ("encoder",), "estimators": ["score_function"]}
+    truth = variance.measure(vae, x, n_draws=24_000, seed=99, **options)["score_function"].total["encoder"].snr.value
+    totals = [variance.measure(vae, x, n_draws=400, seed=seed, **options)["score_function"].total["encoder"].snr for seed in range(40)]
+    assert sum(t.low <= truth <= t.high for t in totals) > 31
+
+
+# --- bias and ranking ---------------------------------------------------------------------------------------
+
+
+def scaled(factor):
+    def estimator(q, target, eps, objective=None, rng=None):
+        draws = tv.estimators.score_function(q, target, eps, objective)
+        return tv.Draws(draws.f, factor * draws.dparams)
+
+    estimator.__name__ = f"times_{factor}"
+    return estimator
+
+
+def test_a_bias_is_found_and_its_interval_holds_it():
+    # 100 seeds of a 10% bias and of none; the interval is conservative: 86 or fewer holds of 100 at 95%: 0.0006 at most. A
+    # coordinate's p below 0.01 without a bias: more than 5 of 100 come with probability 0.0005.
+    q = tv.DiagonalGaussian(np.ones((2, 1)), np.zeros((2, 1)))
+    exact, hits, false = np.array([[8.0], [8.0]]), 0, 0
+    for seed in range(100):
+        reports = variance.measure_target(q, bowl(-3), [scaled(1.1), scaled(1.0)], n_draws=4000, n_timings=0, seed=seed)
+        found, none = (variance.bias(report, exact, "mu") for report in reports.values())
+        hits += found.norm.low <= 0.1 <= found.norm.high and none.norm.low == 0
+        false += none.p < 0.01
+    assert hits > 86 and false <= 5
+    large = variance.bias(variance.measure_target(q, bowl(-3), [scaled(2.0)], n_draws=4000, n_timings=0)["times_2.0"], exact, "mu")
+    assert 0.8 < large.norm.low < 1 < large.norm.high and large.z > 10 and large.p < 1e-6
+    with pytest.raises(ValueError, match=r"exact must have shape \(2, 1\)"):
+        variance.bias(next(iter(reports.values())), exact[:1], "mu")
+
+
+def test_rounding_is_no_bias():
+    vae, x = small_vae("float32")
+    line = tv.Target(lambda z: z.sum(axis=2) / 3, lambda z: np.full_like(z, 1 / 3))
+    report = variance.measure_target(vae.encode(x), line, ["reparameterization"], n_draws=2000, n_timings=0)["reparameterization"]
+    assert variance.bias(report, np.full((5, 2), 1 / 3), "mu").p > 0.1
+
+
+def test_a_ranking_the_intervals_do_not_support_is_a_tie():
+    q = tv.DiagonalGaussian(np.ones((1, 1)), np.zeros((1, 1)))
+    names = ["score_function", "constant_baseline", "reparameterization", scaled(3.0)]
+    reports = variance.measure_target(q, bowl(-3), names, n_draws=500)
+    lines = {line.name: line for line in variance.ranking(reports, "mu")}
+    assert [lines[name].label for name in ("reparameterization", "score_function", "constant_baseline", "times_3.0")] == ["1", "2=", "2=", "4"]
+    assert lines["reparameterization"].ratio == (1, 1, 1) and lines["times_3.0"].ratio.value == pytest.approx(9 * lines["score_function"].ratio.value)
+    untimed = variance.measure_target(q, bowl(-3), n_draws=500, n_timings=5)
+    assert {line.label for line in variance.ranking(untimed, "mu", "milliseconds")} == {"1="}  # five repeats tell nothing
+    with pytest.raises(ValueError, match="cost must be one of"):
+        variance.ranking(untimed, "mu", "euros")
+
+
+def test_the_ratio_of_costs_pairs_the_repeats():
+    q = tv.DiagonalGaussian(np.ones((1, 1)), np.zeros((1, 1)))
+    a, b = variance.measure_target(q, bowl(-3), n_draws=100, n_timings=0).values()
+    busy = np.exp(np.random.default_rng(0).standard_normal(11))  # a machine whose speed changes: for both alike
+    a, b = (dataclasses.replace(r, timings={"milliseconds": factor * busy, "step_milliseconds": []}) for r, factor in ((a, 2.0), (b, 1.0)))
+    plain, priced = variance.ratio(a, b, "mu"), variance.ratio(a, b, "mu", "milliseconds")
+    np.testing.assert_allclose(priced, 2 * np.array(plain), rtol=1e-12)
+
+
+# --- the law of total variance ------------------------------------------------------------------------------
+
+
+def test_the_split_is_unbiased_and_its_intervals_hold_the_truth():
+    # g = a_batch + e, three coordinates: Var(a) = 3 * 4 = 12, Var(e) = 3 * 25 = 75. 300 experiments of 12 batches of 5 draws.
+    rng = np.random.default_rng(0)
+    found, hits = [], np.zeros(4)
+    for _ in range(300):
+        g = 2 * rng.standard_normal((12, 1, 3)) + 5 * rng.standard_normal((12, 5, 3))
+        split = variance.decomposition._split(g.mean(axis=1), g.var(axis=1, ddof=1).sum(axis=1), 5)
+        found.append([part.value for part in split[:3]])
+        hits += [part.low <= truth <= part.high for part, truth in zip(split, (12, 75, 87, 12 / 87))]
+    found = np.array(found)
+    error = found.std(axis=0, ddof=1) / np.sqrt(300)
+    assert (np.abs(found.mean(axis=0) - (12, 75, 87)) < 4.5 * error).all()
+    assert (hits > 265).all(), hits  # 265 or fewer of 300 at 95%: 2e-6; Student's t is short for chi-squared sums by a percent or two
+
+
+def test_decompose_finds_no_share_of_the_minibatch_where_all_rows_are_equal():
+    vae, x = small_vae()
+    same, mixed = (
+        variance.decompose(vae, rows, ["reparameterization"], n_batches=12, n_draws=12, batch_size=4)["reparameterization"]
+        for rows in (np.repeat(x[:1], 40, axis=0), np.concatenate([np.eye(9, dtype="uint8"), 1 - np.eye(9, dtype="uint8")]))
+    )
+    for block in ("encoder", "decoder"):
+        assert same[block].minibatch.low == 0 and same[block].share.high < 0.3
+        assert mixed[block].share.low > 0.1
+        assert mixed[block].total.value == pytest.approx(mixed[block].minibatch.value + mixed[block].noise.value)
+    with pytest.raises(ValueError, match="batch_size must be at most the 5 rows"):
+        variance.decompose(vae, x, batch_size=6)
+    with pytest.raises(ValueError, match="each of blocks must be one of 'encoder'"):
+        variance.decompose(vae, x, batch_size=2, blocks=("mu",))

@@ -13,7 +13,7 @@ from tinyvae import estimators as registry
 from tinyvae import validate, variance
 from tinyvae.distributions import DiagonalGaussian
 from tinyvae.estimators import Target
-from tinyvae.objectives import ELBO, PLAIN
+from tinyvae.objectives import ELBO, PLAIN, ImportanceWeighted, Integrand
 
 # --- finite differences -----------------------------------------------------------------------------------
 
@@ -118,22 +118,47 @@ def gauss_hermite(n_nodes, n_latents):
     return np.stack([g.ravel() for g in grid], axis=1), weights
 
 
-def exact_gradient(q, target, objective=None, n_nodes=32):
+def exact_gradient(q, target, objective=None, n_nodes=32, n_samples=1):
     """d E_q[l(z)] / d [mu, logvar] by quadrature, from values of f alone: what an estimator must give on average.
 
         dE/dmu = E[l eps] / std,   dE/dlogvar = E[l (eps^2 - 1)] / 2
 
-    q: DiagonalGaussian, float64, of one to three latents; target: Target; objective: None or an ELBO, whose
-    sampled KL, taken in closed form here, belongs to l. (An analytic KL is not the estimator's business.)
+    q: DiagonalGaussian, float64, of one to three latents; target: Target; objective: None, an ELBO, whose
+    sampled KL, taken in closed form here, belongs to l (an analytic KL is not the estimator's business), or
+    ImportanceWeighted, whose bound, and it alone, depends on n_samples.
     Returns (B, 2K). Raises TypeError or ValueError for input that does not fit.
     """
     _quadrature_fits(q, objective)
+    if isinstance(objective, ImportanceWeighted):
+        return _bound_gradient(q, target, objective, n_nodes, validate.integer("n_samples", n_samples, least=1))
     nodes, weights = gauss_hermite(n_nodes, q.mu.shape[1])
     eps = nodes[:, None, :]  # N, 1, K
     f = target(q.mu + q.std * eps)[..., None] * weights[:, None, None]  # N, B, 1
     dmu, dlogvar = (f * eps).sum(axis=0) / q.std, (f * (eps * eps - 1)).sum(axis=0) / 2  # B, K
     beta = (objective or PLAIN).sampled_kl
     return np.concatenate([dmu + beta * q.mu, dlogvar + beta * (q.std**2 - 1) / 2], axis=1)
+
+
+def _bound_gradient(q, target, objective, n_nodes, n_samples):
+    """d/dlambda of L = -E[log 1/S sum_s w_s], w = exp(-l), for any S by quadrature over one sample only.
+
+    log y = int_0^inf (e^-t - e^(-t y)) dt / t, hence with phi(t) = E[e^(-t w)], independent samples, and u = log t
+
+        dL/dlambda = int S phi^(S-1) dphi/dlambda du,   dphi/dlambda = E[e^(-t w) (1 + t w) dlog q/dlambda],
+
+    since log w has -dlog q/dlambda as its explicit derivative. The scale of w does not matter: its maximum is set to 1.
+    The integrand is analytic for |Im u| < pi / 2, so that the trapezoidal rule with steps of 1/3 is exact to rounding.
+    """
+    nodes, weights = gauss_hermite(n_nodes, q.mu.shape[1])
+    z = q.mu + q.std * nodes[:, None, :]  # N, B, K
+    losses, score = Integrand(q, target, objective)(z), q.score(z)  # N, B; N, B, 2K
+    gradient = np.zeros_like(q.params)
+    for u in np.arange(-75, 375) / 3:
+        tw = np.exp(u + losses.min(axis=0) - losses)  # N, B
+        decay = weights[:, None] * np.exp(-tw)  # N, B
+        slope = np.einsum("nb,nbk->bk", decay * (1 + tw), score)
+        gradient += n_samples / 3 * decay.sum(axis=0)[:, None] ** (n_samples - 1) * slope
+    return gradient
 
 
 def exact_mean(estimator, q, target, objective=None, n_samples=1, n_nodes=20, rng=None):
@@ -166,26 +191,30 @@ def _quadrature_fits(q, objective, most=3):
         raise TypeError("q must be a DiagonalGaussian in float64: quadrature is exact to rounding")
     if q.mu.shape[1] > most:
         raise ValueError(f"quadrature is for at most {most} latents, got {q.mu.shape[1]}")
-    if objective is not None and not isinstance(objective, ELBO):
-        raise TypeError(f"objective must be None or an ELBO, got {objective!r}")
+    if objective is not None and not isinstance(objective, (ELBO, ImportanceWeighted)):
+        raise TypeError(f"objective must be None, an ELBO or ImportanceWeighted, got {objective!r}")
 
 
 # --- the certificate --------------------------------------------------------------------------------------
 
 
 class Problem(NamedTuple):
-    """One expectation whose gradient is known: gradient (B, 2K) = d E_q[l] / d [mu, logvar]."""
+    """One expectation whose gradient is known: gradient (B, 2K) = d E_q[l] / d [mu, logvar].
+
+    n_samples: the S for which it is the gradient; None for any, as with all but the importance-weighted bound.
+    """
 
     name: str
     q: DiagonalGaussian
     target: Target
     objective: object
     gradient: np.ndarray
+    n_samples: object = None
 
 
-def problem(name, q, target, objective=None, n_nodes=64):
-    """A Problem whose gradient comes from `exact_gradient`."""
-    return Problem(name, q, target, objective, exact_gradient(q, target, objective, n_nodes))
+def problem(name, q, target, objective=None, n_nodes=64, n_samples=None):
+    """A Problem whose gradient comes from `exact_gradient`. n_samples: S, for ImportanceWeighted."""
+    return Problem(name, q, target, objective, exact_gradient(q, target, objective, n_nodes, n_samples or 1), n_samples)
 
 
 @functools.cache  # the quadrature takes longer than a small test
@@ -221,6 +250,35 @@ def default_problems():
         problem("product z1 z2 z3", three, product),
         problem("coupled, sampled KL", two, valley, ELBO(kl="monte_carlo")),
         problem("quadratic, sampled KL, beta 3", one, bowl(0.5), ELBO(beta=3.0, kl="monte_carlo")),
+    )
+
+
+@functools.cache
+def bound_problems(n_samples=(1, 2, 8)):
+    """The certificate's problems for estimators of the importance-weighted bound's gradient, which depends on S.
+
+    z ~ N(0, I): a Gaussian observation, whose posterior is known; a logistic one; a narrow one with a large offset, whose
+    weights underflow if they are not scaled; a coupled one of two latents.
+    """
+    one = DiagonalGaussian(np.array([[1.0], [0.3]]), np.array([[-0.4], [-0.1]]))
+    two = DiagonalGaussian(np.array([[0.6, -0.3], [-0.5, 0.8]]), np.array([[0.1, -0.4], [-0.3, 0.2]]))
+    x = np.array([[-0.5], [1.0]])  # B, 1
+
+    def bowl(scale, offset=0.0):
+        return Target(lambda z: offset + scale * ((z - x) ** 2).sum(axis=2), lambda z: 2 * scale * (z - x))
+
+    logistic = Target(lambda z: np.logaddexp(0, 2 * (x - z)).sum(axis=2), lambda z: -2 / (1 + np.exp(2 * (z - x))))
+    valley = Target(
+        lambda z: (z.sum(axis=2) - 1.5) ** 2 / 2, lambda z: np.broadcast_to(z.sum(axis=2, keepdims=True) - 1.5, z.shape)
+    )
+    targets = (
+        ("bound, Gaussian", one, bowl(0.5)),
+        ("bound, logistic", one, logistic),
+        ("bound, narrow + 1000", one, bowl(1.5, offset=1000.0)),
+        ("bound, coupled", two, valley),
+    )
+    return tuple(
+        problem(name, q, target, ImportanceWeighted(), 128 if q is one else 32, s) for name, q, target in targets for s in n_samples
     )
 
 
@@ -333,11 +391,11 @@ class Certificate:
         return lines + [f"    {name}, S = {n}: {relative:.3g} or more" for (name, n), relative in worst.items()]
 
 
-def unbiased(estimator, problems=None, n_samples=(1, 2, 8), level=0.01, power=0.99, bias=0.1, max_draws=400_000, seed=0):
+def unbiased(estimator, problems=None, n_samples=(1, 2, 8), level=0.01, power=0.99, bias=0.1, max_draws=1_000_000, seed=0):
     """Test the hypothesis that an estimator's mean equals the exact gradient, in every coordinate of every problem.
 
     estimator: a name or a callable (q, target, eps, objective, rng) -> Draws. problems: a list of Problem, or None for
-    `check.default_problems()`. n_samples: the S to try; one that the estimator refuses with a ValueError is skipped and named.
+    `check.default_problems()`, and for an estimator that refuses these, `check.bound_problems()`. n_samples: the S to try; one that the estimator refuses with a ValueError is skipped and named.
     level: the probability, at most, that a correct estimator fails, over all coordinates together (Bonferroni).
     bias, power: a coordinate whose bias is `bias` times the norm of its data point's exact gradient is to be found with
     probability `power`. A pilot run tells from the standard deviations alone how many replicates this takes; the
@@ -345,6 +403,10 @@ def unbiased(estimator, problems=None, n_samples=(1, 2, 8), level=0.01, power=0.
 
     The statistic is a mean over so many independent replicates that it is normal far into the tail: the
     score function's draws are skewed, and with a few hundred the level would not hold.
+
+    Replicates lie side by side on the batch axis. An estimator whose draws for a data point depend on who else is in the batch
+    (a baseline from the batch's mean) would hide its bias among so many; where a trial shows it, or where it draws
+    more than eps, 20,000 calls with the problem's few data points alone are tested too.
 
     Returns a Certificate. In a test suite: `check.unbiased(mine).assert_passed()`.
     Raises ValueError or TypeError for input that does not fit, or if every S is refused.
@@ -354,30 +416,50 @@ def unbiased(estimator, problems=None, n_samples=(1, 2, 8), level=0.01, power=0.
     validate.number("bias", bias, least=0, open_least=True)
     validate.integer("max_draws", max_draws, least=2)
     validate.integer("seed", seed, least=0)
-    n_samples = [validate.integer("each of n_samples", s, least=1) for s in n_samples]
-    suite = default_problems() if problems is None else list(problems)
-    if not suite or not n_samples:
-        raise ValueError("problems and n_samples must not be empty")
+    n_samples = tuple(validate.integer("each of n_samples", s, least=1) for s in n_samples)
     registry.resolve(estimator)
-    accepted, skipped = _accepted(estimator, suite[0], n_samples)
-    m = len(accepted) * sum(p.gradient.size for p in suite)
+    suite, accepted, skipped = _suite(estimator, problems, n_samples)
+    cases = [(p, s, _moments) for p in suite for s in accepted if p.n_samples in (None, s)]
+    if not cases:
+        raise ValueError("problems and n_samples must not be empty, and a problem's own n_samples must be among those tried")
+    p, s, _ = min(cases, key=lambda case: case[1])
+    if _mixes_points(estimator, p, s):
+        cases.append((p._replace(name=f"{p.name}, {len(p.gradient)} points a call"), s, _moments_of_calls))
+    m = sum(p.gradient.size for p, _, _ in cases)
     z_level, z_power = _normal_quantile(1 - level / (2 * m)), _normal_quantile(power)
     tests = []
-    cases = [(p, s) for p in suite for s in accepted]
-    for (p, s), child in zip(cases, np.random.SeedSequence(seed).generate_state(2 * len(cases)).reshape(-1, 2)):
+    for (p, s, moments), child in zip(cases, np.random.SeedSequence(seed).generate_state(2 * len(cases)).reshape(-1, 2)):
         scale = np.linalg.norm(p.gradient, axis=1)[:, None]  # B, 1
         scale[scale == 0] = 1.0  # nothing to refer to: absolute
-        _, std, _ = _moments(estimator, p, s, _PILOT, child[0])
-        wanted = float(np.max(((z_level + z_power) * std / (bias * scale)) ** 2))
-        n_draws = int(min(max(1.2 * wanted, _FEWEST), max_draws))
-        mean, std, rounding = _moments(estimator, p, s, n_draws, child[1])
+        n_draws = min(_CALLS, max_draws)
+        if moments is _moments:
+            _, std, _ = _moments(estimator, p, s, _PILOT, child[0])
+            wanted = float(np.max(((z_level + z_power) * std / (bias * scale)) ** 2))
+            n_draws = int(min(max(_MARGIN * wanted, _FEWEST), max_draws))
+        mean, std, rounding = moments(estimator, p, s, n_draws, child[1])
         tests += _tests(p, s, n_draws, mean, std / math.sqrt(n_draws), rounding, z_level, z_power, scale)
     name = estimator if isinstance(estimator, str) else getattr(estimator, "__name__", type(estimator).__name__)
     return Certificate(name, level, power, bias, tests, skipped)
 
 
-_PILOT, _FEWEST = 4_000, 40_000
+_PILOT, _FEWEST, _CALLS = 10_000, 40_000, 20_000
+_MARGIN = 1.4  # in the number of draws: the pilot may have missed the tail
 _ROUNDING = 1e-10  # of the draws' size: a mean without variance may miss the exact gradient by this much
+
+
+def _suite(estimator, problems, n_samples):
+    """The problems, and which S of them the estimator takes and refuses."""
+    suites = [default_problems, lambda: bound_problems(n_samples)] if problems is None else [lambda: list(problems)]
+    refusal = None
+    for make in suites:
+        suite = make()
+        if not suite or not n_samples:
+            return suite, [], []
+        try:
+            return suite, *_accepted(estimator, suite[0], n_samples)
+        except ValueError as error:
+            refusal = refusal or error
+    raise refusal
 
 
 def _accepted(estimator, first, n_samples):
@@ -391,7 +473,7 @@ def _accepted(estimator, first, n_samples):
             skipped.append(s)
             refusal = error
     if not accepted:
-        raise ValueError(f"the estimator refused every S of {n_samples}: {refusal}") from refusal
+        raise ValueError(f"the estimator refused every S of {list(n_samples)}: {refusal}") from refusal
     return accepted, skipped
 
 
@@ -401,8 +483,37 @@ def _moments(estimator, p, n_samples, n_draws, seed):
     reports = variance.measure_target(p.q, p.target, [own], p.objective, n_draws, n_samples, int(seed), n_timings=0)
     (report,) = reports.values()
     mean, std = (np.concatenate([part["mu"], part["logvar"]], axis=1) for part in (report.mean, report.variance))
-    std = np.sqrt(std)
-    return mean, std, _ROUNDING * (np.abs(p.gradient) + np.abs(mean) + std)
+    return mean, np.sqrt(std), _rounding(p, mean, np.sqrt(std))
+
+
+def _moments_of_calls(estimator, p, n_samples, n_draws, seed):
+    """The same, a replicate a call."""
+    draw = _caller(estimator, p)
+    rng = np.random.default_rng(seed)
+    estimates = np.stack([draw(p.q.noise(rng, n_samples), rng).mean(axis=0) for _ in range(n_draws)])  # R, B, 2K
+    mean, std = estimates.mean(axis=0), estimates.std(axis=0, ddof=1)
+    return mean, std, _rounding(p, mean, std)
+
+
+def _mixes_points(estimator, p, n_samples):
+    """Whether the draws for a data point change with what else is in the batch."""
+    rows = len(p.gradient)
+    eps = DiagonalGaussian.from_params(np.tile(p.q.params, (2, 1))).noise(np.random.default_rng(0), n_samples)  # S, 2B, K
+    alone = _caller(estimator, p)(eps[:, :rows].copy(), np.random.default_rng(0))
+    among = _caller(estimator, p, copies=2)(eps, np.random.default_rng(0))[:, :rows]
+    return not np.allclose(alone, among, rtol=1e-9, atol=1e-9 * np.abs(alone).max())
+
+
+def _caller(estimator, p, copies=1):
+    """A function (eps, rng) -> dparams of the problem, so many copies of its data points side by side."""
+    own = copy.deepcopy(registry.resolve(estimator))  # no memory of other problems
+    q = DiagonalGaussian.from_params(np.tile(p.q.params, (copies, 1)))
+    target = variance.folded(p.target, len(p.gradient))
+    return lambda eps, rng: own(q, target, eps, p.objective or PLAIN, rng).dparams
+
+
+def _rounding(p, mean, std):
+    return _ROUNDING * (np.abs(p.gradient) + np.abs(mean) + std)
 
 
 def _tests(p, n_samples, n_draws, mean, error, rounding, z_level, z_power, scale):

@@ -10,21 +10,23 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyvae import datasets, evaluate, validate, variance
-from tinyvae.objectives import ELBO
+from tinyvae.objectives import ELBO, ImportanceWeighted
 from tinyvae.optim import Adam
 from tinyvae.train import train
 from tinyvae.vae import VAE, NonFiniteLoss
 
 BOUND_SAMPLES = 10  # a test digit, for the curve's points
 FINAL_SAMPLES = 200  # a test digit, for the table
-BLOCKS = ("mu", "logvar", "encoder", "decoder")
+BLOCKS = ("mu", "logvar", "encoder")
+OBJECTIVES = ("elbo", "importance_weighted")
 
 
 @dataclass(frozen=True)
 class Settings:
     """What `run` does. estimators: names; points: how often the variances are measured, start and end included;
     n_draws: replicates in each measurement; n_samples: samples a data point; rate: Adam's step size; the others
-    are those of VAE, ELBO and train. seed: of the binarization, the weights, the minibatches and all noise.
+    are those of VAE, ELBO and train; objective: one of OBJECTIVES. seed: of the binarization, the weights, the minibatches
+    and all noise.
     """
 
     estimators: tuple = ("reparameterization", "score_function", "leave_one_out")
@@ -36,6 +38,8 @@ class Settings:
     n_samples: int = 2
     beta: float = 1.0
     kl: str = "analytic"
+    objective: str = "elbo"
+    noise: str = "independent"
     points: int = 7
     n_draws: int = 300
     seed: int = 0
@@ -46,7 +50,7 @@ class Comparison(NamedTuple):
 
     settings: Settings; data: the digits, binarized; models: {estimator: trained VAE};
     curves: {estimator: {"step", "seconds", "elbo", "reconstruction", "kl": lists, an entry an epoch and the start}};
-    points: [{"epoch", "step", "estimators": {estimator: measured}}], at the same parameters for all estimators,
+    points: [{"epoch", "step", "estimators": {estimator: what `variance.plain` gives}}], at the same parameters for all estimators,
         those of the first estimator's run; table: {estimator: row}, the numbers at the end; words: what they say.
     """
 
@@ -87,6 +91,15 @@ class Comparison(NamedTuple):
         }
 
 
+def objective_of(name, beta=1.0, kl="analytic"):
+    """The objective called `name`, one of OBJECTIVES; beta and kl are the ELBO's. Raises ValueError for what does not fit."""
+    if validate.choice("objective", name, OBJECTIVES) == "elbo":
+        return ELBO(beta, kl)
+    if beta != 1:
+        raise ValueError(f"the importance-weighted bound has no beta, got {beta}: leave it at 1, or take the objective 'elbo'")
+    return ImportanceWeighted()
+
+
 def binarized(data, seed):
     """`data` with each pixel of train, then test, drawn once as black or white."""
     rng = np.random.default_rng(seed)
@@ -100,7 +113,7 @@ def run(settings=Settings(), progress=lambda epoch, line: None):
     NonFiniteLoss, naming the estimator and the step, if a run diverges.
     """
     names = list(settings.estimators)
-    objective = ELBO(settings.beta, settings.kl)
+    objective = objective_of(settings.objective, settings.beta, settings.kl)
     epochs = validate.integer("epochs", settings.epochs, least=1)
     measured_at = set(np.linspace(0, epochs, validate.integer("points", settings.points, least=2)).round().astype(int).tolist())
     data = binarized(datasets.load("digits"), settings.seed)
@@ -110,11 +123,13 @@ def run(settings=Settings(), progress=lambda epoch, line: None):
         return VAE(data.train.shape[1], settings.n_latents, settings.hidden, seed=settings.seed)
 
     def steps(vae, name):
-        options = {"n_samples": settings.n_samples, "batch_size": settings.batch_size, "epochs": epochs, "seed": settings.seed}
+        options = {"n_samples": settings.n_samples, "batch_size": settings.batch_size, "epochs": epochs, "seed": settings.seed, "noise": settings.noise}
         return train(vae, data.train, name, objective, Adam(settings.rate), **options)
 
     def measure(vae):
-        return variance.measure(vae, batch, names, objective, settings.n_draws, settings.n_samples, settings.seed)
+        return variance.measure(
+            vae, batch, names, objective, settings.n_draws, settings.n_samples, settings.seed, noise=settings.noise, blocks=BLOCKS
+        )
 
     measure(model())  # refuses what does not fit; with the steps below, compiles what the clock should not see
     for name in names:
@@ -138,7 +153,7 @@ def run(settings=Settings(), progress=lambda epoch, line: None):
                 curves[name][key].append(value)
         line = ""
         if epoch in measured_at:
-            points.append({"epoch": epoch, "step": epoch * n_batches, "estimators": measured(measure(models[names[0]]))})
+            points.append({"epoch": epoch, "step": epoch * n_batches, "estimators": variance.plain(measure(models[names[0]]))})
             line = ", ".join(f"{name} {brief(m['encoder']['variance'][0])}" for name, m in points[-1]["estimators"].items())
         progress(epoch, line)
 
@@ -160,29 +175,6 @@ def _next(steps, name):
         return next(steps)
     except NonFiniteLoss as error:
         raise NonFiniteLoss(f"{name}: {error}") from None
-
-
-def measured(reports):
-    """`variance.measure`'s reports as plain numbers: {estimator: {block: {"variance", "ratio_to_best", "snr"}, and its costs}}."""
-    best = {block: min(reports.values(), key=lambda report: report.total[block].variance.value) for block in BLOCKS}
-    return {
-        name: {
-            **{
-                block: {
-                    "variance": list(report.total[block].variance),
-                    "ratio_to_best": list(variance.ratio(report, best[block], block)),
-                    "snr": list(report.total[block].snr),
-                }
-                for block in BLOCKS
-            },
-            "evaluations": report.evaluations,
-            "gradients": report.gradients,
-            "phi_milliseconds": report.milliseconds,
-            "step_milliseconds": report.step_milliseconds,
-            "variance_times_phi_cost": list(report.variance_times_cost("encoder")),
-        }
-        for name, report in reports.items()
-    }
 
 
 # --- in words ---------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinyvae import validate
+from tinyvae import validate, workers
 from tinyvae.kernels import dense
 
 
@@ -59,7 +59,7 @@ class Cache(NamedTuple):
     """What backward needs of one forward pass, a list entry a layer."""
 
     inputs: list  # the layer's input: x, then each hidden output, (B, n_in)
-    saved: list  # what the hidden layer's activation saved for its slope, (B, n_out)
+    saved: list  # what its activation needs for the slope, (B, n_out)
 
 
 class MLP:
@@ -120,18 +120,23 @@ class MLP:
         return self._input_gradient(deltas, np.empty), grads
 
     def _forward(self, x, empty):
-        forward, _, from_input, _ = ACTIVATIONS[self.activation]
+        hidden, linear = ACTIVATIONS[self.activation], ACTIVATIONS["identity"]
         cache, h = Cache([], []), x
         for layer in range(self.n_layers):
             W, b = self.params[f"W{layer}"], self.params[f"b{layer}"]
-            a = np.dot(h, W, out=empty((len(h), W.shape[1]), self.dtype))  # B, n_out
+            activation = hidden if layer < self.n_layers - 1 else linear
+            a = empty((len(h), W.shape[1]), self.dtype)
+            saved = empty(a.shape, self.dtype) if activation.from_input else a
+
+            def rows(part):
+                np.dot(h[part], W, out=a[part])  # B, n_out
+                if activation.from_input:
+                    np.add(a[part], b, out=saved[part])  # B, n_out
+                activation.forward(a[part], b)  # B, n_out
+
+            workers.split(rows, len(h), len(h) * W.size)
             cache.inputs.append(h)
-            if layer == self.n_layers - 1:
-                dense.bias_identity(a, b)  # B, n_out
-            else:
-                saved = np.add(a, b, out=empty(a.shape, self.dtype)) if from_input else a
-                forward(a, b)  # B, n_out
-                cache.saved.append(saved)
+            cache.saved.append(saved)
             h = a
         return h, cache
 
@@ -141,8 +146,13 @@ class MLP:
         deltas = [dy]
         for layer in range(self.n_layers - 1, 0, -1):
             W = self.params[f"W{layer}"]
-            dh = np.dot(deltas[0], W.T, out=empty((len(dy), W.shape[0]), self.dtype))  # B, n_in
-            backward(dh, cache.saved[layer - 1])  # B, n_in
+            delta, saved, dh = deltas[0], cache.saved[layer - 1], empty((len(dy), W.shape[0]), self.dtype)
+
+            def rows(part):
+                np.dot(delta[part], W.T, out=dh[part])  # B, n_in
+                backward(dh[part], saved[part])  # B, n_in
+
+            workers.split(rows, len(dy), len(dy) * W.size)
             deltas.insert(0, dh)
         return deltas
 
@@ -157,12 +167,17 @@ class MLP:
         `weights` (B,) multiplies each row's share of the loss: dL/dW = (weights x)' delta.
         """
         for layer, (h, delta) in enumerate(zip(cache.inputs, deltas)):
+            dW, db = grads[f"W{layer}"], grads[f"b{layer}"]
             if weights is None:
-                dense.column_sums(delta, grads[f"b{layer}"])  # n_out
+                dense.column_sums(delta, db)  # n_out
             else:
                 h = np.multiply(h, weights[:, None], out=empty(h.shape, self.dtype))  # B, n_in
-                np.dot(weights, delta, out=grads[f"b{layer}"])  # n_out
-            np.dot(h.T, delta, out=grads[f"W{layer}"])  # n_in, n_out
+                np.dot(weights, delta, out=db)  # n_out
+
+            def inputs(part):
+                np.dot(h.T[part], delta, out=dW[part])  # n_in, n_out
+
+            workers.split(inputs, len(dW), len(h) * dW.size)
 
 
 def count_parameters(sizes):

@@ -102,7 +102,10 @@ class Integrand:
 
     def __call__(self, z):
         """l(z), z (S, B, K) -> (S, B)."""
-        f = self.target(z)
+        return self.from_target(self.target(z), z)
+
+    def from_target(self, f, z):
+        """l(z) where f(z) is known already, (S, B)."""
         return f + self.beta * self.q.log_ratio(z) if self.beta else f
 
     def grad(self, z):

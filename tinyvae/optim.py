@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinyvae import validate
+from tinyvae import validate, workers
 from tinyvae.kernels import optimizers as kernels
 
 
@@ -24,6 +24,9 @@ class SGD:
         self.rate = validate.number("rate", rate, least=0)
         self.momentum = validate.number("momentum", momentum, least=0, most=1)
         self.velocity = None
+
+    def __repr__(self):
+        return f"SGD(rate={self.rate}, momentum={self.momentum})"
 
     def step(self, theta, grad):
         """Update theta (P,) in place, along grad (P,). Raises ValueError if the two, or earlier steps, do not fit."""
@@ -55,6 +58,9 @@ class Adam:
         self.epsilon = validate.number("epsilon", epsilon, least=0, open_least=True)
         self.t, self.m, self.v = 0, None, None
 
+    def __repr__(self):
+        return f"Adam(rate={self.rate}, beta1={self.beta1}, beta2={self.beta2}, epsilon={self.epsilon})"
+
     def step(self, theta, grad):
         """Update theta (P,) in place, along grad (P,). Raises ValueError if the two, or earlier steps, do not fit."""
         if self.m is None:
@@ -63,7 +69,12 @@ class Adam:
         self.t += 1
         rate = self.rate / (1 - self.beta1**self.t)
         correction = 1 / np.sqrt(1 - self.beta2**self.t)
-        kernels.adam(theta, grad, self.m, self.v, rate, self.beta1, self.beta2, correction, self.epsilon)
+
+        def elements(part):
+            m, v = self.m[part], self.v[part]
+            kernels.adam(theta[part], grad[part], m, v, rate, self.beta1, self.beta2, correction, self.epsilon)
+
+        workers.split(elements, len(theta), 4 * len(theta))
 
     def state(self):
         """What the steps so far left behind, as arrays by name."""

@@ -8,9 +8,10 @@ import argparse
 import math
 
 import tinyvae as tv
-from tinyvae import compare, datasets, estimators, mlp
+from tinyvae import compare, datasets, estimators, mlp, noise, problems
 from tinyvae.distributions import LIKELIHOODS
 
+ESTIMATORS = {"elbo": compare.Settings().estimators, "importance_weighted": ("reparameterization", "dreg", "vimco")}
 QUICK = {"epochs": 10, "points": 3, "n_draws": 100}
 
 
@@ -24,6 +25,8 @@ def parse(argv=None):
     if args.command == "compare" and args.quick:
         commands["compare"].set_defaults(**QUICK)  # what is given beside --quick still wins
         args = parser.parse_args(argv)
+    if args.command in ("compare", "variance") and args.estimators is None:
+        args.estimators = ESTIMATORS[args.objective]
     return args
 
 
@@ -62,22 +65,27 @@ def _build():
     one.add_argument("--estimator", default="reparameterization", metavar="NAME", help="a built-in name (see tinyvae check --help) or file.py:name")
     _add_model(one, d, full=True)
     _add_training(one, d, n_samples=1)
+    one.add_argument("--save-every", type=_count(0), default=0, metavar="N", help="epochs: keep a series model-0000.npz, ... for tinyvae variance; 0 for none")
 
     one = command("sample", "Draw images from a saved model; a figure.", "", " --model out/model.npz --n 200 --seed 1")
     one.add_argument("--model", default="out/model.npz", metavar="FILE", help="a model that tinyvae train saved")
     one.add_argument("--n", type=_count(1), default=100, metavar="N", help="number of images")
     one.add_argument("--image-shape", type=_count(1), nargs=2, metavar=("ROWS", "COLUMNS"), help="pixels; the most square one that fits if not given")
 
-    one = command("variance", "Measure the estimators' gradients of one model on one batch; a table, a figure, a JSON file.",
-                  "", " --model out/model.npz --n-samples 8 --n-draws 2000")
-    one.add_argument("--model", metavar="FILE", help="a model that tinyvae train saved; a fresh one if not given")
+    one = command("variance", "Measure estimators side by side on a problem: bias, variance, cost, and a ranking; tables, a figure, a JSON file.",
+                  "", " --problem quadratic --estimators reparameterization score_function measure_valued", " --model out/model.npz --n-samples 8 --decompose",
+                  " --model out/model-*.npz", " --objective importance_weighted --n-samples 16")
+    one.add_argument("--problem", choices=problems.names(), metavar="NAME", help="%(choices)s; a model if not given")
+    one.add_argument("--model", nargs="+", metavar="FILE", help="a model that tinyvae train saved, or a series of them in order; a fresh one if not given")
     _add_data(one)
     _add_estimators(one, d, n_draws=1000)
     one.add_argument("--batch-size", type=_count(1), default=d.batch_size, metavar="N", help="data points: the first training rows")
+    one.add_argument("--decompose", action="store_true", help="how much of the variance comes from the minibatch, how much from the latent noise")
+    one.add_argument("--n-batches", type=_count(2), default=30, metavar="N", help="for --decompose: minibatches, and draws of the noise for each")
     _add_model(one, d)
     _add_objective(one, d)
 
-    one = command("check", "Certify that estimators are unbiased; exit status 1 if one is not.",
+    one = command("check", "Certify that estimators are unbiased, and show their variance and cost; exit status 1 if one is biased.",
                   " score_function", " reparameterization leave_one_out --n-samples 8", " my_estimator.py:my_function", arguments=" ESTIMATOR ...", out=False)
     one.add_argument("estimators", nargs="+", metavar="ESTIMATOR", help="file.py:name, a function (q, target, eps, objective, rng) -> Draws of your own, or one of "
                      + ", ".join(estimators.names()))
@@ -95,7 +103,8 @@ def _add_data(one):
 
 def _add_estimators(one, d, n_draws=None):
     group = one.add_argument_group("estimators")
-    group.add_argument("--estimators", nargs="+", default=d.estimators, metavar="NAME", help="built-in names; tinyvae check --help lists them")
+    given = " ".join(ESTIMATORS["elbo"])
+    group.add_argument("--estimators", nargs="+", metavar="NAME", help=f"built-in names; tinyvae check --help lists them [{given}, or those of the bound]")
     group.add_argument("--n-samples", type=_count(1), default=d.n_samples, metavar="S", help="samples a data point in each estimate")
     group.add_argument("--n-draws", type=_count(2), default=n_draws or d.n_draws, metavar="N", help="replicates of each estimate, for its variance")
 
@@ -122,6 +131,8 @@ def _add_training(one, d, n_samples=None):
 
 def _add_objective(one, d):
     group = one.add_argument_group("objective")
+    group.add_argument("--objective", default=d.objective, choices=compare.OBJECTIVES, metavar="NAME", help="%(choices)s: the bound of one sample, or the tighter one of all S")
+    group.add_argument("--noise", default=d.noise, choices=tuple(noise.SCHEMES), metavar="NAME", help="how the S samples of a point are drawn: %(choices)s")
     group.add_argument("--beta", type=_number_above(0, itself=True), default=d.beta, metavar="X", help="weight of the KL; 1 gives the ELBO")
     group.add_argument("--kl", default=d.kl, choices=("analytic", "monte_carlo"), metavar="FORM", help="%(choices)s: in closed form, or averaged over the samples")
 

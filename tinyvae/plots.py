@@ -14,6 +14,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from tinyvae import estimators
+from tinyvae.files import write
 
 # Okabe & Ito, Color Universal Design (2008), yellow left out: it is too pale for a line on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -43,22 +44,6 @@ def save(figure, path):
     with rc_context({"svg.hashsalt": "tinyvae"}):
         figure.savefig(data, format=suffix, dpi=120, metadata=undated.get(suffix))
     write(path, data.getvalue())
-
-
-def write(path, data):
-    """Write bytes to `path`, so that a kill at any instant leaves the old file or the new one."""
-    path = os.path.abspath(path)
-    temporary = f"{path}.{os.getpid()}.tmp"  # made by open, so that it gets the usual permissions
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        raise
 
 
 # --- curves -------------------------------------------------------------------------------------------
@@ -114,26 +99,76 @@ def training(epochs, train, validation):
         return figure
 
 
-def variances(blocks):
+def variances(blocks, prices=None):
     """Each estimator's total gradient variance in each block, log axis, with its 95% interval.
 
-    blocks: {block: {estimator: (value, low, high)}}.
+    blocks: {block: {estimator: (value, low, high)}}; prices: the same, of variance times milliseconds.
     """
+    panels = [(title, totals, "total variance (nats²)") for title, totals in blocks.items()]
+    panels += [(title, totals, "variance x time (nats² ms)") for title, totals in (prices or {}).items()]
     with rc_context(STYLE):
-        names = list(next(iter(blocks.values())))
-        figure = Figure(figsize=(3 * len(blocks), 0.9 + 0.4 * len(names)), layout="constrained")
-        for axes, (block, totals) in zip(figure.subplots(1, len(blocks), sharey=True, squeeze=False)[0], blocks.items()):
+        names = list(panels[0][1])
+        figure = Figure(figsize=(3 * len(panels) + 0.5, 0.9 + 0.4 * len(names)), layout="constrained")
+        for axes, (title, totals, label) in zip(figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels):
             for y, name in enumerate(names):
                 value, low, high = totals[name]
                 axes.plot([low, high], [y, y], color=style(name)["color"], linewidth=6, alpha=0.35, solid_capstyle="butt")
                 axes.plot(value, y, "o", color=style(name)["color"], markersize=5)
-            axes.set(title=block, xlabel="total variance (nats²)", ylim=(len(names) - 0.5, -0.5))
+            axes.set(title=title, xlabel=label, ylim=(len(names) - 0.5, -0.5))
             limits = np.array(list(totals.values()))
-            if np.all(limits > 0):
+            shown = limits[np.isfinite(limits) & (limits > 0)]
+            if np.all(limits[:, 0] > 0) and len(shown):
                 axes.set_xscale("log")
-                axes.set_xlim(10.0 ** np.floor(np.log10(limits.min())), 10.0 ** np.ceil(np.log10(limits.max())))
+                axes.set_xlim(10.0 ** np.floor(np.log10(shown.min() / 1.2)), 10.0 ** np.ceil(np.log10(shown.max() * 1.2)))
             axes.set_yticks(range(len(names)), [_readable(name) for name in names])
             axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+        return figure
+
+
+def along(labels, kl, variances, snrs):
+    """A series of models: each estimator's variance and signal-to-noise ratio, log axes, with 95% bands, and the KL.
+
+    labels: (T,), the models' names; kl: (T,), nats a data point; variances, snrs: {estimator: (T, 3)}.
+    """
+    with rc_context(STYLE):
+        figure = Figure(figsize=(13, 3.8), layout="constrained")
+        figure.get_layout_engine().set(wspace=0.04)
+        axes, x = figure.subplots(1, 3), np.arange(len(labels))
+        panels = ((variances, "Variance of the encoder's gradient", "total over the weights (nats²)"), (snrs, "Signal-to-noise ratio", "||mean|| / std"))
+        for one, (curves, title, label) in zip(axes, panels):
+            positive = [v for curve in curves.values() for v in np.ravel(curve) if 0 < v < np.inf]
+            floor = min(positive, default=1.0) / 2
+            for name, curve in curves.items():
+                value, low, high = np.maximum(np.transpose(curve), floor)
+                one.fill_between(x, low, high, color=style(name)["color"], alpha=0.25, linewidth=0)
+                one.plot(x, value, marker="o", markersize=3, **style(name))
+            one.set(yscale="log", title=f"{title}, with 95% band", ylabel=label)
+            _label(one, {name: max(curve[-1][0], floor) for name, curve in curves.items()})
+        axes[2].plot(x, kl, color=BLACK, marker="o", markersize=3)
+        axes[2].set(title="KL(q(z | x) || p(z)) of the batch", ylabel="nats a data point", ylim=(0, None))
+        shown = x[:: max(1, len(x) // 8)]
+        for one in axes:
+            one.set_xticks(shown, [labels[i] for i in shown], rotation=30, ha="right")
+        return figure
+
+
+def decomposition(parts):
+    """Whose variance it is: the minibatch's share and the latent noise's, a bar for each estimator and block.
+
+    parts: {estimator: {block: {"share": (value, low, high)}}}.
+    """
+    with rc_context(STYLE):
+        bars = [(name, block, d["share"]) for name, blocks in parts.items() for block, d in blocks.items()]
+        figure = Figure(figsize=(7, 1.3 + 0.35 * len(bars)), layout="constrained")
+        axes = figure.add_subplot()
+        for y, (_, _, (value, low, high)) in enumerate(bars):
+            share = float(np.clip(value, 0, 1))
+            axes.barh(y, share, color=PALETTE[0], height=0.6)
+            axes.barh(y, 1 - share, left=share, color=PALETTE[4], height=0.6)
+            axes.plot([low, high], [y, y], color=BLACK, linewidth=1.5)
+        axes.set_yticks(range(len(bars)), [f"{_readable(name)}, {block}" for name, block, _ in bars])
+        axes.set(xlim=(0, 1), ylim=(len(bars) - 0.5, -0.5), xlabel="share of the gradient's variance; the line is the 95% interval")
+        figure.suptitle("From the minibatch (blue) and from the latent noise (orange)", x=0.01, ha="left", fontsize=10)
         return figure
 
 

@@ -2,15 +2,15 @@
 
 import json
 import os
-import secrets
 from typing import NamedTuple
 
 import numpy as np
 
-from tinyvae import estimators, validate, workers
+from tinyvae import estimators, files, validate, workers
 from tinyvae.distributions import LIKELIHOODS, DiagonalGaussian
 from tinyvae.estimators import Target
 from tinyvae.estimators.contract import check_samples, checked_draws
+from tinyvae.kernels.data import all_finite, same
 from tinyvae.mlp import MLP, count_parameters
 from tinyvae.objectives import ELBO, Integrand, check_objective
 
@@ -57,6 +57,12 @@ class VAE:
         self._viewed = None
         self.encoder.bind(self.theta[: self.n_encoder])
         self.decoder.bind(self.theta[self.n_encoder :])
+
+    @property
+    def config(self):
+        """The arguments, by name, that make a VAE of this shape."""
+        names = ("n_features", "n_latents", "hidden", "activation", "likelihood")
+        return {**{name: getattr(self, name) for name in names}, "dtype": self.dtype.name}
 
     @property
     def n_encoder(self):
@@ -176,16 +182,19 @@ class VAE:
 
         z = q.sample(eps)  # S, B, K
         target = Reconstruction(self.decoder, LIKELIHOODS[self.likelihood], x, empty)
-        reconstruction = float(target(z).sum()) / z[..., 0].size
+        f = target(z)  # S, B
+        reconstruction = float(f.sum()) / f.size
         if not np.isfinite(reconstruction):
             raise NonFiniteLoss(f"the reconstruction term became {reconstruction}")
-        weights = objective.weights(Integrand(q, target, objective)(z))  # S, B
+        weights = objective.weights(Integrand(q, target, objective).from_target(f, z))  # S, B
         weights /= len(x)
         target.weight_gradients(z, weights, decoder_grads)
 
         draws = checked_draws(estimator(q, target, eps, objective, rng), eps)
         loss = float(objective.value(draws.f).sum()) / len(x) + objective.analytic_kl * kl
         dparams = q.batch_gradient(draws.dparams, objective.analytic_kl)  # B, 2K
+        if not all_finite(dparams.ravel()):
+            raise NonFiniteLoss("the gradient of the encoder's output became NaN or infinite")
         deltas = self.encoder._deltas(cache, dparams, empty)
         self.encoder._weight_gradients(cache, deltas, encoder_grads)
         return Step(loss, reconstruction, kl)
@@ -205,20 +214,11 @@ class VAE:
 
     def save(self, path):
         """Write the model to `path` (npz, no pickle), so that a kill at any instant leaves the old file or the new one."""
-        config = {name: getattr(self, name) for name in ("n_features", "n_latents", "hidden", "activation", "likelihood")}
-        config = {"format": FORMAT, **config, "dtype": self.dtype.name}
-        path = os.path.abspath(path)
-        temporary = f"{path}.{secrets.token_hex(4)}.tmp"  # tempfile's would be readable by its owner alone
-        try:
-            with open(temporary, "xb") as file:
-                np.savez(file, config=np.array(json.dumps(config)), theta=self.theta)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            if os.path.exists(temporary):
-                os.unlink(temporary)
-            raise
+        files.write_npz(path, self.arrays())
+
+    def arrays(self):
+        """What `save` writes, {name: array}: the configuration as JSON, and theta."""
+        return {"config": json.dumps({"format": FORMAT, **self.config}), "theta": self.theta}
 
     @classmethod
     def load(cls, path):
@@ -228,9 +228,8 @@ class VAE:
         """
         path = os.fspath(path)  # an int would be taken for an open file
         try:
-            # Opened here: np.load leaves its file open when a damaged archive makes it raise.
-            with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
-                config, theta = json.loads(str(file["config"])), file["theta"]
+            file = files.read_npz(path)
+            config, theta = json.loads(str(file["config"])), file["theta"]
             if config.pop("format") != FORMAT:
                 raise ValueError(f"it was not written by this version ({FORMAT})")
             vae = cls(**config)
@@ -256,7 +255,7 @@ class Reconstruction(Target):
         self._z = self._deltas = None
 
     def _losses(self, z):
-        if self._z is None or not np.array_equal(z, self._z):
+        if self._z is None or z.shape != self._z.shape or not same(z.ravel(), self._z.ravel()):
             z = z.copy()  # an estimator may write into its own
             flat = z.reshape(-1, z.shape[-1])  # S * B, K
             logits, self._cache = self._decoder._forward(flat, self._empty)  # S * B, D

@@ -16,7 +16,7 @@ from tinyvae.objectives import Integrand, require_average
 class ConstantBaseline:
     """The score function with a constant taken from f:  (f(z) - value) dlog q(z)/dlambda.
 
-    Wins: where E_q[f] is known roughly and does not change. Loses: to any baseline that follows f. One f a sample.
+    Wins: where E_q[f] is known roughly and does not change. Loses: to any baseline that follows f. Costs one f a sample.
 
     ConstantBaseline(value=0.0), in f's units (nats), makes a callable (q, target, eps, objective, rng) -> Draws.
     Raises ValueError under ImportanceWeighted or if a shape does not fit. Source: Williams 1992.
@@ -29,6 +29,9 @@ class ConstantBaseline:
         require_average("constant_baseline", objective)
         return _with_baseline(q, target, eps, objective, self.value)[0]
 
+    def __repr__(self):
+        return f"ConstantBaseline(value={self.value})"
+
 
 class MovingAverage:
     """The score function with the moving average of *past* values of f as its baseline.
@@ -36,7 +39,7 @@ class MovingAverage:
         (f(z) - b_t) dlog q(z)/dlambda,  b_{t+1} = decay b_t + (1 - decay) mean f_t,  b_1 = mean f_0
 
     The current samples enter only afterwards: a baseline that held them would be biased. Wins: free of cost,
-    and good where f's level is the same for all data points. Loses: where it is not. One f a sample.
+    and good where f's level is the same for all data points. Loses: where it is not. Costs one f a sample.
 
     MovingAverage(decay=0.9) makes a callable (q, target, eps, objective, rng) -> Draws.
     Raises ValueError under ImportanceWeighted or if a shape does not fit. Source: Williams 1992.
@@ -62,6 +65,9 @@ class MovingAverage:
     def restore(self, state):
         self.average = float(state["average"]) if state else None
 
+    def __repr__(self):
+        return f"MovingAverage(decay={self.decay})"
+
 
 class InputDependent:
     """The score function with a network's prediction of f as its baseline (NVIL).
@@ -70,7 +76,7 @@ class InputDependent:
 
     The network sees q's parameters [mu, logvar], which are what the encoder tells of x, so that no sample
     enters. Wins: where f's level differs between data points and one sample a point is all one has. Loses:
-    before it is trained, and to leave-one-out with several samples. One f a sample and a small network.
+    before it is trained, and to leave-one-out with several samples. Costs one f a sample and a small network.
 
     InputDependent(hidden=(64,), rate=1e-3, seed=0) makes a callable (q, target, eps, objective, rng) -> Draws.
     Raises ValueError under ImportanceWeighted or if a shape does not fit.
@@ -98,6 +104,9 @@ class InputDependent:
 
     def restore(self, state):
         self.network.restore(state)
+
+    def __repr__(self):
+        return f"InputDependent({self.network})"
 
 
 def _with_baseline(q, target, eps, objective, baseline):

@@ -14,10 +14,10 @@ from tinyvae.objectives import Integrand, require_average
 def delta_method(q, target, eps, objective=None, rng=None):
     """The score function with f's second-order Taylor expansion at mu as control variate.
 
-        c(z) = f(mu) + g'(z - mu) + 1/2 sum_k h_k (z_k - mu_k)^2,  g = df/dz,  h_k = d2f/dz_k^2, both at mu
-        d/dmu_k E_q[c] = g_k,  d/dlogvar_k E_q[c] = 1/2 h_k std_k^2
+        c(z) = f(mu) + g'(z - mu) + 1/2 (z - mu)' H (z - mu),  g = df/dz,  H = d2f/dz2, both at mu
+        d/dmu_k E_q[c] = g_k,  d/dlogvar_k E_q[c] = 1/2 H_kk std_k^2
 
-    h is a central difference of df/dz over a step of std_k / 4; an inexact h costs variance, not bias.
+    A row of H is a central difference of df/dz over a step of std_k / 4; an inexact H costs variance, not bias.
     Wins: f is nearly quadratic within q's width: what is left is the remainder only. Loses: q is wide or f far
     from quadratic, where c adds noise; and where the pathwise estimator, which needs df/dz as well, is good already.
     Costs one f a sample, plus one f and 2 K + 1 of df/dz a data point.
@@ -34,12 +34,11 @@ def delta_method(q, target, eps, objective=None, rng=None):
     g = loss.grad(np.ascontiguousarray(q.mu[None]))  # 1, B, K
     step = 0.25 * q.std  # B, K
     offsets = np.eye(z.shape[2], dtype=z.dtype)[:, None] * step  # K, B, K
-    beside = loss.grad(q.mu + np.concatenate([offsets, -offsets]))  # 2K, B, K
-    up, down = (np.einsum("kbk->bk", half) for half in np.split(beside, 2))  # B, K each
-    h = (up - down) / (2 * step)  # B, K
+    up, down = np.split(loss.grad(q.mu + np.concatenate([offsets, -offsets])), 2)  # K, B, K each
+    H = (up - down) / (2 * step.T[..., None])  # K, B, K
     moved = z - q.mu  # S, B, K
-    c = f_mu + (g * moved + 0.5 * h * moved * moved).sum(axis=2)  # S, B
-    expected = np.concatenate([g[0], 0.5 * h * q.std * q.std], axis=1)  # B, 2K
+    c = f_mu + (moved * (g + 0.5 * np.einsum("sbj,jbk->sbk", moved, H))).sum(axis=2)  # S, B
+    expected = np.concatenate([g[0], 0.5 * np.einsum("kbk->bk", H) * q.std * q.std], axis=1)  # B, 2K
     dparams = (f - c)[..., None] * q.score(z) + expected  # S, B, 2K
     return Draws(f, dparams)
 
@@ -51,12 +50,12 @@ class Relax:
 
     c is a small network of [z, mu, logvar], trained alongside to minimise the variance: it descends the mean
     square of the estimate itself. Wins: f is a black box, smooth, and has to be estimated for long. Loses: before c is
-    trained; where df/dz is to be had, the pathwise estimator is cheaper. One f a sample and a small network.
+    trained; where df/dz is to be had, the pathwise estimator is cheaper. Costs one f a sample and a small network.
 
     The training gradient needs d/dtheta of v' dc/dz, a mixed second derivative. It is taken as a directional
     difference, (c(z + h v) - c(z - h v)) / 2h with |h v| = `step`, in float64: its relative error is about step^2.
 
-    Relax(hidden=(64,), rate=1e-3, seed=0) makes a callable (q, target, eps, objective, rng) -> Draws.
+    Relax(hidden=(64,), rate=1e-3, seed=0, step=1e-4) makes a callable (q, target, eps, objective, rng) -> Draws.
     Raises ValueError under ImportanceWeighted or if a shape does not fit.
     Source: Grathwohl et al. 2018, section 3.1.
     """
@@ -102,6 +101,9 @@ class Relax:
 
     def restore(self, state):
         self.network.restore(state)
+
+    def __repr__(self):
+        return f"Relax({self.network}, step={self.step})"
 
 
 def _with_context(z, q):

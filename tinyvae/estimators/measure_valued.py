@@ -15,8 +15,8 @@ class MeasureValued:
 
     M is a double-sided Maxwell, N a standard normal variable. coupled=True takes W' = W and N = M U with U
     uniform: the differences are then small where f is smooth, but coupling can lose (a quadratic far
-    from its minimum). Wins: f is a black box, and even against the pathwise estimator on bounded f. Loses: in high dimension,
-    for it costs 4 K evaluations of f a sample, K being the latents; no df/dz.
+    from its minimum). Wins: f is a black box, and even against the pathwise estimator on bounded f. Loses: in
+    high dimension, for its cost. Costs 4 K + 1 evaluations of f a sample, K being the latents, and no df/dz.
 
     MeasureValued(coupled=True) makes a callable (q, target, eps, objective, rng) -> Draws. It needs `rng`, a
     numpy Generator, for W, M and U; eps places the other coordinates.
@@ -34,6 +34,7 @@ class MeasureValued:
         validate.generator("rng (measure_valued draws more than eps)", rng)
         loss = Integrand(q, target, objective)
         z = q.sample(eps)  # S, B, K
+        f = loss(z)  # S, B
         up, down, maxwell, normal = (q.mu + q.std * offset for offset in self._offsets(rng, z))  # S, B, K each
         dparams = np.empty((*z.shape[:2], 2 * z.shape[2]), z.dtype)  # S, B, 2K
         for k in range(z.shape[2]):
@@ -42,7 +43,10 @@ class MeasureValued:
             f_up, f_down, f_maxwell, f_normal = np.split(loss(moved), 4)  # S, B each
             dparams[..., k] = (f_up - f_down) / (q.std[:, k] * np.sqrt(2 * np.pi).astype(z.dtype))
             dparams[..., z.shape[2] + k] = (f_maxwell - f_normal) / 2
-        return Draws(loss(z), dparams)
+        return Draws(f, dparams)
+
+    def __repr__(self):
+        return f"MeasureValued(coupled={self.coupled})"
 
     def _offsets(self, rng, z):
         """(W, -W', M, N), (S, B, K) each."""

@@ -40,12 +40,12 @@ class SmallNetwork:
 
         Slopes are divided by std^2, so that the step does not depend on the units of f.
         """
+        if not all(np.isfinite(slope).all() for _, slope in passes):
+            raise ArithmeticError("the gradient of the estimator's own network became non-finite")
         total = np.zeros_like(self.mlp.theta)
         for cache, slope in passes:
             _, grads = self.mlp.backward(cache, slope[:, None] / self.std)
             total += np.concatenate([g.ravel() for g in grads.values()])
-        if not np.isfinite(total).all():
-            raise ArithmeticError("the gradient of the estimator's own network became non-finite")
         first = self.optimizer.t == 0
         self.optimizer.step(self.mlp.theta, total)
         keep = 0.0 if first else self.decay
@@ -56,15 +56,19 @@ class SmallNetwork:
         """What was learnt so far, as arrays by name."""
         if self.mlp is None:
             return {}
-        optimizer = {f"optimizer.{name}": value for name, value in self.optimizer.state().items()}
-        return {"theta": self.mlp.theta, "n_inputs": np.array(self.mlp.sizes[0]), "scale": np.array([self.mean, self.std]), **optimizer}
+        optimizer = {f"optimizer.{name}": np.array(value) for name, value in self.optimizer.state().items()}
+        return {"theta": self.mlp.theta.copy(), "n_inputs": np.array(self.mlp.sizes[0]), "scale": np.array([self.mean, self.std]), **optimizer}
 
     def restore(self, state):
         """Go on from what `state` returned."""
-        if not state:
-            return
-        self._build(int(state["n_inputs"]))
-        self.mlp.theta[:] = state["theta"]
-        self.mean, self.std = map(float, state["scale"])
+        if state:
+            self._build(int(state["n_inputs"]))
+            self.mlp.theta[:] = state["theta"]
+            self.mean, self.std = map(float, state["scale"])
+        else:
+            self.mlp, self.mean, self.std = None, 0.0, 1.0
         prefix = "optimizer."
         self.optimizer.restore({name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)})
+
+    def __repr__(self):
+        return f"hidden={self.hidden}, rate={self.optimizer.rate}, seed={self.seed}"

@@ -59,8 +59,9 @@ def optimal_constant(q, target, eps, objective=None, rng=None):
 
     c = E[f h^2] / E[h^2] minimises the variance of (f - c) h, a coordinate at a time. Estimated from all
     samples it would be biased; leaving out the one that it multiplies keeps it unbiased, as long as the
-    samples are independent. Wins: over leave-one-out with many samples, where f and h^2 are correlated.
-    Loses: with few, c being a noisy ratio; with S = 2 it *is* leave-one-out. Costs one f a sample.
+    samples are independent. Wins: over leave-one-out where f and h^2 are correlated, as near a minimum, from
+    a dozen samples on. Loses: elsewhere, c being a noisy ratio, with less than hundreds; with S = 2 it *is*
+    leave-one-out. Costs one f a sample.
 
     q: DiagonalGaussian; target: Target; eps: (S, B, K), S >= 2; objective: None or an ELBO. Returns Draws.
     Raises ValueError if S < 2, under ImportanceWeighted, or if a shape does not fit.

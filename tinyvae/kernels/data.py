@@ -21,6 +21,19 @@ def all_finite(x):
     return finite
 
 
+def same_numpy(x, y):
+    """Whether x and y (n,) agree element by element; NaN agrees with nothing."""
+    return bool((x == y).all())
+
+
+@loop(same_numpy)
+def same(x, y):
+    equal = True
+    for i in range(x.size):
+        equal &= x[i] == y[i]
+    return equal
+
+
 def gather_numpy(x, rows, out):
     """out_i = x[rows_i], converted to out's type. x (n, D), rows (B,), out (B, D)."""
     out[...] = x[rows]

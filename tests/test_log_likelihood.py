@@ -1,0 +1,178 @@
+"""VAE.log_likelihood: against quadrature, at extremes, in bounded memory, the same for any number of workers."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import tinyvae as tv
+from tinyvae import blas, check
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def make(n_latents=1, n_features=6, dtype="float64", n_points=5):
+    """A small VAE and binary data. Its q is wider than the prior, which bounds the importance weights: no heavy tail."""
+    vae = tv.VAE(n_features, n_latents, (5,), dtype=dtype, seed=3)
+    vae.params["encoder.b1"][n_latents:] = 1.0
+    vae.decoder.theta *= 1.5  # the latents matter
+    return vae, (rng(4).random((n_points, n_features)) < 0.4).astype(dtype)
+
+
+def exact(vae, x, n_nodes=60):
+    """log p(x) = log E_{z ~ N(0, I)} p(x | z), (n,), by Gauss-Hermite quadrature."""
+    z, weights = check.gauss_hermite(n_nodes, vae.n_latents)
+    likelihood = [vae.decode(z.astype(vae.dtype)).log_prob(np.tile(row, (len(z), 1))) for row in x]
+    return np.log(np.exp(np.asarray(likelihood, "float64")) @ weights)
+
+
+def weights_spread(vae, x, n=4000):
+    """The relative standard deviation of one importance weight, (n,): what the estimate's standard error is made of."""
+    q = vae.encode(x)
+    z = q.sample(q.noise(rng(9), n))  # S, n, K
+    log_w = np.stack([vae.decode(z_s).log_prob(x) for z_s in z]) - q.log_ratio(z)
+    w = np.exp(log_w - log_w.max(axis=0))
+    return w.std(axis=0) / w.mean(axis=0)
+
+
+def test_the_quadrature_is_exact_enough():
+    for n_latents in (1, 2):
+        vae, x = make(n_latents)
+        assert np.abs(exact(vae, x) - exact(vae, x, 90)).max() < 3e-5
+
+
+@pytest.mark.parametrize("n_latents", [1, 2])
+@pytest.mark.parametrize("n_samples", [100, 3000])  # less and more than one chunk
+def test_agrees_with_quadrature(n_latents, n_samples):
+    # Averaged over repeats, for p(x) itself, of which the estimate is unbiased: its logarithm is low on average.
+    vae, x = make(n_latents)
+    repeats = 200_000 // n_samples
+    estimates = vae.log_likelihood(np.repeat(x, repeats, axis=0), n_samples, rng()).reshape(len(x), repeats)
+    ratios = np.exp(estimates - exact(vae, x)[:, None])  # n, repeats: each has mean 1
+    errors = weights_spread(vae, x) / np.sqrt(n_samples * repeats)
+    # 20 comparisons over the four cases: beyond 4.5 standard errors by chance in 1 run of 7,000
+    assert np.all(np.abs(ratios.mean(axis=1) - 1) < 4.5 * errors), (ratios.mean(axis=1) - 1) / errors
+    assert np.all(errors < 0.02)  # the test has teeth
+
+
+def test_is_exact_where_q_is_the_posterior():
+    # A decoder that ignores z: the posterior is the prior, and with q = N(0, I) every weight is p(x).
+    vae, x = make()
+    vae.params["decoder.W0"][:] = 0
+    vae.encoder.theta[:] = 0
+    for n_samples in (1, 7, 1200):
+        found = vae.log_likelihood(x, n_samples, rng())
+        np.testing.assert_allclose(found, vae.decode(np.zeros((len(x), 1))).log_prob(x), rtol=1e-13)
+
+
+def test_grows_with_the_samples_on_average():
+    # Burda et al. 2016, theorem 1. Paired over many noises: each step up by more than its standard error allows to be chance.
+    vae, x = make(2, n_points=1)
+    means, errors = [], []
+    for n_samples, repeats in ((1, 4000), (3, 4000), (30, 4000)):
+        estimates = vae.log_likelihood(np.repeat(x, repeats, axis=0), n_samples, rng(n_samples))
+        means.append(estimates.mean())
+        errors.append(estimates.std() / np.sqrt(repeats))
+    means.append(exact(vae, x)[0])
+    errors.append(0)
+    for i in range(3):
+        assert means[i + 1] - means[i] > 4 * np.hypot(errors[i], errors[i + 1]), means
+
+
+def test_is_bitwise_the_same_for_any_number_of_workers(monkeypatch):
+    vae, x = make(2, dtype="float32", n_points=130)
+    for n_samples in (1, 40, 1300):
+        found = []
+        for n in ("1", "2", "3"):
+            monkeypatch.setenv("TINYVAE_WORKERS", n)
+            with blas.one_thread():
+                found.append(vae.log_likelihood(x, n_samples, rng()))
+        assert np.array_equal(found[0], found[1]) and np.array_equal(found[0], found[2])
+
+
+def test_is_the_same_for_the_same_generator_and_not_for_another():
+    vae, x = make()
+    assert np.array_equal(vae.log_likelihood(x, 50, rng(1)), vae.log_likelihood(x, 50, rng(1)))
+    assert not np.array_equal(vae.log_likelihood(x, 50, rng(1)), vae.log_likelihood(x, 50, rng(2)))
+
+
+def test_points_do_not_share_noise():
+    vae, x = make()
+    assert len(set(vae.log_likelihood(np.repeat(x[:1], 30, axis=0), 3, rng()))) == 30
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_extreme_weights_stay_finite(dtype):
+    # exp(-1e4) is 0 in either precision: a mean of weights that were exponentiated as they are would be log 0.
+    vae, _ = make(n_features=500, dtype=dtype)
+    vae.params["decoder.W1"][:] = 0
+    vae.params["decoder.b1"][:] = 20
+    x = np.zeros((3, 500), dtype)
+    for n_samples in (1, 1500):
+        found = vae.log_likelihood(x, n_samples, rng())
+        assert np.isfinite(found).all()
+        np.testing.assert_allclose(found, -10_000, rtol=1e-3)
+
+
+def test_one_large_weight_among_small_ones_counts():
+    # Samples in the tail of q: their weights differ by hundreds of nats, whichever chunk the largest is in.
+    vae, x = make()
+    vae.params["encoder.b1"][:] = [0.0, 12.0]  # logvar 12: a q far wider than the posterior
+    estimates = np.array([vae.log_likelihood(x, 20_000, rng(seed)) for seed in range(20)])  # 20, n
+    ratios = np.exp(estimates - exact(vae, x))
+    error = ratios.std(axis=0, ddof=1) / np.sqrt(20)
+    assert np.all(np.abs(ratios.mean(axis=0) - 1) < 5 * error)  # 5 comparisons, t with 19 degrees of freedom
+    assert np.all(error < 0.1)
+
+
+def test_float32_agrees_with_float64():
+    # The noise differs between the precisions, so enough samples for its error to be small, and a bound made of it.
+    wide, x = make(2)
+    narrow = tv.VAE(6, 2, (5,), dtype="float32")
+    narrow.theta[:] = wide.theta
+    n = 200_000
+    difference = narrow.log_likelihood(x.astype("float32"), n, rng()) - wide.log_likelihood(x, n, rng())
+    assert np.all(np.abs(difference) < 5 * np.sqrt(2 / n) * weights_spread(wide, x) + 1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "float32", "float64"])
+def test_takes_data_of_each_type(dtype):
+    vae, x = make()
+    assert np.array_equal(vae.log_likelihood(x.astype(dtype), 30, rng()), vae.log_likelihood(x, 30, rng()))
+
+
+def test_memory_is_bounded_by_a_chunk(monkeypatch):
+    monkeypatch.setenv("TINYVAE_WORKERS", "1")  # with more, the peak depends on which chunks happen to meet
+    vae = tv.VAE(400, 5, (30,))
+
+    def peak(n_points, n_samples):
+        x = np.zeros((n_points, 400), "uint8")
+        tracemalloc.start()
+        vae.log_likelihood(x, n_samples, rng())
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    peak(2, 1000)  # what is made once
+    small = peak(2, 2000)
+    assert peak(2, 20_000) < 1.2 * small  # 10 times the samples
+    assert peak(400, 50) < 1.2 * max(small, peak(40, 50))  # 10 times the points
+    assert small < 0.2 * (4000 * 400 * 4)  # far less than all rows at once
+
+
+def test_bad_input_is_refused_before_anything_is_computed():
+    vae, x = make()
+    for bad, message in ((x[0], "x must have shape"), (x[:, :3], "x must have shape"), (x + 2, "lie in"), (x * np.nan, "finite")):
+        with pytest.raises(ValueError, match=message):
+            vae.log_likelihood(bad, 10, rng())
+    with pytest.raises(TypeError, match="x must be"):
+        vae.log_likelihood(x.astype("int64"), 10, rng())
+    with pytest.raises(ValueError, match="n_samples must be at least 1"):
+        vae.log_likelihood(x, 0, rng())
+    with pytest.raises(TypeError, match="n_samples must be an integer"):
+        vae.log_likelihood(x, 1.5, rng())
+    for generator in (None, 0, np.random):
+        with pytest.raises(TypeError, match="rng must be a numpy.random.Generator"):
+            vae.log_likelihood(x, 10, generator)

@@ -1,0 +1,279 @@
+"""Threads: what is split is covered once, errors come back, nothing deadlocks, and the number of workers changes no bit."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import tinyvae as tv
+from tinyvae import blas, workers
+
+LARGE = workers.WORTH_SPLITTING
+
+
+@pytest.fixture(params=["1", "2", "3"])
+def n_workers(request, monkeypatch):
+    monkeypatch.setenv("TINYVAE_WORKERS", request.param)
+    return int(request.param)
+
+
+@pytest.fixture
+def two_workers(monkeypatch):
+    monkeypatch.setenv("TINYVAE_WORKERS", "2")
+
+
+def within(seconds, function):
+    """function()'s result; a failure, instead of a wait without end, if it takes longer than `seconds`."""
+    result = []
+    thread = threading.Thread(target=lambda: result.append(function()), daemon=True)
+    thread.start()
+    thread.join(seconds)
+    assert not thread.is_alive(), "deadlock"
+    return result[0]
+
+
+def parts(n, work):
+    seen = []
+    workers.split(seen.append, n, work)
+    return seen
+
+
+# --- split ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("work", [0, LARGE - 1, LARGE])
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 100, 101])
+def test_split_covers_the_range_once(n_workers, n, work):
+    covered = sorted(i for part in parts(n, work) for i in range(n)[part])
+    assert covered == list(range(n))
+
+
+def test_split_uses_a_second_thread_only_for_large_work(two_workers):
+    def threads(n, work):
+        seen = set()
+        workers.split(lambda part: seen.add(threading.get_ident()), n, work)
+        return seen
+
+    assert threads(100, LARGE - 1) == {threading.get_ident()}
+    assert len(threads(100, LARGE)) == 2
+    assert len(parts(1, LARGE)) == 1  # there is no half of one row
+
+
+@pytest.mark.parametrize("bad", ["first", "second", "both"])
+def test_split_raises_an_error_of_either_half_and_works_again(two_workers, bad):
+    def function(part):
+        half = "first" if part.start == 0 else "second"
+        if bad in (half, "both"):
+            raise KeyError(half)
+
+    for _ in range(3):
+        with pytest.raises(KeyError, match="second" if bad == "second" else "first"):
+            workers.split(function, 10, LARGE)
+        assert len(parts(10, LARGE)) == 2
+
+
+def test_split_waits_for_the_second_half_when_the_first_fails(two_workers):
+    finished = []
+
+    def function(part):
+        if part.start == 0:
+            raise KeyError
+        time.sleep(0.05)
+        finished.append(part)
+
+    with pytest.raises(KeyError):
+        workers.split(function, 10, LARGE)
+    assert finished  # else it would go on writing into arrays that the caller has back
+
+
+def test_split_within_split_and_within_run_does_not_deadlock(two_workers):
+    def total(n):
+        sums = []
+
+        def outer(part):
+            workers.split(lambda inner: sums.append(sum(range(n)[part][inner])), part.stop - part.start, LARGE)
+
+        workers.split(outer, n, LARGE)
+        return sum(sums)
+
+    assert within(10, lambda: total(100)) == sum(range(100))
+    assert within(10, lambda: list(workers.run(total, [10, 100, 1000]))) == [sum(range(n)) for n in (10, 100, 1000)]
+
+
+def test_split_from_many_threads_at_once(two_workers):
+    def total(n):
+        sums = []
+        for _ in range(200):
+            workers.split(lambda part: sums.append(sum(range(n)[part])), n, LARGE)
+        return sum(sums)
+
+    results = {}
+    threads = [threading.Thread(target=lambda n=n: results.update({n: total(n)}), daemon=True) for n in (10, 20, 30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert results == {n: 200 * sum(range(n)) for n in (10, 20, 30)}
+
+
+# --- run --------------------------------------------------------------------------------------------------
+
+
+def test_run_yields_in_order_whichever_is_ready_first(n_workers):
+    def slow_at_first(i):
+        time.sleep(0.02 if i == 0 else 0)
+        return i
+
+    assert list(workers.run(slow_at_first, list(range(10)))) == list(range(10))
+    assert list(workers.run(slow_at_first, [])) == []
+
+
+def test_run_is_only_a_few_tasks_ahead(n_workers):
+    started = []
+    results = workers.run(started.append, list(range(100)))
+    next(results)
+    assert len(started) <= n_workers + 2  # so that results do not pile up in memory
+    results.close()
+
+
+def test_run_raises_a_task_s_error_and_works_again(n_workers):
+    def function(i):
+        if i == 3:
+            raise KeyError(i)
+        return i
+
+    with pytest.raises(KeyError, match="3"):
+        list(workers.run(function, list(range(6))))
+    assert list(workers.run(function, [0, 1])) == [0, 1]
+
+
+def test_run_is_bitwise_independent_of_the_number_of_workers(monkeypatch):
+    def task(stream):
+        a = stream.standard_normal((200, 300), dtype="float32")
+        return a.T @ a
+
+    results = []
+    for n in ("1", "2", "3"):
+        monkeypatch.setenv("TINYVAE_WORKERS", n)
+        with blas.one_thread():  # TINYVAE_WORKERS=1 leaves the threads to BLAS: held fixed here
+            results.append(list(workers.run(task, np.random.default_rng(0).spawn(5))))
+    for other in results[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(results[0], other))
+
+
+def test_variances_are_bitwise_independent_of_the_number_of_workers(monkeypatch):
+    vae = tv.VAE(30, 2, (20,))
+    x = np.random.default_rng(1).random((40, 30), dtype="float32")
+    reports = []
+    for n in ("1", "2"):
+        monkeypatch.setenv("TINYVAE_WORKERS", n)
+        with blas.one_thread():
+            reports.append(tv.variance.measure(vae, x, ("score_function", "reparameterization"), n_draws=300, n_timings=0))
+    for name, report in reports[0].items():
+        for field in ("mean", "variance"):
+            mine, other = getattr(report, field), getattr(reports[1][name], field)
+            assert all(np.array_equal(mine[block], other[block]) for block in mine)
+
+
+# --- how many ---------------------------------------------------------------------------------------------
+
+
+def test_count_is_the_environment_s_or_two(monkeypatch):
+    monkeypatch.setenv("TINYVAE_WORKERS", "7")
+    assert workers.count() == 7
+    for unset in (lambda: monkeypatch.setenv("TINYVAE_WORKERS", ""), lambda: monkeypatch.delenv("TINYVAE_WORKERS")):
+        unset()
+        assert workers.count() == min(2, os.cpu_count())
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", " "])
+def test_a_wrong_count_is_refused_with_its_name(monkeypatch, value):
+    monkeypatch.setenv("TINYVAE_WORKERS", value)
+    with pytest.raises(ValueError, match=f"TINYVAE_WORKERS must be a whole number of at least 1, got '{value}'"):
+        workers.count()
+
+
+# --- fork -------------------------------------------------------------------------------------------------
+
+FORK = """
+import os
+from tinyvae import workers
+
+def both():
+    seen = []
+    workers.split(seen.append, 10, workers.WORTH_SPLITTING)
+    return len(seen)
+
+assert both() == 2
+child = os.fork()
+if child == 0:
+    os._exit(0 if both() == 2 and list(workers.run(abs, [-1, -2])) == [1, 2] else 1)
+status = os.waitpid(child, 0)[1]
+assert status == 0, status
+assert both() == 2
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_has_a_helper_of_its_own():
+    env = {**os.environ, "TINYVAE_WORKERS": "2", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run([sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK], env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_helper_does_not_keep_a_process_alive():
+    text = "from tinyvae import workers; workers.split(print, 10, workers.WORTH_SPLITTING)"
+    env = {**os.environ, "TINYVAE_WORKERS": "2", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run([sys.executable, "-c", text], env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and done.stdout.count("slice") == 2, done.stderr
+
+
+# --- BLAS -------------------------------------------------------------------------------------------------
+
+needs_openblas = pytest.mark.skipif(not blas.can_be_limited(), reason="this NumPy's BLAS has threads of its own making")
+
+
+@pytest.fixture
+def blas_threads():
+    """How to read and set BLAS's number of threads; restored at the end."""
+    read, write = blas._calls()
+    before = read()
+    yield read, write
+    write(before)
+
+
+@needs_openblas
+@pytest.mark.parametrize("n", [1, 2])
+def test_one_thread_restores_the_number(blas_threads, n):
+    read, write = blas_threads
+    write(n)
+    with blas.one_thread():
+        assert read() == 1
+        with blas.one_thread():
+            assert read() == 1
+        assert read() == 1
+    assert read() == n
+    with pytest.raises(KeyError), blas.one_thread():
+        raise KeyError
+    assert read() == n
+
+
+@needs_openblas
+def test_the_package_restores_the_number(blas_threads, two_workers):
+    read, write = blas_threads
+    write(2)
+    vae = tv.VAE(784, 5, (100,))
+    x = np.zeros((100, 784), "float32")
+    next(tv.train(vae, x))
+    assert read() == 2
+    vae.log_likelihood(x[:2], 10, np.random.default_rng(0))
+    assert read() == 2
+    vae.encode(x)
+    assert read() == 2
+    with pytest.raises(KeyError):
+        list(workers.run({}.__getitem__, [1]))
+    assert read() == 2

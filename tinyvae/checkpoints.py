@@ -1,0 +1,81 @@
+"""A training run in a file, so that one that was stopped goes on as if it had not been: the same numbers, bit for bit.
+
+The file is a model file (`VAE.load` reads it) that also holds the run: the settings in words, the optimiser's
+and the estimator's state, and the history. No random generator's state: each epoch has a stream of its own.
+"""
+
+import hashlib
+import json
+import os
+
+import numpy as np
+
+from tinyvae import files
+from tinyvae.history import History, Record, Validation
+
+
+def require_state(run):
+    """Raise unless all that learns along with the model can be saved."""
+    learners = {"optimizer": run.optimizer} | ({"estimator": run.estimator} if hasattr(run.estimator, "update") else {})
+    for name, learner in learners.items():
+        if not (hasattr(learner, "state") and hasattr(learner, "restore")):
+            raise TypeError(f"a checkpoint needs an {name} with state() and restore(state), got {learner!r}")
+
+
+def save(path, run, validation, history):
+    """Write everything that the run needs to go on, in one step from the old file to the new one."""
+    states = {f"{owner}.{name}": array for owner, state in _states(run).items() for name, array in state.items()}
+    records, validations = (np.array(rows, "float64").reshape(-1, 6) for rows in (history.records, history.validation))
+    settings = json.dumps(_settings(run, validation))
+    files.write_npz(path, {**run.vae.arrays(), **states, "settings": settings, "records": records, "validation": validations})
+
+
+def resume(path, run, validation):
+    """Put the run back to where the file left it: model, optimiser, estimator. Returns its History, empty if there is no file.
+
+    Raises ValueError, and changes nothing, if the file belongs to other settings, data or another model (it says
+    what differs), or if it is damaged or no checkpoint.
+    """
+    path, history = os.fspath(path), History()
+    try:
+        file = files.read_npz(path)
+        there, theta = json.loads(str(file["settings"])), file["theta"]
+        history.records = [Record(int(step), int(epoch), *rest) for step, epoch, *rest in file["records"].tolist()]
+        history.validation = [Validation(int(epoch), int(step), *rest) for epoch, step, *rest in file["validation"].tolist()]
+    except FileNotFoundError:
+        return history
+    except Exception as error:  # each kind of damage fails in its own way
+        raise ValueError(f"{path} is damaged or is not a checkpoint of a training run: {error}; give another path") from error
+    here = _settings(run, validation)
+    differences = [f"{name} is {there.get(name)} there and {here.get(name)} here" for name in {**there, **here} if there.get(name) != here.get(name)]
+    if differences:
+        raise ValueError(f"{path} belongs to another run: {'; '.join(differences)}. Give another path, or the run's own settings")
+    run.vae.theta[:] = theta
+    for owner in _states(run):
+        state = {name.removeprefix(f"{owner}."): array for name, array in file.items() if name.startswith(f"{owner}.")}
+        getattr(run, owner).restore(state)
+    return history
+
+
+def _states(run):
+    """{"optimizer": {name: array}, and "estimator" if it has a state}."""
+    return {owner: getattr(run, owner).state() for owner in ("optimizer", "estimator") if hasattr(getattr(run, owner), "state")}
+
+
+def _settings(run, validation):
+    """{name: words}: what must be the same for the numbers to be the same. The number of epochs need not be."""
+    words = {name: _words(getattr(run, name)) for name in ("estimator", "objective", "optimizer", "noise", "n_samples", "batch_size", "seed")}
+    return {**{name: _words(value) for name, value in run.vae.config.items()}, **words, "x": _digest(run.x), "validation": _digest(validation)}
+
+
+def _words(value):
+    """A function's name, or what an object says of itself; its type's name if it says no more than where it lives."""
+    text = getattr(value, "__name__", None) or repr(value)
+    return type(value).__name__ if " at 0x" in text else text
+
+
+def _digest(x):
+    """The shape, type and a fingerprint of data, or "none"."""
+    if x is None:
+        return "none"
+    return f"{x.dtype} {x.shape} with digest {hashlib.sha256(np.ascontiguousarray(x).data).hexdigest()[:12]}"

@@ -1,0 +1,32 @@
+"""The command line: `tinyvae compare`, and the single jobs train, sample, variance and check.
+
+Results go to the standard output and into files under --out; progress and errors go to the standard
+error. Exit status: 0, or 1 where a run diverged or a check failed, 2 for a wrong value, 130 for Ctrl-C.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+import tinyvae as tv
+from tinyvae import options
+from tinyvae.cli import jobs, laboratory
+from tinyvae.cli.words import fail
+
+COMMANDS = {function.__name__: function for function in (jobs.compare, jobs.train, jobs.sample, laboratory.variance, laboratory.check)}
+
+
+def main(argv=None):
+    """Run one command; returns the exit status. argv: the words after `tinyvae`, those of this process if None."""
+    args = options.parse(argv)
+    try:
+        if "out" in args:
+            Path(args.out).mkdir(parents=True, exist_ok=True)
+        with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges has a line of its own
+            return COMMANDS[args.command](args) or 0
+    except KeyboardInterrupt:
+        return fail(130, f"{args.command}: interrupted, nothing was written")
+    except tv.NonFiniteLoss as error:
+        return fail(1, f"{args.command}: {error}")
+    except (ValueError, TypeError, OSError) as error:
+        return fail(2, f"{args.command}: {error}")

@@ -1,0 +1,196 @@
+"""The laboratory's commands: variance, which measures estimators side by side, and check, which certifies them."""
+
+from pathlib import Path
+
+import numpy as np
+
+import tinyvae as tv
+from tinyvae import compare as comparison
+from tinyvae import variance as measuring
+from tinyvae.cli import words
+
+AFFORDABLE = 5e10  # multiply-adds that the exact gradient of a model may take: some seconds
+BESIDE = {"elbo": ("reparameterization", "score_function", "leave_one_out"), "importance_weighted": ("reparameterization", "dreg", "vimco")}
+HEADER = ("rank", "estimator", "variance", "ratio to the best", "signal-to-noise", "bias", "largest z (p)", "f + df/dz", "ms", "variance x ms", "rank")
+UNITS = ("", "", "nats²", "", "", "of the gradient's norm", "", "a point", "phi alone", "nats² ms", "by it")
+
+
+def variance(args):
+    """On a named problem, on one model or fresh, or along a series of models."""
+    functions = [words.estimator(word) for word in args.estimators]
+    words.announce_compilation()
+    if args.problem:
+        return _on_problem(args, functions)
+    if args.model and len(args.model) > 1:
+        return _along(args, functions)
+    return _on_model(args, functions)
+
+
+def _on_problem(args, functions):
+    from tinyvae import problems
+
+    if args.model or args.decompose:
+        raise ValueError("--problem is measured without a model: leave out --model and --decompose")
+    toy = args.problem != "linear_gaussian"
+    if toy and (args.objective, args.beta) != ("elbo", 1.0):
+        raise ValueError(f"--problem {args.problem} is a plain expectation: --objective and --beta are for linear_gaussian and models")
+    p = problems.make(args.problem, None if toy else words.objective(args), args.n_samples)
+    reports = measuring.measure_target(p.q, p.target, functions, p.objective, args.n_draws, args.n_samples, args.seed, noise=args.noise)
+    exact = None if p.gradient is None else dict(zip(("mu", "logvar"), np.split(p.gradient, 2, axis=1)))
+    title = f"Gradient of {args.problem}: {p.q.mu.shape[0]} data points, {p.q.mu.shape[1]} latents"
+    _tell(args, measuring.plain(reports, exact), ("mu", "logvar"), title)
+
+
+def _on_model(args, functions):
+    vae, data = _model(args, args.model[0] if args.model else None)
+    objective, batch = words.objective(args), data.train[: args.batch_size]
+    options = {"n_draws": args.n_draws, "n_samples": args.n_samples, "seed": args.seed, "noise": args.noise}
+    reports = measuring.measure(vae, batch, functions, objective, blocks=comparison.BLOCKS, **options)
+    exact, why = _exact(vae, batch, objective, args.n_samples)
+    extra = {}
+    if args.decompose:
+        options["n_draws"] = args.n_batches
+        found = measuring.decompose(vae, data.train, functions, objective, args.n_batches, batch_size=min(args.batch_size, len(data.train)), **options)
+        found = {**{name: {"encoder": parts["encoder"]} for name, parts in found.items()}, "any estimator": {"decoder": next(iter(found.values()))["decoder"]}}
+        extra["decomposition"] = {name: {block: {part: list(v) for part, v in d._asdict().items()} for block, d in blocks.items()} for name, blocks in found.items()}
+    which = args.model[0] if args.model else "a fresh model"
+    title = f"Gradient of {which} on the first {len(batch)} training rows of {args.data}"
+    _tell(args, measuring.plain(reports, exact), ("encoder",), title, why, extra)
+
+
+def _model(args, path):
+    data = words.dataset(args)
+    return (tv.VAE.load(path) if path else tv.VAE(data.train.shape[1], args.n_latents, args.hidden, seed=args.seed)), data
+
+
+def _exact(vae, batch, objective, n_samples):
+    """The exact gradients by block, or None and why not."""
+    from tinyvae import problems
+
+    nodes = problems.NODES.get(vae.n_latents)
+    if nodes is None:
+        return None, f"No bias: the exact gradient, by quadrature, is for one to three latents, and the model has {vae.n_latents}."
+    if 2 * len(batch) * nodes**vae.n_latents * len(vae.decoder.theta) > AFFORDABLE:
+        return None, "No bias: the exact gradient by quadrature would take long; give a smaller --batch-size, or a model with fewer latents."
+    found = problems.vae_gradient(vae, batch, objective, n_samples)
+    return found.gradients, f"Bias: against the exact gradient by quadrature, {nodes} nodes in each latent, relative error {found.error:.1e}."
+
+
+def _tell(args, record, blocks, title, remark="", extra=None):
+    """Print the tables of `blocks`, best first, and write the JSON file and the figures."""
+    from tinyvae import plots
+
+    order = sorted(record, key=lambda name: record[name][blocks[0]]["variance"][0])
+    record = {name: record[name] for name in order}
+    words.write_json(args.out, "variance.json", {"version": tv.__version__, "settings": words.settings(args), "estimators": record, **(extra or {})})
+    every = [block for block in comparison.BLOCKS if block in record[order[0]]]
+    totals = {block: {name: row[block]["variance"] for name, row in record.items()} for block in every}
+    last = blocks[0]
+    prices = {name: [row["phi_milliseconds"] * v for v in row[last]["variance"]] for name, row in record.items()}
+    plots.save(plots.variances(totals, {f"{last}, variance x ms": prices}), Path(args.out, "variance.png"))
+    written = ["variance.png", "variance.json"]
+
+    print(f"{title}; {args.n_samples} samples a point, {args.noise} noise, {args.n_draws} replicates; 95% intervals.")
+    print("A rank with = is shared: the interval of the paired ratio to the best of that rank holds 1.")
+    if remark:
+        print(remark)
+    for block in blocks:
+        print(f"\n{block}" + (", total over the weights" if block == "encoder" else ", total over data points and latents"))
+        lines = sorted(record.items(), key=lambda item: item[1][block]["variance"][0])
+        words.print_table(HEADER, UNITS, *(_line(name, row, row[block]) for name, row in lines))
+    if extra:
+        plots.save(plots.decomposition(extra["decomposition"]), Path(args.out, "decomposition.png"))
+        written.append("decomposition.png")
+        _tell_parts(args, extra["decomposition"])
+    print(f"\nWritten: {', '.join(str(Path(args.out, name)) for name in written)}")
+
+
+def _line(name, row, numbers):
+    bias, z = "-", "-"
+    if "bias" in numbers:
+        off = numbers["bias"]
+        value, low, high = (f"{100 * v:.2g}" for v in off["norm"])
+        bias, z = f"{value}% ({low} to {high})", f"{words.number(off['z'])} ({words.number(off['p'])})"
+    return (
+        numbers["rank"], name, words.interval(numbers["variance"]), words.interval(numbers["ratio_to_best"]), words.interval(numbers["snr"]), bias, z,
+        f"{row['evaluations']:g} + {row['gradients']:g}", words.number(row["phi_milliseconds"]),
+        words.number(numbers["variance_times_phi_cost"]), numbers["cost_rank"],
+    )
+
+
+def _tell_parts(args, parts):
+    print(f"\nWhere the variance of a training gradient comes from: {args.n_batches} minibatches, the noise of each drawn {args.n_batches} times.")
+    rows = [
+        (name, block, words.interval(d["total"]), words.interval(d["minibatch"]), words.interval(d["noise"]), "{:.1%} ({:.1%} to {:.1%})".format(*d["share"]))
+        for name, blocks in parts.items() for block, d in blocks.items()
+    ]
+    header = ("estimator", "block", "variance", "of the minibatch", "of the latent noise", "the minibatch's share")
+    words.print_table(header, ("", "", "nats²", "nats²", "nats²", ""), *rows)
+
+
+def _along(args, functions):
+    """A series of models in order: variance, signal-to-noise, and the KL, which is 0 where the posterior collapsed."""
+    from tinyvae import plots
+
+    if args.decompose:
+        raise ValueError("--decompose takes one model: give one file to --model")
+    objective, points = words.objective(args), []
+    for path in args.model:
+        vae, data = _model(args, path)
+        batch = data.train[: args.batch_size]
+        reports = measuring.measure(
+            vae, batch, functions, objective, args.n_draws, args.n_samples, args.seed, n_timings=0, noise=args.noise, blocks=comparison.BLOCKS
+        )
+        points.append({"model": str(path), "kl": float(vae.encode(vae._data(batch)).kl().mean()), "estimators": measuring.plain(reports)})
+    words.write_json(args.out, "variance.json", {"version": tv.__version__, "settings": words.settings(args), "points": points})
+    names = list(points[0]["estimators"])
+    curves = {key: {name: [p["estimators"][name]["encoder"][key] for p in points] for name in names} for key in ("variance", "snr")}
+    plots.save(plots.along([Path(p["model"]).stem for p in points], [p["kl"] for p in points], curves["variance"], curves["snr"]), Path(args.out, "variance.png"))
+    print(f"Gradient of the encoder on the first {args.batch_size} training rows of {args.data}; {args.n_samples} samples a point, {args.noise} noise, {args.n_draws} replicates; 95% intervals.\n")
+    header = ("model", "KL", "rank", "estimator", "variance", "ratio to the best", "signal-to-noise")
+    rows = [
+        (Path(p["model"]).stem, words.number(p["kl"]), row["encoder"]["rank"], name, *(words.interval(row["encoder"][key]) for key in ("variance", "ratio_to_best", "snr")))
+        for p in points for name, row in p["estimators"].items()
+    ]
+    words.print_table(header, ("", "nats a point", "", "", "nats²", "", ""), *rows)
+    print(f"\nWritten: {Path(args.out, 'variance.png')}, {Path(args.out, 'variance.json')}")
+
+
+# --- certificates -----------------------------------------------------------------------------------------
+
+
+def check(args):
+    from tinyvae.check import bound_problems, unbiased
+
+    words.announce_compilation()
+    passed = True
+    for word in args.estimators:
+        function = words.estimator(word)
+        certificate = unbiased(function, n_samples=args.n_samples, level=args.level, bias=args.bias, seed=args.seed)
+        print(certificate.report())
+        passed &= certificate.passed
+        accepted = [s for s in args.n_samples if s not in certificate.skipped]
+        bound = {t.problem for t in certificate.tests} <= {p.name for p in bound_problems()}
+        _beside(function, "importance_weighted" if bound else "elbo", 2 if 2 in accepted else accepted[0], args.seed)
+    return 0 if passed else 1
+
+
+def _beside(function, objective, n_samples, seed):
+    """Print an estimator's variance and cost beside the built-in ones, on two or three problems."""
+    from tinyvae import problems
+
+    rows = []
+    chosen = ("quadratic", "cosine", "linear_gaussian") if objective == "elbo" else ("linear_gaussian",)
+    for problem in chosen:
+        p = problems.make(problem, comparison.objective_of(objective) if problem == "linear_gaussian" else None, n_samples)
+        others = [name for name in BESIDE[objective] if name not in (function, getattr(function, "__name__", "")) and not (name in ("leave_one_out", "vimco") and n_samples == 1)]
+        reports = measuring.measure_target(p.q, p.target, [function, *others], p.objective, 10_000, n_samples, seed)
+        for i, (name, row) in enumerate(measuring.plain(reports).items()):
+            rows.append((
+                problem if not i else "", name, words.interval(row["mu"]["variance"]), row["mu"]["rank"], words.interval(row["logvar"]["variance"]), row["logvar"]["rank"],
+                f"{row['evaluations']:g} + {row['gradients']:g}", words.number(row["phi_milliseconds"]),
+            ))
+    print(f"\n  Beside the built-in ones, {n_samples} samples a point:")
+    header = ("problem", "estimator", "variance, d/dmu", "rank", "variance, d/dlogvar", "rank", "f + df/dz", "ms")
+    words.print_table(header, *rows, indent=2)
+    print()

@@ -1,0 +1,128 @@
+"""What the commands share: words into values, and values into words."""
+
+import json
+import math
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from tinyvae import compare as comparison
+from tinyvae import datasets, estimators
+from tinyvae.files import write
+from tinyvae.kernels import optimizers
+
+# --- words into values ------------------------------------------------------------------------------------
+
+
+def estimator(word):
+    """The built-in estimator's name, or the function `name` of `file.py:name`."""
+    path, colon, name = word.rpartition(":")
+    if not colon:
+        estimators.resolve(word)
+        return word
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: there is no such file; give an estimator of your own as file.py:name")
+    try:
+        found = runpy.run_path(path)
+    except Exception as error:  # the reader's file may fail in any way
+        raise ValueError(f"{path} could not be run: {type(error).__name__}: {error}") from error
+    if not callable(found.get(name)):
+        functions = [key for key, value in found.items() if callable(value) and getattr(value, "__module__", "") == "<run_path>"]
+        raise ValueError(f"{path} holds no function {name!r}; it holds {', '.join(functions) or 'none'}")
+    return found[name]() if isinstance(found[name], type) else found[name]  # a class holds state: a fresh one
+
+
+def dataset(args):
+    data = datasets.load(args.data)
+    return comparison.binarized(data, args.seed) if args.binarize else data
+
+
+def objective(args):
+    """The objective that --objective, --beta and --kl name."""
+    return comparison.objective_of(args.objective, args.beta, args.kl)
+
+
+def image_shape(n_pixels):
+    """(rows, columns): the most square image of so many pixels, upright if it is not square."""
+    columns = next(c for c in range(math.isqrt(n_pixels), 0, -1) if n_pixels % c == 0)
+    return n_pixels // columns, columns
+
+
+# --- values into words ------------------------------------------------------------------------------------
+
+
+def announce_compilation():
+    """Say that kernels will be compiled, where none are in Numba's cache yet."""
+    stats = getattr(optimizers.adam, "stats", None)  # a NumPy twin has none
+    if stats and not (stats.cache_path and any(Path(stats.cache_path).glob("optimizers.adam*.nbi"))):
+        print("First run: compiling the kernels takes some seconds; later runs start at once.", file=sys.stderr)
+
+
+class Progress:
+    """A progress bar where the standard error is a terminal, else a plain line now and then."""
+
+    def __init__(self, total):
+        self.total, self.bar = total, None
+
+    def __enter__(self):
+        if sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self.bar = tqdm(total=self.total, unit="epoch")
+        return self
+
+    def __exit__(self, *_):
+        if self.bar:
+            self.bar.close()
+
+    def __call__(self, epoch, line):
+        if self.bar:
+            self.bar.update()
+            self.bar.set_postfix_str(line or self.bar.postfix or "")
+        elif line:
+            print(f"epoch {epoch}/{self.total - 1}: variance {line}", file=sys.stderr)
+
+
+def settings(args):
+    return {name: value for name, value in vars(args).items() if name not in ("command", "out")}
+
+
+def write_json(folder, name, record):
+    write(Path(folder, name), (json.dumps(_finite(record), indent=1, allow_nan=False) + "\n").encode())
+
+
+def _finite(value):
+    """`value` with None for what JSON does not know: NaN and infinity."""
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def number(value):
+    """Three digits."""
+    return comparison.brief(value)
+
+
+def interval(values):
+    """The value, and its limits in brackets where they differ from it."""
+    value, low, high = map(number, values)
+    return value if value == low == high else f"{value} ({low} to {high})"
+
+
+def print_table(*rows, indent=0):
+    """Rows of words, the names' columns flush left, the numbers' flush right."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    left = {i for i, column in enumerate(zip(*rows)) if column[0] in ("estimator", "model", "problem", "block", "rank") and i < len(widths) - 1}
+    for row in rows:
+        cells = (cell.ljust(width) if i in left else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths)))
+        print(" " * indent + "  ".join(cells).rstrip())
+
+
+def fail(status, message):
+    """One line on the standard error; returns the exit status."""
+    print("tinyvae " + " ".join(message.split()), file=sys.stderr)
+    return status

@@ -1,0 +1,92 @@
+"""Where a gradient's variance comes from: the minibatch that was drawn, or the latent noise."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tinyvae import noise as schemes
+from tinyvae import validate
+from tinyvae.distributions import LIKELIHOODS
+from tinyvae.objectives import ELBO, check_objective
+from tinyvae.variance.measurement import checked_noise, counts_of, functions_of, reconstruction, vae_moments
+from tinyvae.variance.replicates import unsplit, warmed
+from tinyvae.variance.report import Interval, quantile
+
+PARTS = ("encoder", "decoder")
+
+
+class Decomposition(NamedTuple):
+    """A gradient's total variance over a block of weights, nats^2, in two parts; each an Interval.
+
+    minibatch: the variance of E[g | batch] over batches; noise: the mean of Var(g | batch) over the latent noise;
+    total: their sum; share: the minibatch's part of it, between 0 and 1.
+    """
+
+    minibatch: Interval
+    noise: Interval
+    total: Interval
+    share: Interval
+
+
+def decompose(vae, x, estimators=("score_function", "reparameterization"), objective=ELBO(), n_batches=30, n_draws=30,
+              batch_size=100, n_samples=1, seed=0, noise="independent", warmup=200, blocks=PARTS):
+    """Split the variance of a training gradient by the law of total variance.
+
+        Var(g) = Var_batch(E[g | batch]) + E_batch[Var(g | batch)]
+
+    n_batches minibatches of `batch_size` rows are drawn from x (n, D), each without replacement, independently of
+    each other; for each the latent noise is drawn n_draws times. With s^2 the variance of the n_batches means and w the
+    mean variance within a batch, sums over the block's weights, s^2 - w / n_draws and w are unbiased (one-way analysis of
+    variance with random effects). The first can come out below 0 where it is small. The intervals are Student's
+    over batches, which are independent.
+
+    The rest as in `measure`; an estimator that learns and is given by name learns from these batches in turn.
+    Returns {name: {block: Decomposition}}. The decoder's gradient does not depend on the estimator.
+    Raises ValueError or TypeError for input that does not fit, before anything is computed.
+    Source: Searle, Casella & McCulloch 1992, section 3.5.
+    """
+    x = LIKELIHOODS[vae.likelihood].check("x", x, vae.n_features)
+    check_objective(objective)
+    n_batches = validate.integer("n_batches", n_batches, least=2)
+    batch_size = validate.integer("batch_size", batch_size, least=1)
+    if batch_size > len(x):
+        raise ValueError(f"batch_size must be at most the {len(x)} rows of x, got {batch_size}")
+    (functions, fresh), noise = functions_of(estimators), schemes.resolve(noise)
+    counts = counts_of(n_draws, n_samples, 0, seed, warmup)
+    for block in blocks:
+        validate.choice("each of blocks", block, PARTS)
+    order, *streams = np.random.SeedSequence([counts["seed"], 2]).spawn(1 + n_batches)
+    rng = np.random.default_rng(order)
+    batches = [vae._data(x[rng.choice(len(x), batch_size, replace=False)]) for _ in range(n_batches)]
+    checked_noise(noise, functions, vae.encode(batches[0]), counts["n_samples"], counts["seed"])
+    situations = [(unsplit(vae.encode, batch), reconstruction(vae, batch)) for batch in batches]
+    functions = unsplit(warmed, functions, fresh, situations, objective, noise, counts["n_samples"], counts["warmup"], counts["seed"])
+
+    means = {(name, block): [] for name in functions for block in blocks}
+    within = {key: [] for key in means}
+    for batch, stream in zip(batches, streams):
+        own_seed = int(stream.generate_state(1)[0])
+        moments = vae_moments(vae, batch, functions, objective, noise, counts["n_draws"], counts["n_samples"], own_seed, blocks)
+        for name, block in means:
+            means[name, block].append(moments[name][block].mean.astype("float64"))
+            within[name, block].append(moments[name][block].squares[1:].mean())
+    return {name: {block: _split(means[name, block], within[name, block], counts["n_draws"]) for block in blocks} for name in functions}
+
+
+def _split(means, within, n_draws):
+    """A Decomposition from each batch's mean gradient (P,) and its variance about it, summed over P."""
+    means, within = np.array(means), np.array(within)
+    n = len(means)
+    about = means - means.mean(axis=0)
+    # n / (n - 1) of the squared distances: their mean is the unbiased variance, and each is a batch's share of it.
+    between = np.einsum("bp,bp->b", about, about) * n / (n - 1) - within / n_draws
+    total, reach = between + within, quantile(n - 1) / np.sqrt(n)
+
+    def interval(values, least=-np.inf):
+        half = reach * values.std(ddof=1)
+        return Interval(float(values.mean()), float(max(least, values.mean() - half)), float(values.mean() + half))
+
+    share = between.mean() / total.mean() if total.mean() > 0 else np.nan
+    half = reach * (between - share * total).std(ddof=1) / total.mean() if total.mean() > 0 else np.nan
+    bounds = Interval(float(share), float(max(0.0, share - half)), float(min(1.0, share + half)))
+    return Decomposition(interval(between, 0.0), interval(within, 0.0), interval(total, 0.0), bounds)

@@ -1,0 +1,75 @@
+"""Moments of replicates in one pass: orthogonal contrasts, and the blocks "mu" and "logvar"."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Contrasts:
+    """Turn replicates g_r into Helmert contrasts u_r = sqrt((r - 1) / r) (g_r - m_{r-1}), m_r = mean(g_1, ..., g_r).
+
+    u_1 = 0. The others have mean 0 and the replicates' covariance, and are uncorrelated. Their squares
+    sum to sum_r (g_r - m_n)^2 exactly: an exact, stable variance in one pass, and a share of it for each
+    replicate. A linear map of the contrasts gives the contrasts of the mapped replicates.
+    """
+
+    def __init__(self):
+        self.n, self.mean = 0, None
+
+    def __call__(self, g):
+        """g (R, ...) float64 -> u_r and m_{r-1}, each (R, ...)."""
+        if self.mean is None:
+            self.mean = g[0].copy()
+        r = np.arange(self.n + 1, self.n + len(g) + 1, dtype="float64").reshape(-1, *[1] * (g.ndim - 1))
+        shifted = g - self.mean
+        sums = np.cumsum(shifted, axis=0)
+        before = np.zeros_like(g)  # m_{r-1} less the mean so far
+        before[1:] = sums[:-1]
+        before /= np.maximum(r - 1, 1)
+        shifted -= before
+        shifted *= np.sqrt((r - 1) / r)
+        before += self.mean
+        self.n += len(g)
+        self.mean = self.mean + sums[-1] / self.n
+        return shifted, before
+
+
+class Block(NamedTuple):
+    """A block's moments: arrays of its shape, and for each replicate ||u_r||^2 and u_r' m_{r-1}, (n_draws,)."""
+
+    mean: np.ndarray
+    variance: np.ndarray
+    squares: np.ndarray
+    projections: np.ndarray
+
+
+class Outputs:
+    """The blocks "mu" and "logvar": the gradient with respect to q's parameters, (B, 2K)."""
+
+    def __init__(self):
+        self.contrasts, self.sums, self.squares, self.projections = Contrasts(), 0.0, [], []
+
+    @property
+    def mean(self):
+        return self.contrasts.mean
+
+    def add(self, dparams):
+        """dparams (R, B, 2K) -> its contrasts and the means before them, for the encoder's weights."""
+        u, before = self.contrasts(dparams)
+        self.sums = self.sums + np.einsum("rbk,rbk->bk", u, u)
+        halves = [(u[..., part], before[..., part]) for part in self._parts()]
+        self.squares.append([np.einsum("rbk,rbk->r", u, u) for u, _ in halves])
+        self.projections.append([np.einsum("rbk,rbk->r", u, m) for u, m in halves])
+        return u, before
+
+    def _parts(self):
+        n = self.mean.shape[-1] // 2
+        return slice(n), slice(n, None)
+
+    def finish(self):
+        squares, projections = np.concatenate(self.squares, axis=1), np.concatenate(self.projections, axis=1)
+        variance = self.sums / (self.contrasts.n - 1)
+        return {
+            name: Block(self.mean[:, part], variance[:, part], squares[i], projections[i])
+            for i, (name, part) in enumerate(zip(("mu", "logvar"), self._parts()))
+        }

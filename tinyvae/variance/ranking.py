@@ -1,0 +1,154 @@
+"""Reports side by side: paired ratios, a ranking with ties, a bias against the exact gradient."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tinyvae import validate
+from tinyvae.variance.report import CONFIDENCE, COSTS, Interval, around, log_reach
+
+
+def ratio(a, b, block, cost=None):
+    """Total variance of report `a` over that of report `b`, an Interval; a tie if it holds 1.
+
+    Both must come from one call of `measure`: their replicates share noise, so the standard error of the log ratio
+    is that of the paired differences squares_a / V_a - squares_b / V_b (delta method). NaN for 0 / 0.
+    cost: "milliseconds" or "step_milliseconds" multiplies each variance by the median time; the interval then also holds
+    what the paired repeats leave open about the times (order statistics; endless below six repeats).
+    Raises ValueError if the numbers of replicates differ or a name is unknown.
+    """
+    for report in (a, b):
+        validate.choice("block", block, report.total)
+    first, second = a.total[block].squares, b.total[block].squares
+    if len(first) != len(second):
+        raise ValueError(f"a and b must come from one measurement, got {a.n_draws} and {b.n_draws} replicates")
+    over, under = first.mean(), second.mean()
+    if over == 0 or under == 0:
+        value = np.nan if over == under else np.inf if under == 0 else 0.0
+        return Interval(value, value, value)
+    reach = log_reach(first / over - second / under)
+    if cost is None:
+        return around(over / under, reach)
+    validate.choice("cost", cost, COSTS)
+    times = getattr(a, cost) / getattr(b, cost)
+    return around(times * over / under, np.hypot(reach, 0.0 if a is b else _times_reach(a.timings[cost], b.timings[cost])))
+
+
+class Rank(NamedTuple):
+    """One line of a ranking. rank: from 1, shared in a tie; tied: whether others share it; ratio: to the first, an Interval."""
+
+    name: str
+    rank: int
+    tied: bool
+    ratio: Interval
+
+    @property
+    def label(self):
+        return f"{self.rank}=" if self.tied else str(self.rank)
+
+
+def ranking(reports, block, cost=None):
+    """The estimators from the least total variance (times `cost`, see `ratio`) upwards: a list of Rank.
+
+    Who cannot be told from the best of a rank, because the interval of their paired ratio holds 1, shares that
+    rank. reports: what one call of `measure` returned. Raises ValueError for an unknown name.
+    """
+    def price(name):
+        total = reports[name].total[validate.choice("block", block, reports[name].total)].variance.value
+        return total * getattr(reports[name], validate.choice("cost", cost, COSTS)) if cost else total
+
+    groups = []
+    for name in sorted(reports, key=price):
+        if groups:
+            to_leader = ratio(reports[name], reports[groups[-1][0]], block, cost)
+        if groups and not to_leader.low > 1:  # 0 / 0 is a tie, too
+            groups[-1].append(name)
+        else:
+            groups.append([name])
+    first, lines = reports[groups[0][0]], []
+    for group in groups:
+        rank = len(lines) + 1
+        lines += [Rank(name, rank, len(group) > 1, ratio(reports[name], first, block, cost)) for name in group]
+    return lines
+
+
+class Bias(NamedTuple):
+    """How far a mean is from the exact gradient. norm: ||bias|| / ||exact||, an Interval; z: the largest |bias| of a coordinate
+    over its standard error; coordinate: where; p: the probability of so large a z, or a larger one, in any of the
+    coordinates without a bias (Bonferroni)."""
+
+    norm: Interval
+    z: float
+    coordinate: tuple
+    p: float
+
+
+def bias(report, exact, block):
+    """The bias of `report`'s mean in one block against the exact gradient of that block's shape, a Bias.
+
+    The interval of the norm is ||mean - exact|| +- 1.96 sqrt(V / n), V the total variance over n replicates: the noise's norm
+    stays below that with probability 0.95 or more, whatever its covariance (Szekely & Bakirov 2003). Its value has
+    V / n, the noise's share, taken from the square. Rounding of the precision used counts as standard error.
+    Raises ValueError if the shapes differ or the block is unknown.
+    """
+    from scipy.special import ndtr
+
+    mean = report.mean[validate.choice("block", block, report.mean)]
+    validate.check_shape("exact", np.asarray(exact), mean.shape)
+    n, variance = report.n_draws, report.variance[block].astype("float64")
+    off, size = mean.astype("float64") - exact, float(np.linalg.norm(exact)) or 1.0  # nothing to refer to: absolute
+    # An estimate made of numbers of its own size is rounded at each of some ten steps.
+    rounding = 16 * float(np.finfo(report.dtype).eps) * (np.abs(exact) + np.sqrt(variance))
+    error = np.sqrt(variance / n) + rounding
+    z = np.abs(off) / np.maximum(error, np.finfo("float64").tiny)
+    worst = np.unravel_index(np.argmax(z), z.shape)
+    noise = 1.96 * np.sqrt(variance.sum() / n) + np.linalg.norm(rounding)
+    norm = float(np.linalg.norm(off))
+    value = np.sqrt(max(0.0, norm**2 - variance.sum() / n))
+    interval = Interval(*(float(v) / size for v in (value, max(0.0, norm - noise), norm + noise)))
+    return Bias(interval, float(z[worst]), tuple(map(int, worst)), float(min(1.0, 2 * z.size * ndtr(-z[worst]))))
+
+
+def plain(reports, exact=None):
+    """What `measure` returned as plain numbers, for JSON: {estimator: {block: numbers, and its costs}}.
+
+    exact: {block: exact gradient}, where known. Intervals are [value, low, high]; ranks are as `Rank.label`.
+    """
+    exact, blocks = exact or {}, list(next(iter(reports.values())).total)
+    ranks = {block: {line.name: line for line in ranking(reports, block)} for block in blocks}
+    prices = {}
+    if all(len(report.timings["milliseconds"]) for report in reports.values()):
+        prices = {block: {line.name: line for line in ranking(reports, block, "milliseconds")} for block in blocks}
+    record = {}
+    for name, found in reports.items():
+        record[name] = row = {}
+        for block in blocks:
+            row[block] = {
+                "variance": list(found.total[block].variance),
+                "ratio_to_best": list(ranks[block][name].ratio),
+                "rank": ranks[block][name].label,
+                "snr": list(found.total[block].snr),
+            }
+            if prices:
+                row[block]["variance_times_phi_cost"] = found.variance_times_cost(block).value
+                row[block]["cost_ratio_to_best"] = list(prices[block][name].ratio)
+                row[block]["cost_rank"] = prices[block][name].label
+            if block in exact:
+                off = bias(found, exact[block], block)
+                row[block]["bias"] = {"norm": list(off.norm), "z": off.z, "coordinate": list(off.coordinate), "p": off.p}
+        row.update(
+            evaluations=found.evaluations, gradients=found.gradients,
+            phi_milliseconds=found.milliseconds, step_milliseconds=found.step_milliseconds,
+        )
+    return record
+
+
+def _times_reach(first, second):
+    """Half the width of the interval of a median log ratio of paired times, from its order statistics."""
+    from scipy.stats import binom
+
+    logs = np.sort(np.log(first / second))
+    outside = int(binom.ppf((1 - CONFIDENCE) / 2, len(logs), 0.5)) if len(logs) else 0  # how many repeats lie outside on each side
+    if not outside:
+        return np.inf
+    return (logs[-outside] - logs[outside - 1]) / 2

@@ -1,0 +1,145 @@
+"""From moments to a report: mean, variance, signal-to-noise ratio and cost, with their intervals."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from tinyvae import validate
+
+CONFIDENCE = 0.95
+COSTS = ("milliseconds", "step_milliseconds")
+
+
+class Interval(NamedTuple):
+    """An estimate and its 95% confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Total(NamedTuple):
+    """A whole block: its variance summed over coordinates, and its signal-to-noise ratio ||mean|| / sqrt(variance).
+
+    squares: (n_draws - 1,), one share of the variance a replicate; their mean is `variance.value`. `ratio` pairs them.
+    """
+
+    variance: Interval
+    snr: Interval
+    squares: np.ndarray
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `measure` found out about one estimator. Each dict goes from a block's name to its numbers.
+
+    mean, variance, snr: arrays, a number a coordinate. variance: across replicates (ddof = 1). snr: |mean| / std,
+        which is 0 where both are 0 and infinite where only std is.
+    total: Total, sums over the block's coordinates.
+    n_draws, n_samples: replicates, and samples a data point in each; dtype: the precision that they were computed in.
+    evaluations, gradients: of f and df/dz, a data point, in one gradient of phi.
+    milliseconds: of one gradient of phi alone; step_milliseconds: of a whole training gradient, theta's part
+        included. Medians; NaN where not timed.
+    timings: {"milliseconds": (n_timings,), "step_milliseconds": ...}, each repeat, in which the estimators took turns.
+    """
+
+    mean: dict
+    variance: dict
+    snr: dict
+    total: dict
+    n_draws: int
+    n_samples: int
+    dtype: np.dtype
+    evaluations: float
+    gradients: float
+    timings: dict
+
+    @property
+    def milliseconds(self):
+        return self._median("milliseconds")
+
+    @property
+    def step_milliseconds(self):
+        return self._median("step_milliseconds")
+
+    def _median(self, cost):
+        return float(np.median(self.timings[cost])) if len(self.timings[cost]) else np.nan
+
+    def variance_times_cost(self, block, cost="milliseconds"):
+        """Total variance of `block` times `cost`, an Interval: the price of a fixed accuracy, lower is better.
+
+        cost: "milliseconds" or "step_milliseconds"; the unit is (nats a unit of the parameter)^2 ms. Averaging n
+        independent gradients divides the variance by n and multiplies the time by n: the product stays.
+        The interval is the variance's; the median time is taken as exact. Raises ValueError for unknown names.
+        """
+        validate.choice("block", block, self.total)
+        validate.choice("cost", cost, COSTS)
+        return Interval(*(getattr(self, cost) * v for v in self.total[block].variance))
+
+
+def report(blocks, n_draws, n_samples, dtype, cost):
+    """A Report from {name: Block} and a Cost."""
+    return Report(
+        mean={name: block.mean for name, block in blocks.items()},
+        variance={name: block.variance for name, block in blocks.items()},
+        snr={name: _snr(block.mean, block.variance) for name, block in blocks.items()},
+        total={name: _total(block) for name, block in blocks.items()},
+        n_draws=n_draws,
+        n_samples=n_samples,
+        dtype=dtype,
+        **cost._asdict(),
+    )
+
+
+def _snr(mean, variance):
+    """|mean| / std; 0 where both are 0: no signal."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(mean == 0, 0.0, np.abs(mean) / np.sqrt(variance))
+
+
+def _total(block):
+    squares, projections = block.squares[1:], block.projections[1:]  # the first contrast is none
+    variance = squares.mean()
+    if variance == 0:
+        snr = np.inf if np.any(block.mean) else 0.0
+        return Total(Interval(0.0, 0.0, 0.0), Interval(snr, snr, snr), squares)
+    n = len(squares) + 1
+    signal = max(0.0, float(np.sum(np.square(block.mean, dtype="float64"))) - variance / n)
+    return Total(around(variance, log_reach(squares / variance)), _snr_interval(signal, variance, squares, projections), squares)
+
+
+# --- intervals --------------------------------------------------------------------------------------------
+
+
+def log_reach(influences):
+    """Half the width of a log value's interval. `influences` (n,): each replicate's share of a change in the log value."""
+    n = len(influences)
+    return quantile(n - 1) * influences.std(ddof=1) / np.sqrt(n) if n > 1 else np.inf
+
+
+def around(value, reach):
+    """value exp(+-reach): symmetric on the log scale."""
+    with np.errstate(over="ignore"):
+        factor = np.exp(reach)
+    return Interval(float(value), float(value / factor), float(value * factor))
+
+
+def _snr_interval(signal, variance, squares, projections):
+    """sqrt(signal / variance), signal = ||mean||^2 less the variance / n that noise adds to it, at least 0.
+
+    A replicate's influence on signal / V is 2 u' mean / V - signal / V^2 (||u||^2 - V). As the mean, a mean of
+    replicates *before* it stands in, of the second half of the replicates: its own noise then makes the
+    interval long enough where there is no signal.
+    """
+    power, half, n = signal / variance, len(squares) // 2, len(squares) + 1
+    influences = (2 * projections[half:] - power * (squares[half:] - variance)) / variance
+    reach = quantile(len(influences)) * np.sqrt(np.mean(np.square(influences)) / n)
+    return Interval(*(float(np.sqrt(max(0.0, p))) for p in (power, power - reach, power + reach)))
+
+
+def quantile(freedom):
+    """Student's t: the factor of a standard error."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, 0.5 + CONFIDENCE / 2))
