@@ -15,6 +15,16 @@ from tinyvae import blas, workers
 LARGE = workers.WORTH_SPLITTING
 
 
+@pytest.fixture(autouse=True)
+def one_blas_thread(request):
+    """What `split` waits for."""
+    if "blas_threads" in request.fixturenames:  # these tests are about BLAS's threads themselves
+        yield
+        return
+    with blas.one_thread():
+        yield
+
+
 @pytest.fixture(params=["1", "2", "3"])
 def n_workers(request, monkeypatch):
     monkeypatch.setenv("TINYVAE_WORKERS", request.param)
@@ -43,6 +53,11 @@ def parts(n, work):
 
 
 # --- split ------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_split_while_blas_has_threads_of_its_own(two_workers, monkeypatch):
+    monkeypatch.setattr(blas, "threads", lambda: 2)
+    assert parts(10, LARGE) == [slice(0, 10)]
 
 
 @pytest.mark.parametrize("work", [0, LARGE - 1, LARGE])
@@ -205,7 +220,8 @@ from tinyvae import workers
 
 def both():
     seen = []
-    workers.split(seen.append, 10, workers.WORTH_SPLITTING)
+    with workers.instead_of_blas():
+        workers.split(seen.append, 10, workers.WORTH_SPLITTING)
     return len(seen)
 
 assert both() == 2
@@ -226,7 +242,7 @@ def test_a_forked_child_has_a_helper_of_its_own():
 
 
 def test_the_helper_does_not_keep_a_process_alive():
-    text = "from tinyvae import workers; workers.split(print, 10, workers.WORTH_SPLITTING)"
+    text = "from tinyvae import blas, workers; blas.one_thread().__enter__(); workers.split(print, 10, workers.WORTH_SPLITTING)"
     env = {**os.environ, "TINYVAE_WORKERS": "2", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run([sys.executable, "-c", text], env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and done.stdout.count("slice") == 2, done.stderr
@@ -234,7 +250,7 @@ def test_the_helper_does_not_keep_a_process_alive():
 
 # --- BLAS -------------------------------------------------------------------------------------------------
 
-needs_openblas = pytest.mark.skipif(not blas.can_be_limited(), reason="this NumPy's BLAS has threads of its own making")
+needs_openblas = pytest.mark.skipif(blas.threads() is None, reason="this NumPy's BLAS has threads of its own making")
 
 
 @pytest.fixture

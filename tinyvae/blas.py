@@ -15,30 +15,45 @@ import numpy as np
 
 @functools.cache
 def _calls():
-    """OpenBLAS's (get, set) number of threads, or None. The library is loaded already: this only finds it."""
+    """OpenBLAS's (get, set) number of threads and the number at first, or None. The library is loaded already: this only finds it."""
     package = Path(np.__file__).parent
     for path in [*package.parent.glob("numpy.libs/*openblas*"), *package.glob(".dylibs/*openblas*")]:
         library = ctypes.PyDLL(str(path))
         for suffix in ("64_", "_64_", ""):
             with contextlib.suppress(AttributeError):
-                return tuple(getattr(library, f"scipy_openblas_{verb}_num_threads{suffix}") for verb in ("get", "set"))
+                get, set_ = (getattr(library, f"scipy_openblas_{verb}_num_threads{suffix}") for verb in ("get", "set"))
+                return get, set_, get()
     return None
 
 
-def can_be_limited():
-    """Whether this process's BLAS is one whose threads can be counted and set."""
-    return _calls() is not None
+def threads():
+    """How many threads BLAS uses now, or None where that cannot be told."""
+    calls = _calls()
+    return calls[0]() if calls else None
 
 
-class one_thread:
-    """A context in which BLAS uses one thread; the number before is restored at the end."""
+@contextlib.contextmanager
+def _using(n):
+    calls = _calls()
+    before = calls[0]() if calls else n
+    if before == n:
+        yield
+        return
+    calls[1](n)
+    try:
+        yield
+    finally:
+        calls[1](before)
 
-    def __enter__(self):
-        calls = _calls()
-        self.before = calls[0]() if calls else 1
-        if self.before > 1:
-            calls[1](1)
 
-    def __exit__(self, *_):
-        if self.before > 1:
-            _calls()[1](self.before)
+def one_thread():
+    """A context in which BLAS uses one thread; the number before is restored at the end.
+
+    For a whole run or measurement, not for one product: each change wakes BLAS's own threads, and they spin.
+    """
+    return _using(1)
+
+
+def own_threads():
+    """A context in which BLAS uses as many threads as the process started with."""
+    return _using(_calls()[2] if _calls() else 1)

@@ -74,7 +74,7 @@ class Adam:
             m, v = self.m[part], self.v[part]
             kernels.adam(theta[part], grad[part], m, v, rate, self.beta1, self.beta2, correction, self.epsilon)
 
-        workers.split(elements, len(theta), 4 * len(theta))
+        workers.split(elements, len(theta), 20 * len(theta))  # bound by memory, hence more than its 10 multiply-adds
 
     def state(self):
         """What the steps so far left behind, as arrays by name."""

@@ -92,6 +92,14 @@ def _build():
     one.add_argument("--n-samples", type=_count(1), nargs="+", default=(1, 2, 8), metavar="S", help="samples a data point; a number that the estimator refuses is named")
     one.add_argument("--level", type=_number_above(0, most=1), default=0.01, metavar="P", help="probability, at most, that a correct estimator fails")
     one.add_argument("--bias", type=_number_above(0), default=0.1, metavar="X", help="the bias to find, as a fraction of the gradient's norm")
+
+    one = command("bench", "Time one training step beside its bare matrix products, and show where the time goes.",
+                  "", " --n-features 64 --hidden 128 --n-latents 2", out=False)
+    one.add_argument("--n-features", type=_count(1), default=784, metavar="D", help="pixels of the synthetic data")
+    one.add_argument("--hidden", type=_count(1), nargs="+", default=(500,), metavar="N", help="units of the encoder's hidden layers; the decoder mirrors them")
+    one.add_argument("--n-latents", type=_count(1), default=20, metavar="K", help="latents")
+    one.add_argument("--batch-size", type=_count(1), default=100, metavar="M", help="data points a step")
+    one.add_argument("--dense", action="store_true", help="uniform float32 pixels in place of 13%% ones in uint8")
     return parser, commands
 
 

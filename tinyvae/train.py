@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinyvae import checkpoints, estimators, evaluate, validate
+from tinyvae import checkpoints, estimators, evaluate, validate, workers
 from tinyvae import noise as schemes
 from tinyvae.distributions import LIKELIHOODS
 from tinyvae.history import History, Record, Validation
@@ -87,6 +87,11 @@ def _checked(vae, x, estimator="reparameterization", objective=ELBO(), optimizer
 
 def _steps(run, epochs, last=START):
     """Yield the records of the epochs after the one of the Record `last`, up to `epochs`."""
+    with workers.instead_of_blas():
+        yield from _epochs(run, epochs, last)
+
+
+def _epochs(run, epochs, last):
     vae, x, estimator, objective, optimizer, n_samples, batch_size, seed, noise = run
     grads, empty = np.empty_like(vae.theta), Arena()
     step, seconds = last.step, last.seconds

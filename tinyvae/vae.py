@@ -113,31 +113,31 @@ class VAE:
         """
         x = LIKELIHOODS[self.likelihood].check("x", x, self.n_features)
         n_samples = validate.integer("n_samples", n_samples, least=1)
-        streams = iter(validate.generator("rng", rng).spawn(-(-len(x) // POINTS)))
-        return np.concatenate([self._log_likelihood(x[i : i + POINTS], n_samples, next(streams)) for i in range(0, len(x), POINTS)])
+        validate.generator("rng", rng)
+        return np.concatenate([self._log_likelihood(x[i : i + POINTS], n_samples, rng) for i in range(0, len(x), POINTS)])
 
     def _log_likelihood(self, x, n_samples, rng):
         """The same for a few points, chunk by chunk: log sum exp is carried along as a largest term and a sum."""
         params = self.encode(x).params  # n, 2K
         n_points = max(1, ROWS // n_samples)
-        chunks = [
-            (slice(i, i + n_points), min(ROWS, n_samples - s))
-            for i in range(0, len(x), n_points)
-            for s in range(0, n_samples, ROWS)
-        ]
 
-        def log_weights(task):
-            (points, n), stream = task
+        def chunks():
+            for i in range(0, len(x), n_points):
+                for s in range(0, n_samples, ROWS):
+                    yield slice(i, i + n_points), min(ROWS, n_samples - s), rng.spawn(1)[0]
+
+        def log_weights(chunk):
+            points, n, stream = chunk
             q = DiagonalGaussian.from_params(params[points])
             z = q.sample(q.noise(stream, n))  # s, p, K
             logits, _ = self.decoder._forward(z.reshape(-1, self.n_latents), np.empty)  # s * p, D
             losses = np.empty(z.shape[:2], self.dtype)  # s, p
             piece = x[points].astype(self.dtype, copy=False)  # p, D
             LIKELIHOODS[self.likelihood].loss(logits, piece, losses.reshape(-1))
-            return (-losses - q.log_ratio(z)).astype("float64")  # s, p
+            return points, (-losses - q.log_ratio(z)).astype("float64")  # s, p
 
         largest, total = np.full(len(x), -np.inf), np.zeros(len(x))
-        for (points, _), log_w in zip(chunks, workers.run(log_weights, list(zip(chunks, rng.spawn(len(chunks)))))):
+        for points, log_w in workers.run(log_weights, chunks()):
             high = np.maximum(largest[points], log_w.max(axis=0))
             total[points] = total[points] * np.exp(largest[points] - high) + np.exp(log_w - high).sum(axis=0)
             largest[points] = high

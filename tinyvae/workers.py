@@ -4,6 +4,7 @@ BLAS and the compiled loops release Python's lock, so that threads are enough. W
 each thread's BLAS is single-threaded: two pools of threads would fight for the cores.
 """
 
+import contextlib
 import os
 import threading
 from collections import deque
@@ -12,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from tinyvae import blas
 
 DEFAULT = min(2, os.cpu_count() or 1)
-WORTH_SPLITTING = 1_000_000  # multiply-adds, below which waking a thread costs more than it saves; OpenBLAS draws the same line
+WORTH_SPLITTING = 10_000_000  # multiply-adds, below which waking a thread costs more than it saves
 
 
 def count():
@@ -28,22 +29,26 @@ def count():
     return int(value)
 
 
+def instead_of_blas():
+    """A context for a whole run: our threads split what is large, and BLAS keeps to one; or, with one worker, all is left to BLAS."""
+    return blas.one_thread() if count() > 1 else contextlib.nullcontext()
+
+
 def split(function, n, work):
     """Call function(part) with slices that make up range(n): two halves on two threads if `work` is large, or all at once.
 
-    work: about how many multiply-adds it takes. The halves must not depend on each other. A BLAS whose threads cannot be
-    limited keeps them, and nothing is split.
+    work: about how many multiply-adds it takes. The halves must not depend on each other. Nothing is split while BLAS uses
+    threads of its own: see `instead_of_blas`.
     """
-    if work < WORTH_SPLITTING or n < 2 or (helper := _helper()) is None:
+    if work < WORTH_SPLITTING or n < 2 or blas.threads() != 1 or (helper := _helper()) is None:
         function(slice(0, n))
         return
     middle = (n + 1) // 2
-    with blas.one_thread():
-        helper.both(function, slice(0, middle), slice(middle, n))
+    helper.both(function, slice(0, middle), slice(middle, n))
 
 
 def run(function, tasks):
-    """Yield function(task) for each of a list of tasks, in order, no more than a few ahead.
+    """Yield function(task) for each of an iterable of tasks, in order, no more than a few ahead.
 
     Each task brings its own random stream, so that the number of workers changes the time and not one bit of the result.
     """
@@ -65,7 +70,9 @@ class Helper:
     """A thread that waits for the second half of something."""
 
     def __init__(self):
-        self._go, self._done, self.busy = threading.Semaphore(0), threading.Semaphore(0), threading.Lock()
+        self._go, self._done, self.busy = threading.Lock(), threading.Lock(), threading.Lock()
+        self._go.acquire()
+        self._done.acquire()
         threading.Thread(target=self._serve, name="tinyvae-helper", daemon=True).start()
 
     def _serve(self):
@@ -103,7 +110,7 @@ _thread = threading.local()
 
 def _helper():
     """This process's Helper, or None where a second thread is not wanted or would only add to a pool's."""
-    if getattr(_thread, "in_pool", False) or count() == 1 or not blas.can_be_limited():
+    if getattr(_thread, "in_pool", False) or count() == 1:
         return None
     if "helper" not in _state:
         _state["helper"] = Helper()

@@ -1,4 +1,4 @@
-"""The command line: `tinyvae compare`, and the single jobs train, sample, variance and check.
+"""The command line: `tinyvae compare`, and the single jobs train, sample, variance, check and bench.
 
 Results go to the standard output and into files under --out; progress and errors go to the standard
 error. Exit status: 0, or 1 where a run diverged or a check failed, 2 for a wrong value, 130 for Ctrl-C.
@@ -13,7 +13,7 @@ from tinyvae import options
 from tinyvae.cli import jobs, laboratory
 from tinyvae.cli.words import fail
 
-COMMANDS = {function.__name__: function for function in (jobs.compare, jobs.train, jobs.sample, laboratory.variance, laboratory.check)}
+COMMANDS = {function.__name__: function for function in (jobs.compare, jobs.train, jobs.sample, laboratory.variance, laboratory.check, jobs.bench)}
 
 
 def main(argv=None):

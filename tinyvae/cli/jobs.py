@@ -105,3 +105,10 @@ def sample(args):
     path = Path(args.out, "samples.png")
     plots.save(plots.samples(vae.sample(args.n, np.random.default_rng(args.seed)), shape), path)
     print(f"Written: {path}")
+
+
+def bench(args):
+    from tinyvae import bench as benchmark
+
+    words.announce_compilation()
+    print(benchmark.table(benchmark.run(args.n_features, tuple(args.hidden), args.n_latents, args.batch_size, binary=not args.dense)))
