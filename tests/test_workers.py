@@ -242,7 +242,7 @@ def test_a_forked_child_has_a_helper_of_its_own():
 
 
 def test_the_helper_does_not_keep_a_process_alive():
-    text = "from tinyvae import blas, workers; blas.one_thread().__enter__(); workers.split(print, 10, workers.WORTH_SPLITTING)"
+    text = "from tinyvae import blas, workers; context = blas.one_thread(); context.__enter__(); workers.split(print, 10, workers.WORTH_SPLITTING)"
     env = {**os.environ, "TINYVAE_WORKERS": "2", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run([sys.executable, "-c", text], env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and done.stdout.count("slice") == 2, done.stderr
@@ -256,7 +256,7 @@ needs_openblas = pytest.mark.skipif(blas.threads() is None, reason="this NumPy's
 @pytest.fixture
 def blas_threads():
     """How to read and set BLAS's number of threads; restored at the end."""
-    read, write = blas._calls()
+    read, write, _ = blas._calls()
     before = read()
     yield read, write
     write(before)
