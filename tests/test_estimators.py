@@ -218,7 +218,8 @@ def test_evaluations_are_counted(name, evaluations, gradients, q):
 
 @pytest.mark.parametrize("name", ["score_function", "leave_one_out"])
 def test_score_functions_need_no_slope(name, q):
-    tv.estimators.make(name)(q, tv.Target(lambda z: z.sum(axis=-1)), q.noise(np.random.default_rng(1), 2))
+    draws = tv.estimators.make(name)(q, tv.Target(lambda z: z.sum(axis=-1)), q.noise(np.random.default_rng(1), 2))
+    assert np.isfinite(draws.dparams).all()
 
 
 def test_a_constant_added_to_f_leaves_leave_one_out_alone(nodes):
