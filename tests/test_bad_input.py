@@ -125,7 +125,7 @@ DOORS = {
             (lambda estimator=estimator: estimator(Q, TARGET, np.zeros((2, 2, 3)), "elbo"), TypeError, r"objective must be an objective such as tv.ELBO\(\), got 'elbo'")
             for estimator in (reparameterization, score_function, leave_one_out)
         ],
-        (lambda: leave_one_out(Q, TARGET, np.zeros((1, 2, 3))), ValueError, "leave_one_out needs n_samples of at least 2, got 1: draw more"),
+        (lambda: leave_one_out(Q, TARGET, np.zeros((1, 2, 3))), ValueError, "leave_one_out needs n_samples of at least 2, got 1: give n_samples=2"),
         (lambda: leave_one_out(Q, TARGET, np.zeros((2, 3))), ValueError, r"eps must have shape \(S, B, K\), got \(2, 3\)"),
         (lambda: reparameterization(Q, tv.Target(lambda z: z.sum(-1)), np.zeros((1, 2, 3))), ValueError, "this estimator needs df/dz"),
         (lambda: tv.estimators.make("magic"), ValueError, "estimator must be one of 'reparameterization', 'score_function', .*, got 'magic'"),

@@ -306,6 +306,8 @@ def test_wrong_targets_and_wrong_estimators_are_refused():
         draws = tv.estimators.score_function(q, target, eps)
         return tv.Draws(draws.f, draws.dparams * np.nan)
 
+    with pytest.raises(TypeError, match=r"must return tv.Draws\(f, dparams\), got tuple"):
+        variance.measure_target(q, bowl(0), [lambda *args: (1, 2)], n_draws=2)
     with pytest.raises(ValueError, match=r"flat's dparams must have shape \(1, 4, 2\)"):
         variance.measure_target(q, bowl(0), [flat], n_draws=2)
     with pytest.raises(ValueError, match="broken's dparams must be finite"):
@@ -480,7 +482,7 @@ def test_decompose_finds_no_share_of_the_minibatch_where_all_rows_are_equal():
         for rows in (np.repeat(x[:1], 40, axis=0), np.concatenate([np.eye(9, dtype="uint8"), 1 - np.eye(9, dtype="uint8")]))
     )
     for block in ("encoder", "decoder"):
-        assert same[block].minibatch.low == 0 and same[block].share.high < 0.3
+        assert same[block].minibatch.low <= 0 <= same[block].minibatch.high and same[block].share.high < 0.3
         assert mixed[block].share.low > 0.1
         assert mixed[block].total.value == pytest.approx(mixed[block].minibatch.value + mixed[block].noise.value)
     with pytest.raises(ValueError, match="batch_size must be at most the 5 rows"):

@@ -1,6 +1,6 @@
 """tinyvae: how the gradient of an expectation is estimated, on variational autoencoders written by hand."""
 
-from tinyvae import datasets, estimators, evaluate, noise, objectives, optim, variance
+from tinyvae import check, datasets, estimators, evaluate, noise, objectives, optim, problems, variance
 from tinyvae.distributions import Bernoulli, DiagonalGaussian
 from tinyvae.estimators import Draws, Target
 from tinyvae.mlp import MLP

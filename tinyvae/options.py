@@ -41,11 +41,12 @@ def _build():
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     commands = {}
 
-    def command(name, summary, *examples, arguments="", out=True):
+    def command(name, summary, *examples, arguments="", out=True, seed=True):
         epilog = "examples:\n" + "\n".join(f"  tinyvae {name}{example}" for example in examples)
         usage = f"tinyvae {name}{arguments} [options]"
         commands[name] = one = subparsers.add_parser(name, help=summary, description=summary, epilog=epilog, usage=usage)
-        one.add_argument("--seed", type=_count(0), default=0, metavar="N", help="of all that is random; the same seed gives the same numbers")
+        if seed:
+            one.add_argument("--seed", type=_count(0), default=0, metavar="N", help="of all that is random; the same seed gives the same numbers, times apart")
         if out:
             one.add_argument("--out", default="out", metavar="DIR", help="folder for the results, made if missing")
         return one
@@ -94,7 +95,7 @@ def _build():
     one.add_argument("--bias", type=_number_above(0), default=0.1, metavar="X", help="the bias to find, as a fraction of the gradient's norm")
 
     one = command("bench", "Time one training step beside its bare matrix products, and show where the time goes.",
-                  "", " --n-features 64 --hidden 128 --n-latents 2", out=False)
+                  "", " --n-features 64 --hidden 128 --n-latents 2", out=False, seed=False)
     one.add_argument("--n-features", type=_count(1), default=784, metavar="D", help="pixels of the synthetic data")
     one.add_argument("--hidden", type=_count(1), nargs="+", default=(500,), metavar="N", help="units of the encoder's hidden layers; the decoder mirrors them")
     one.add_argument("--n-latents", type=_count(1), default=20, metavar="K", help="latents")
@@ -112,7 +113,8 @@ def _add_data(one):
 def _add_estimators(one, d, n_draws=None):
     group = one.add_argument_group("estimators")
     given = " ".join(ESTIMATORS["elbo"])
-    group.add_argument("--estimators", nargs="+", metavar="NAME", help=f"built-in names; tinyvae check --help lists them [{given}, or those of the bound]")
+    kinds = "built-in names" if n_draws is None else "built-in names, or file.py:name for a function of your own"
+    group.add_argument("--estimators", nargs="+", metavar="NAME", help=f"{kinds}; tinyvae check --help lists the names [{given}, or those of the bound]")
     group.add_argument("--n-samples", type=_count(1), default=d.n_samples, metavar="S", help="samples a data point in each estimate")
     group.add_argument("--n-draws", type=_count(2), default=n_draws or d.n_draws, metavar="N", help="replicates of each estimate, for its variance")
 

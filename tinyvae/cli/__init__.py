@@ -4,6 +4,7 @@ Results go to the standard output and into files under --out; progress and error
 error. Exit status: 0, or 1 where a run diverged or a check failed, 2 for a wrong value, 130 for Ctrl-C.
 """
 
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -30,3 +31,9 @@ def main(argv=None):
         return fail(1, f"{args.command}: {error}")
     except (ValueError, TypeError, OSError) as error:
         return fail(2, f"{args.command}: {error}")
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        words = [*(getattr(args, "estimators", None) or []), getattr(args, "estimator", "")]
+        if not any(word.rpartition(":")[0] == where.filename for word in words):
+            raise  # not the reader's file: ours to mend, with its traceback
+        return fail(2, f"{args.command}: {where.filename}, line {where.lineno}: {type(error).__name__}: {error}")

@@ -75,4 +75,4 @@ def check_samples(name, eps, least):
     """Raise unless eps (S, B, K) brings at least `least` samples a point."""
     validate.check_shape("eps", eps, ("S", "B", "K"))
     if len(eps) < least:
-        raise ValueError(f"{name} needs n_samples of at least {least}, got {len(eps)}: draw more noise a point")
+        raise ValueError(f"{name} needs n_samples of at least {least}, got {len(eps)}: give n_samples={least} or more (--n-samples on the command line)")

@@ -60,4 +60,4 @@ def vimco(q, target, eps, objective=None, rng=None):
 
 def _require_bound(estimator, objective):
     if not isinstance(objective, ImportanceWeighted):
-        raise ValueError(f"{estimator} estimates the gradient of the importance-weighted bound: pass objective=tv.ImportanceWeighted()")
+        raise ValueError(f"{estimator} estimates the gradient of the importance-weighted bound: pass objective=tv.ImportanceWeighted() (--objective importance_weighted)")

@@ -19,7 +19,8 @@ class Decomposition(NamedTuple):
     """A gradient's total variance over a block of weights, nats^2, in two parts; each an Interval.
 
     minibatch: the variance of E[g | batch] over batches; noise: the mean of Var(g | batch) over the latent noise;
-    total: their sum; share: the minibatch's part of it, between 0 and 1.
+    total: their sum; share: the minibatch's part of it. The minibatch's estimates are unbiased, so they can fall below 0
+    where there is little of it.
     """
 
     minibatch: Interval
@@ -82,11 +83,10 @@ def _split(means, within, n_draws):
     between = np.einsum("bp,bp->b", about, about) * n / (n - 1) - within / n_draws
     total, reach = between + within, quantile(n - 1) / np.sqrt(n)
 
-    def interval(values, least=-np.inf):
+    def interval(values):
         half = reach * values.std(ddof=1)
-        return Interval(float(values.mean()), float(max(least, values.mean() - half)), float(values.mean() + half))
+        return Interval(float(values.mean()), float(values.mean() - half), float(values.mean() + half))
 
     share = between.mean() / total.mean() if total.mean() > 0 else np.nan
     half = reach * (between - share * total).std(ddof=1) / total.mean() if total.mean() > 0 else np.nan
-    bounds = Interval(float(share), float(max(0.0, share - half)), float(min(1.0, share + half)))
-    return Decomposition(interval(between, 0.0), interval(within, 0.0), interval(total, 0.0), bounds)
+    return Decomposition(interval(between), interval(within), interval(total), Interval(float(share), float(share - half), float(share + half)))

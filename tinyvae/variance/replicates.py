@@ -6,7 +6,7 @@ import numpy as np
 
 from tinyvae import validate, workers
 from tinyvae.distributions import DiagonalGaussian
-from tinyvae.estimators import Target
+from tinyvae.estimators import Draws, Target
 
 
 def replicates(q, new_target, functions, objective, noise, n_draws, n_samples, seed, per_chunk, also=None):
@@ -27,6 +27,8 @@ def replicates(q, new_target, functions, objective, noise, n_draws, n_samples, s
         target, results = new_target(), {}
         for name, function in functions.items():
             drawn = copy.deepcopy(function)(tiled, folded(target, rows), eps, objective, np.random.default_rng(estimator_seed))
+            if not isinstance(drawn, Draws):
+                raise TypeError(f"{name} must return tv.Draws(f, dparams), got {type(drawn).__name__}")
             dparams = np.asarray(drawn.dparams)
             validate.check_shape(f"{name}'s dparams", dparams, (n_samples, *tiled.params.shape))
             validate.check_finite(f"{name}'s dparams", dparams)
