@@ -153,3 +153,12 @@ def test_the_signal_to_noise_ratios_and_their_slopes():
         found = (logs[name, 256] - logs[name, 16]) / np.log(16)
         spread = np.hypot(errors[name, 16], errors[name, 256]) / np.log(16)
         assert abs(found - slope) < reach * spread + 0.015  # the exact slopes between 16 and 256: -.504, .498, .488
+
+
+@pytest.mark.parametrize("c, mu", [(1.0, 5.0), (5.0, 3.0), (10.0, 3.0), (50.0, 3.0)])
+def test_the_exact_bound_gradient_with_one_sample_is_the_sampled_elbo_s_however_steep_f_is(c, mu):
+    q = tv.DiagonalGaussian(np.array([[mu]]), np.array([[0.0]]))
+    target = tv.Target(lambda z: c * (z**2).sum(axis=2), lambda z: 2 * c * z)
+    bound = tv.check.exact_gradient(q, target, tv.ImportanceWeighted(), n_nodes=64, n_samples=1)
+    elbo = tv.check.exact_gradient(q, target, tv.ELBO(kl="monte_carlo"), n_nodes=64)
+    np.testing.assert_allclose(bound, elbo, rtol=1e-9, atol=1e-9)

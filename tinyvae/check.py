@@ -150,11 +150,15 @@ def _bound_gradient(q, target, objective, n_nodes, n_samples):
     The integrand is analytic for |Im u| < pi / 2, so that the trapezoidal rule with steps of 1/3 is exact to rounding.
     """
     nodes, weights = gauss_hermite(n_nodes, q.mu.shape[1])
+    nodes, weights = nodes[weights > 1e-30], weights[weights > 1e-30]  # far nodes would stretch the integral for nothing
     z = q.mu + q.std * nodes[:, None, :]  # N, B, K
     losses, score = Integrand(q, target, objective)(z), q.score(z)  # N, B; N, B, 2K
     gradient = np.zeros_like(q.params)
-    for u in np.arange(-75, 375) / 3:
-        tw = np.exp(u + losses.min(axis=0) - losses)  # N, B
+    spread = float((losses.max(axis=0) - losses.min(axis=0)).max())  # until t w is large at the node with the least w
+    if not spread < 1e5:
+        raise ValueError(f"the losses must differ by less than 1e5 nats over q, got {spread:.3g}: the bound's quadrature would take too long")
+    for u in np.arange(-75, 3 * np.ceil(spread + 5)) / 3:
+        tw = np.exp(np.minimum(u + losses.min(axis=0) - losses, 700))  # N, B
         decay = weights[:, None] * np.exp(-tw)  # N, B
         slope = np.einsum("nb,nbk->bk", decay * (1 + tw), score)
         gradient += n_samples / 3 * decay.sum(axis=0)[:, None] ** (n_samples - 1) * slope

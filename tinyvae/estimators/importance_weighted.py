@@ -13,8 +13,8 @@ def dreg(q, target, eps, objective=None, rng=None):
 
     The explicit score that the pathwise gradient carries is itself reparameterized away. Wins: over the pathwise
     gradient of the bound with many samples: its signal-to-noise ratio grows as sqrt(S), theirs falls
-    as 1/sqrt(S). Loses: nothing but generality (it needs df/dz, and independent samples). With S = 1 it is the path
-    derivative. Costs one f and one df/dz a sample.
+    as 1/sqrt(S). Loses: with few samples, far from the posterior (with S = 1 it is the path derivative); it needs
+    df/dz, and independent samples. Costs one f and one df/dz a sample.
 
     q: DiagonalGaussian; target: Target; eps: (S, B, K); objective: ImportanceWeighted. Returns Draws.
     Raises ValueError under another objective, or if the target has no gradient or a shape does not fit.
