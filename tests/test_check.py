@@ -346,3 +346,13 @@ def test_the_certificate_refuses_what_it_cannot_test():
         check.unbiased("score_function", power=1.0)
     with pytest.raises(ValueError, match="must not be empty"):
         check.unbiased("score_function", [])
+
+
+@pytest.mark.parametrize("wrong, at", [(lambda d: d.mean(axis=0, keepdims=True), 2), (lambda d: d * np.nan, 1)])
+def test_a_wrong_result_at_one_s_is_an_error_and_no_refusal(wrong, at):
+    def mine(q, target, eps, objective=None, rng=None):
+        draws = tv.estimators.score_function(q, target, eps, objective)
+        return draws._replace(dparams=wrong(draws.dparams)) if len(eps) == at else draws
+
+    with pytest.raises(ValueError, match="the estimator's dparams must"):
+        check.unbiased(mine, n_samples=(1, 2))

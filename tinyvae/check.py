@@ -13,6 +13,7 @@ from tinyvae import estimators as registry
 from tinyvae import validate, variance
 from tinyvae.distributions import DiagonalGaussian
 from tinyvae.estimators import Target
+from tinyvae.estimators.contract import checked_draws
 from tinyvae.objectives import ELBO, PLAIN, ImportanceWeighted, Integrand
 
 # --- finite differences -----------------------------------------------------------------------------------
@@ -467,15 +468,19 @@ def _suite(estimator, problems, n_samples):
 
 
 def _accepted(estimator, first, n_samples):
-    """Which S the estimator takes, and which it refuses."""
+    """Which S the estimator takes, and which it refuses; a result that is no Draws of finite numbers is an error."""
     accepted, skipped = [], []
     for s in n_samples:
+        eps = first.q.noise(np.random.default_rng(0), s)
+        function = copy.deepcopy(registry.resolve(estimator))
         try:
-            _moments(estimator, first, s, 2, 0)
-            accepted.append(s)
+            draws = function(first.q, first.target, eps, first.objective, np.random.default_rng(0))
         except ValueError as error:
             skipped.append(s)
             refusal = error
+            continue
+        validate.check_finite("the estimator's dparams", checked_draws(draws, eps).dparams)
+        accepted.append(s)
     if not accepted:
         raise ValueError(f"the estimator refused every S of {list(n_samples)}: {refusal}") from refusal
     return accepted, skipped
