@@ -15,7 +15,7 @@ from numba.core.dispatcher import Dispatcher
 
 import tinyvae
 import tinyvae.kernels
-from tinyvae.kernels import compile, data, dense
+from tinyvae.kernels import compile, data, dense, sparse
 
 MODULES = [importlib.import_module(f"tinyvae.kernels.{m.name}") for m in pkgutil.iter_modules(tinyvae.kernels.__path__)]
 DTYPES = [np.float32, np.float64]
@@ -164,6 +164,40 @@ def moments_scale(g, mean, sums, totals, r):
     return {1: u, 2: sums + u * u, 3: len(g) * squares}
 
 
+def contrasts_arguments(draw, B, n):
+    return [draw(B, n), draw(n), 3, np.full((B, n), -7, draw.dtype), np.full((B, n), -7, draw.dtype)]
+
+
+def contrasts_scale(g, mean, n, u, before):
+    sizes = np.cumsum(np.concatenate([np.abs(mean)[None], np.abs(g)]), axis=0)  # of what the mean after each is made of
+    return {1: sizes[-1], 3: sizes[1:], 4: sizes[:-1]}
+
+
+def places_of(x):
+    """Where a matrix of zeros and ones has its ones: places, starts."""
+    places, starts = np.zeros(x.size + 1, np.uint32), np.zeros(len(x) + 1, np.uint32)
+    sparse.find_ones_numpy(x, places, starts)
+    return places, starts
+
+
+def bits(draw, B, n):
+    return (draw(B, n) > 0).astype(np.uint8)
+
+
+def transpose_arguments(draw, B, n):
+    return [*places_of(bits(draw, B, n)), np.zeros(B * n + 1, np.uint32), np.full(n + 1, 7, np.uint32)]
+
+
+def selected_arguments(draw, B, n):
+    return [*places_of(bits(draw, B, n)), draw(n, 4), np.full((B, 4), -7, draw.dtype)]
+
+
+def selected_scale(places, starts, W, out):
+    sums = out.copy()
+    sparse.sum_selected_rows_numpy(places, starts, np.abs(W), sums)
+    return {3: sums}
+
+
 PAIRS = {
     "all_finite": ((lambda draw, B, n: [draw(B * n)]), None),
     "same": ((lambda draw, B, n: [draw(B * n)] * 2), None),
@@ -194,6 +228,10 @@ PAIRS = {
     "gaussian_kl": gaussian_pair("a row", kl_scale),
     "gaussian_kl_grad": gaussian_pair("a row's score", lambda p, std, out: {2: np.concatenate([np.abs(halves(p)[0]), std * std + 1], axis=1)}),
     "gaussian_batch_gradient": (batch_gradient_arguments, batch_gradient_scale),
+    "contrasts": (contrasts_arguments, contrasts_scale),
+    "find_ones": ((lambda draw, B, n: [bits(draw, B, n), np.zeros(B * n + 1, np.uint32), np.full(B + 1, 7, np.uint32)]), None),
+    "transpose_ones": (transpose_arguments, None),
+    "sum_selected_rows": (selected_arguments, selected_scale),
     "add_replicate": (moments_arguments, moments_scale),
     "sgd": (sgd_arguments, sgd_scale),
     "adam": (adam_arguments, adam_scale),

@@ -31,6 +31,14 @@ GAUSSIAN, DENSE = "kernels/gaussian.py", "kernels/dense.py"
 SCORE, PATHWISE = "estimators/score_function.py", "estimators/pathwise.py"
 
 MUTANTS = {
+    "a sparse product of the wrong rows": Mutant(
+        "sparse.py", "self._starts[start : stop + 1]", "self._starts[: stop - start + 1]",
+        ("test_sparse.py::test_both_products_are_the_dense_ones",),
+    ),
+    "a weight gradient with a row left out between two pieces": Mutant(
+        "workers.py", "slice(i * n // k, (i + 1) * n // k)", "slice(i * n // k, (i + 1) * n // k - 1)",
+        ("test_workers.py::test_parts_cover_the_range_once",),
+    ),
     "a log-variance read as a log-std": Mutant(
         "distributions/gaussian.py", "np.exp(0.5 * self.logvar)", "np.exp(self.logvar)",
         ("test_distributions.py::test_samples_have_mean_mu_and_variance_exp_logvar",),

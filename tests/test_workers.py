@@ -70,7 +70,12 @@ def test_split_covers_the_range_once(n_workers, n, work):
 def test_split_uses_a_second_thread_only_for_large_work(two_workers):
     def threads(n, work):
         seen = set()
-        workers.split(lambda part: seen.add(threading.get_ident()), n, work)
+
+        def function(part):
+            seen.add(threading.get_ident())
+            time.sleep(0.05)  # or the first thread would take both halves before the second wakes
+
+        workers.split(function, n, work)
         return seen
 
     assert threads(100, LARGE - 1) == {threading.get_ident()}
@@ -82,6 +87,7 @@ def test_split_uses_a_second_thread_only_for_large_work(two_workers):
 def test_split_raises_an_error_of_either_half_and_works_again(two_workers, bad):
     def function(part):
         half = "first" if part.start == 0 else "second"
+        time.sleep(0.02)  # both halves are under way
         if bad in (half, "both"):
             raise KeyError(half)
 
@@ -92,17 +98,89 @@ def test_split_raises_an_error_of_either_half_and_works_again(two_workers, bad):
 
 
 def test_split_waits_for_the_second_half_when_the_first_fails(two_workers):
-    finished = []
+    begun, finished = [], []
 
     def function(part):
         if part.start == 0:
+            while not begun:
+                time.sleep(0.001)
             raise KeyError
+        begun.append(part)
         time.sleep(0.05)
         finished.append(part)
 
     with pytest.raises(KeyError):
         workers.split(function, 10, LARGE)
     assert finished  # else it would go on writing into arrays that the caller has back
+
+
+def test_a_half_that_nobody_has_begun_is_done_here(two_workers):
+    release = threading.Event()
+    with workers.meanwhile([release.wait], LARGE):  # the helper is busy
+        time.sleep(0.05)
+        assert within(10, lambda: parts(10, LARGE)) == [slice(0, 5), slice(5, 10)]
+        release.set()
+
+
+# --- meanwhile --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("work", [0, LARGE])
+@pytest.mark.parametrize("n", [0, 1, 2, 50])
+def test_meanwhile_calls_each_once(n_workers, n, work):
+    called = []
+    for _ in range(20):
+        with workers.meanwhile([lambda i=i: called.append(i) for i in range(n)], work):
+            pass
+        assert sorted(called) == list(range(n))
+        called.clear()
+
+
+def test_meanwhile_shares_the_work(two_workers):
+    threads = []
+
+    def function():
+        threads.append(threading.get_ident())
+        time.sleep(0.05)
+
+    with workers.meanwhile([function] * 4, LARGE):
+        time.sleep(0.02)  # the helper begins
+    assert len(threads) == 4 and len(set(threads)) == 2
+    threads.clear()
+    workers.share([function] * 2, workers.WORTH_HANDING_OVER - 1)
+    assert set(threads) == {threading.get_ident()}
+
+
+@pytest.mark.parametrize("work", [0, LARGE])
+def test_meanwhile_raises_what_went_wrong(two_workers, work):
+    for _ in range(5):
+        with pytest.raises(ZeroDivisionError), workers.meanwhile([lambda: 1 / 0] * 3, work):
+            time.sleep(0.01)
+
+
+def test_meanwhile_drops_what_is_not_begun_after_an_error_in_the_body(two_workers):
+    begun = []
+
+    def slow():
+        begun.append("begun")
+        time.sleep(0.1)
+        begun.append("ended")
+
+    with pytest.raises(KeyError), workers.meanwhile([slow] * 3, LARGE):
+        while not begun:
+            time.sleep(0.001)
+        raise KeyError
+    assert begun == ["begun", "ended"]
+    time.sleep(0.15)
+    assert begun == ["begun", "ended"]
+
+
+@pytest.mark.parametrize("work", [0, LARGE, 3 * LARGE, 100 * LARGE])
+@pytest.mark.parametrize("n", [0, 1, 3, 100])
+def test_parts_cover_the_range_once(n_workers, n, work):
+    found = workers.parts(n, work)
+    assert [i for part in found for i in range(n)[part]] == list(range(n))
+    assert len(found) == (min(n, 4, work // LARGE) if n_workers > 1 and n > 1 and work > LARGE else 1)
 
 
 def test_split_within_split_and_within_run_does_not_deadlock(two_workers):

@@ -8,6 +8,7 @@ signature that hands out the same arrays at every step (`train.Arena`).
 """
 
 import math
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -116,7 +117,8 @@ class MLP:
         dy = validate.array("dy", dy, (len(cache.inputs[0]), self.sizes[-1]), self.dtype)
         grads = self.views(np.empty_like(self.theta))
         deltas = self._deltas(cache, dy, np.empty)
-        self._weight_gradients(cache, deltas, grads)
+        for task in self._weight_gradients(cache, deltas, grads):
+            task()
         return self._input_gradient(deltas, np.empty), grads
 
     def _forward(self, x, empty):
@@ -162,22 +164,21 @@ class MLP:
         return np.dot(deltas[0], W.T, out=empty((len(deltas[0]), W.shape[0]), self.dtype))
 
     def _weight_gradients(self, cache, deltas, grads, weights=None, empty=np.empty):
-        """Write dL/dW = x' delta and dL/db = 1' delta into the views `grads`.
+        """Functions, independent of each other, that write dL/dW = x' delta and dL/db = 1' delta into the views `grads`.
 
         `weights` (B,) multiplies each row's share of the loss: dL/dW = (weights x)' delta.
         """
+        tasks = []
         for layer, (h, delta) in enumerate(zip(cache.inputs, deltas)):
             dW, db = grads[f"W{layer}"], grads[f"b{layer}"]
             if weights is None:
-                dense.column_sums(delta, db)  # n_out
+                tasks.append(partial(dense.column_sums, delta, db))  # n_out
             else:
                 h = np.multiply(h, weights[:, None], out=empty(h.shape, self.dtype))  # B, n_in
-                np.dot(weights, delta, out=db)  # n_out
-
-            def inputs(part):
-                np.dot(h.T[part], delta, out=dW[part])  # n_in, n_out
-
-            workers.split(inputs, len(dW), len(h) * dW.size)
+                tasks.append(partial(np.dot, weights, delta, out=db))  # n_out
+            for part in workers.parts(len(dW), len(h) * dW.size):
+                tasks.append(partial(np.dot, h.T[part], delta, out=dW[part]))  # n_in, n_out
+        return tasks
 
 
 def count_parameters(sizes):

@@ -73,6 +73,8 @@ PLAIN = ELBO(beta=0.0)  # the plain expectation E_q[f]: what `objective=None` me
 
 def check_objective(objective):
     """Raise unless `objective` answers the questions above."""
+    if isinstance(objective, (ELBO, ImportanceWeighted)):
+        return
     questions = ("analytic_kl", "sampled_kl", "value", "weights")
     if isinstance(objective, type) or not all(hasattr(objective, question) for question in questions):
         raise TypeError(f"objective must be an objective such as tv.ELBO(), got {objective!r}")

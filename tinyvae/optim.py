@@ -1,5 +1,7 @@
 """First-order optimisers on a flat parameter vector: parameters, a gradient, state."""
 
+import math
+
 import numpy as np
 
 from tinyvae import validate, workers
@@ -68,7 +70,7 @@ class Adam:
         _check(self, theta, grad, self.m)
         self.t += 1
         rate = self.rate / (1 - self.beta1**self.t)
-        correction = 1 / np.sqrt(1 - self.beta2**self.t)
+        correction = 1 / math.sqrt(1 - self.beta2**self.t)
 
         def elements(part):
             m, v = self.m[part], self.v[part]

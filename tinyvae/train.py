@@ -1,5 +1,6 @@
 """Training: a generator that yields a record a step, and `fit`, which runs it with a progress bar and checkpoints."""
 
+import math
 import sys
 import time
 from typing import NamedTuple
@@ -103,7 +104,7 @@ def _epochs(run, epochs, last):
             began = time.perf_counter()
             rows = order[start : start + batch_size]
             empty.rewind()
-            batch = empty((len(rows), vae.n_features), vae.dtype)
+            batch = empty((len(rows), vae.n_features), vae.dtype if x.dtype.kind == "f" else x.dtype)
             gather(x, rows, batch)
             if noise is schemes.independent:
                 eps = empty((n_samples, len(rows), vae.n_latents), vae.dtype)
@@ -115,7 +116,7 @@ def _epochs(run, epochs, last):
                 losses = vae._step(batch, eps, estimator, objective, estimator_rng, grads, empty)
             except NonFiniteLoss as error:
                 raise NonFiniteLoss(f"step {step}: {error}; try a smaller learning rate, or another estimator or more samples") from None
-            if not np.isfinite(losses.loss):
+            if not math.isfinite(losses.loss):
                 raise NonFiniteLoss(f"step {step}: the loss became {losses.loss}, though reconstruction and KL are finite; look at the estimator")
             optimizer.step(vae.theta, grads)
             if hasattr(estimator, "update"):

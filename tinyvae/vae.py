@@ -1,6 +1,7 @@
 """The variational autoencoder: encoder, prior and decoder, and the gradient of its loss."""
 
 import json
+import math
 import os
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from tinyvae.estimators.contract import check_samples, checked_draws
 from tinyvae.kernels.data import all_finite, same
 from tinyvae.mlp import MLP, count_parameters
 from tinyvae.objectives import ELBO, Integrand, check_objective
+from tinyvae.sparse import first_input
 
 ROWS = 500  # decoder rows that log_likelihood holds at once, a worker: few enough for the cache, enough for BLAS
 POINTS = 100  # data points whose encoding it holds at once
@@ -161,7 +163,8 @@ class VAE:
         Returns loss (float, nats) and grads (P,), aligned with theta.
         Raises ValueError or TypeError for input that does not fit, NonFiniteLoss if the loss is not finite.
         """
-        x = self._data(x)
+        x = LIKELIHOODS[self.likelihood].check("x", x, self.n_features)
+        x = x.astype(self.dtype, copy=False) if x.dtype.kind == "f" else x
         eps = validate.array("eps", eps, ("S", len(x), self.n_latents), self.dtype)
         check_samples("loss_and_grads", eps, least=1)
         check_objective(objective)
@@ -172,31 +175,33 @@ class VAE:
         return step.loss, grads
 
     def _step(self, x, eps, estimator, objective, rng, grads, empty):
-        """Write the gradient into `grads` (P,) and return a Step. x (B, D) and eps (S, B, K) are checked already."""
+        """Write the gradient into `grads` (P,) and return a Step. x (B, D), uint8 or of the model's dtype, and eps (S, B, K) are checked already."""
         encoder_grads, decoder_grads = self._gradient_views(grads)
-        params, cache = self.encoder._forward(x, empty)  # B, 2K
+        params, cache = self.encoder._forward(first_input(x, self.encoder.sizes[1], self.dtype, empty), empty)  # B, 2K
         q = DiagonalGaussian.from_params(params)
         kl = float(q.kl().sum()) / len(x)
-        if not np.isfinite(kl):
+        if not math.isfinite(kl):
             raise NonFiniteLoss(f"the KL term became {kl}")
 
         z = q.sample(eps)  # S, B, K
         target = Reconstruction(self.decoder, LIKELIHOODS[self.likelihood], x, empty)
         f = target(z)  # S, B
         reconstruction = float(f.sum()) / f.size
-        if not np.isfinite(reconstruction):
+        if not math.isfinite(reconstruction):
             raise NonFiniteLoss(f"the reconstruction term became {reconstruction}")
         weights = objective.weights(Integrand(q, target, objective).from_target(f, z))  # S, B
         weights /= len(x)
-        target.weight_gradients(z, weights, decoder_grads)
+        decoder_tasks = target.weight_gradients(z, weights, decoder_grads)
 
-        draws = checked_draws(estimator(q, target, eps, objective, rng), eps)
-        loss = float(objective.value(draws.f).sum()) / len(x) + objective.analytic_kl * kl
-        dparams = q.batch_gradient(draws.dparams, objective.analytic_kl)  # B, 2K
-        if not all_finite(dparams.ravel()):
-            raise NonFiniteLoss("the gradient of the encoder's output became NaN or infinite")
-        deltas = self.encoder._deltas(cache, dparams, empty)
-        self.encoder._weight_gradients(cache, deltas, encoder_grads)
+        with workers.meanwhile(decoder_tasks, f.size * self.decoder.theta.size):
+            draws = checked_draws(estimator(q, target, eps, objective, rng), eps)
+            loss = float(objective.value(draws.f).sum()) / len(x) + objective.analytic_kl * kl
+            dparams = q.batch_gradient(draws.dparams, objective.analytic_kl)  # B, 2K
+            if not all_finite(dparams.ravel()):
+                raise NonFiniteLoss("the gradient of the encoder's output became NaN or infinite")
+            deltas = self.encoder._deltas(cache, dparams, empty)
+            encoder_tasks = self.encoder._weight_gradients(cache, deltas, encoder_grads)
+            workers.share(encoder_tasks, len(x) * self.encoder.theta.size)
         return Step(loss, reconstruction, kl)
 
     def _gradient_views(self, grads):
@@ -274,6 +279,6 @@ class Reconstruction(Target):
         return self._decoder._input_gradient(self._backward(z), self._empty).reshape(z.shape)
 
     def weight_gradients(self, z, weights, grads):
-        """Write d sum_sb weights f(z) / d(decoder's parameters) into the views `grads`. weights (S, B)."""
+        """Functions that write d sum_sb weights f(z) / d(decoder's parameters) into the views `grads`. weights (S, B)."""
         deltas = self._backward(z)
-        self._decoder._weight_gradients(self._cache, deltas, grads, weights.reshape(-1), self._empty)
+        return self._decoder._weight_gradients(self._cache, deltas, grads, weights.reshape(-1), self._empty)

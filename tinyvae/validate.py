@@ -54,7 +54,7 @@ def check_finite(name, value):
 
 
 def data(name, x, n_features):
-    """Data for a likelihood on [0, 1]: `(n, features)`, float in [0, 1], or bool / uint8 holding 0 and 1."""
+    """Data for a likelihood on [0, 1]: `(n, features)`, float in [0, 1], or bool / uint8 holding 0 and 1, both returned as uint8."""
     x = np.asarray(x)
     if x.dtype not in (*FLOATS, np.dtype("bool"), np.dtype("uint8")):
         raise TypeError(f"{name} must be float32, float64, bool or uint8, got {x.dtype}; convert it with {name}.astype('float32')")
@@ -67,7 +67,8 @@ def data(name, x, n_features):
             raise ValueError(f"{name} must lie in [0, 1], got values from {x.min():g} to {x.max():g}; rescale it first")
     elif x.dtype == np.uint8 and x.max() > 1:
         raise ValueError(f"{name} of type uint8 must hold 0 and 1 only, got {x.max()}; divide grey levels by their maximum: ({name} / 255).astype('float32')")
-    return np.ascontiguousarray(x)
+    x = np.ascontiguousarray(x)
+    return x.view("uint8") if x.dtype == bool else x
 
 
 def integer(name, value, least):

@@ -5,15 +5,18 @@ each thread's BLAS is single-threaded: two pools of threads would fight for the 
 """
 
 import contextlib
+import functools
 import os
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 
 from tinyvae import blas
 
 DEFAULT = min(2, os.cpu_count() or 1)
-WORTH_SPLITTING = 10_000_000  # multiply-adds, below which waking a thread costs more than it saves
+WORTH_SPLITTING = 10_000_000  # multiply-adds, below which waiting for a thread to wake costs more than it saves
+WORTH_HANDING_OVER = 10_000_000  # the same where nothing waits: below, waking it costs more
 
 
 def count():
@@ -40,15 +43,54 @@ def split(function, n, work):
     work: about how many multiply-adds it takes. The halves must not depend on each other. Nothing is split while BLAS uses
     threads of its own: see `instead_of_blas`.
     """
-    if work < WORTH_SPLITTING or n < 2 or blas.threads() != 1 or (helper := _helper()) is None:
+    if work < WORTH_SPLITTING or n < 2 or _helper() is None:
         function(slice(0, n))
         return
     middle = (n + 1) // 2
-    helper.both(function, slice(0, middle), slice(middle, n))
+    with meanwhile([functools.partial(function, slice(middle, n))], work):
+        function(slice(0, middle))
 
 
-def run(function, tasks):
-    """Yield function(task) for each of an iterable of tasks, in order, no more than a few ahead.
+def parts(n, work):
+    """Slices that make up range(n), to be shared between two threads: up to four, if their `work` is large."""
+    k = min(n, 4, int(work) // WORTH_SPLITTING)
+    if k < 2 or _helper() is None:
+        return [slice(0, n)]
+    return [slice(i * n // k, (i + 1) * n // k) for i in range(k)]
+
+
+def share(functions, work):
+    """Call all `functions`, which do not depend on each other, on two threads if their `work` is worth it."""
+    with meanwhile(functions, work):
+        pass
+
+
+@contextlib.contextmanager
+def meanwhile(functions, work):
+    """A context in whose body another thread calls `functions`, one after the other, if their `work` is worth it.
+
+    What is not begun when the body ends is done there, so that a thread that the system does not let run holds nothing up.
+    At the end all are done; after an error in the body none is running any more. They must not depend on each other or on the
+    body. Where there is no second thread to use, they are called first.
+    """
+    helper = _helper() if work >= WORTH_HANDING_OVER else None
+    if helper is None:
+        for function in functions:
+            function()
+        yield
+        return
+    tasks = Tasks(functions)
+    helper.put(tasks)
+    try:
+        yield
+    except BaseException:
+        tasks.abandon()
+        raise
+    tasks.finish()
+
+
+def run(function, tasks, ahead=2):
+    """Yield function(task) for each of an iterable of tasks, in order. At most `ahead` results wait, but one for each worker.
 
     Each task brings its own random stream, so that the number of workers changes the time and not one bit of the result.
     """
@@ -60,48 +102,57 @@ def run(function, tasks):
         pending = deque()
         for task in tasks:
             pending.append(pool.submit(function, task))
-            if len(pending) > workers:
+            if len(pending) > max(ahead, workers):
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
 
 
-class Helper:
-    """A thread that waits for the second half of something."""
+class Tasks:
+    """Functions that two threads share: each takes the next that nobody has begun."""
 
-    def __init__(self):
-        self._go, self._done, self.busy = threading.Lock(), threading.Lock(), threading.Lock()
-        self._go.acquire()
-        self._done.acquire()
-        threading.Thread(target=self._serve, name="tinyvae-helper", daemon=True).start()
+    def __init__(self, functions):
+        self._pending, self._error = deque(functions), None
+        self._elsewhere = len(self._pending)  # how many are not begun by the thread that made this
+        self._ended = threading.Lock()
+        self._ended.acquire()
 
-    def _serve(self):
-        while True:
-            self._go.acquire()
+    def serve(self):
+        """The helper's part: the first, until none is left."""
+        begun = 0
+        while self._pending:
             try:
-                self._function(self._part)
-                self._error = None
+                function = self._pending.popleft()
+            except IndexError:  # the other thread was quicker
+                break
+            begun += 1
+            try:
+                function()
             except BaseException as error:
                 self._error = error
-            self._done.release()
+        if begun:
+            self._ended.release()
 
-    def both(self, function, first, second):
-        """function(first) here and function(second) there; returns when both are done."""
-        if not self.busy.acquire(blocking=False):  # another thread's halves are under way
-            function(first)
-            function(second)
-            return
+    def finish(self, call=lambda function: function()):
+        """The other thread's part: the last, until none is left; then wait for the helper's, and raise what went wrong there."""
         try:
-            self._function, self._part = function, second
-            self._go.release()
-            try:
-                function(first)
-            finally:
-                self._done.acquire()
-            if self._error is not None:
-                raise self._error
+            while self._pending:
+                try:
+                    function = self._pending.pop()
+                except IndexError:
+                    break
+                self._elsewhere -= 1
+                call(function)
         finally:
-            self.busy.release()
+            if self._elsewhere:
+                self._ended.acquire()
+        if self._error is not None:
+            raise self._error
+
+    def abandon(self):
+        """Drop what is not begun, and wait for what is."""
+        with contextlib.suppress(BaseException):
+            self.finish(call=lambda function: None)
 
 
 _state = {}
@@ -109,12 +160,18 @@ _thread = threading.local()
 
 
 def _helper():
-    """This process's Helper, or None where a second thread is not wanted or would only add to a pool's."""
-    if getattr(_thread, "in_pool", False) or count() == 1:
+    """The queue of this process's helper thread, or None where a second thread is not wanted or would only add to a pool's."""
+    if getattr(_thread, "in_pool", False) or count() == 1 or blas.threads() != 1:
         return None
-    if "helper" not in _state:
-        _state["helper"] = Helper()
-    return _state["helper"]
+    if "queue" not in _state:
+        _state["queue"] = queue = SimpleQueue()
+        threading.Thread(target=_serve, args=(queue,), name="tinyvae-helper", daemon=True).start()
+    return _state["queue"]
+
+
+def _serve(queue):
+    while True:
+        queue.get().serve()
 
 
 def _refuse_helpers():

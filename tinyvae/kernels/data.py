@@ -42,5 +42,6 @@ def gather_numpy(x, rows, out):
 @loop(gather_numpy)
 def gather(x, rows, out):
     for i in range(rows.size):
-        for j in range(x.shape[1]):
-            out[i, j] = x[rows[i], j]
+        source, target = x[rows[i]], out[i]
+        for j in range(source.size):
+            target[j] = source[j]

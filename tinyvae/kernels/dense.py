@@ -370,8 +370,8 @@ def column_sums(delta, out):
 
 
 def bernoulli_loss_numpy(logits, x, loss):
-    """loss_r = -log p(x_r | l_r), nats. logits (S * B, D); x (B, D), repeated S times; loss (S * B,)."""
-    x = np.resize(x, logits.shape)
+    """loss_r = -log p(x_r | l_r), nats. logits (S * B, D); x (B, D), float or uint8, repeated S times; loss (S * B,)."""
+    x = np.resize(x, logits.shape).astype(logits.dtype, copy=False)
     size = np.abs(logits)
     c = np.where(logits > 0, 1 - x, x)
     loss[:] = (size * c + np.log1p(np.exp(-size))).sum(axis=1)
@@ -385,7 +385,8 @@ def bernoulli_loss(logits, x, loss):
         total = zero
         for j in range(logits.shape[1]):
             l = logits[i, j]
-            c = one - x[row, j] if l > zero else x[row, j]
+            pixel = logits.dtype.type(x[row, j])
+            c = one - pixel if l > zero else pixel
             total += abs(l) * c + log1p_unit(exp(-abs(l)))
         loss[i] = total
 
@@ -393,7 +394,7 @@ def bernoulli_loss(logits, x, loss):
 def bernoulli_loss_and_slope_numpy(logits, x, loss):
     """The same, and the logits become the gradient: dloss_r / dl_r = sigmoid(l_r) - x_r."""
     bernoulli_loss_numpy(logits, x, loss)
-    x = np.resize(x, logits.shape)
+    x = np.resize(x, logits.shape).astype(logits.dtype, copy=False)
     c = np.where(logits > 0, 1 - x, x)
     e = np.exp(-np.abs(logits))
     logits[...] = np.where(logits > 0, c - e / (1 + e), e / (1 + e) - c)
@@ -407,7 +408,8 @@ def bernoulli_loss_and_slope(logits, x, loss):
         total = zero
         for j in range(logits.shape[1]):
             l = logits[i, j]
-            c = one - x[row, j] if l > zero else x[row, j]
+            pixel = logits.dtype.type(x[row, j])
+            c = one - pixel if l > zero else pixel
             e = exp(-abs(l))
             total += abs(l) * c + log1p_unit(e)
             slope = c - e / (one + e)

@@ -1,4 +1,7 @@
-"""Running moments of a stream of gradients, one gradient at a time."""
+"""Running moments of a stream of gradients, one gradient at a time.
+
+Each compiled loop stands directly below its NumPy twin and takes the same arguments.
+"""
 
 import math
 
@@ -37,3 +40,29 @@ def add_replicate(g, mean, sums, totals, r):
         projection += p
     totals[0] = (r - 1) / r * square
     totals[1] = math.sqrt((r - 1) / r) * projection
+
+
+def contrasts_numpy(g, mean, n, u, before):
+    """Helmert contrasts of the next replicates g (R, P) after n: u_r = sqrt((r - 1) / r) (g_r - m_{r-1}), before_r = m_{r-1}.
+
+    u, before: (R, P), written; mean (P,) is that of the n before, and becomes that of all. float64.
+    """
+    for i, row in enumerate(g):
+        r = n + i + 1
+        before[i] = mean
+        difference = row - mean
+        u[i] = math.sqrt((r - 1) / r) * difference
+        mean += difference / r
+
+
+@loop(contrasts_numpy)
+def contrasts(g, mean, n, u, before):
+    for i in range(g.shape[0]):
+        r = n + i + 1
+        share, rate = math.sqrt((r - 1) / r), 1 / r
+        row, contrast, m = g[i], u[i], before[i]
+        for j in range(row.size):
+            m[j] = mean[j]
+            difference = row[j] - mean[j]
+            contrast[j] = share * difference
+            mean[j] += rate * difference

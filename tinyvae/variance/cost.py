@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinyvae import workers
 from tinyvae.distributions import LIKELIHOODS, DiagonalGaussian
 from tinyvae.estimators import Target
 from tinyvae.train import Arena
@@ -43,7 +44,7 @@ def vae_call(vae, x, eps, estimator, objective):
         target = Reconstruction(vae.decoder, LIKELIHOODS[vae.likelihood], x, empty)
         draws = estimator(q, target, eps, objective, rng)
         deltas = vae.encoder._deltas(cache, q.batch_gradient(draws.dparams, objective.analytic_kl), empty)
-        vae.encoder._weight_gradients(cache, deltas, encoder_grads)
+        workers.share(vae.encoder._weight_gradients(cache, deltas, encoder_grads), len(x) * vae.encoder.theta.size)
         return target
 
     def step():

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinyvae.kernels.moments import contrasts
+
 
 class Contrasts:
     """Turn replicates g_r into Helmert contrasts u_r = sqrt((r - 1) / r) (g_r - m_{r-1}), m_r = mean(g_1, ..., g_r).
@@ -20,18 +22,10 @@ class Contrasts:
         """g (R, ...) float64 -> u_r and m_{r-1}, each (R, ...)."""
         if self.mean is None:
             self.mean = g[0].copy()
-        r = np.arange(self.n + 1, self.n + len(g) + 1, dtype="float64").reshape(-1, *[1] * (g.ndim - 1))
-        shifted = g - self.mean
-        sums = np.cumsum(shifted, axis=0)
-        before = np.zeros_like(g)  # m_{r-1} less the mean so far
-        before[1:] = sums[:-1]
-        before /= np.maximum(r - 1, 1)
-        shifted -= before
-        shifted *= np.sqrt((r - 1) / r)
-        before += self.mean
+        u, before = np.empty_like(g), np.empty_like(g)
+        contrasts(g.reshape(len(g), -1), self.mean.reshape(-1), self.n, u.reshape(len(g), -1), before.reshape(len(g), -1))
         self.n += len(g)
-        self.mean = self.mean + sums[-1] / self.n
-        return shifted, before
+        return u, before
 
 
 class Block(NamedTuple):

@@ -8,6 +8,8 @@ from tinyvae import validate, workers
 from tinyvae.distributions import DiagonalGaussian
 from tinyvae.estimators import Draws, Target
 
+AHEAD = 16  # chunks that may wait, so that the workers need not when the results are taken in batches
+
 
 def replicates(q, new_target, functions, objective, noise, n_draws, n_samples, seed, per_chunk, also=None):
     """Yield, in order, chunks of R replicates: ({name: dparams (R, B, 2K)}, also(tiled q, target, eps)).
@@ -35,7 +37,8 @@ def replicates(q, new_target, functions, objective, noise, n_draws, n_samples, s
             results[name] = dparams.mean(axis=0, dtype="float64").reshape(size, rows, -1) + kl_grad
         return results, also(tiled, target, eps) if also else None
 
-    yield from workers.run(chunk, list(zip(sizes, np.random.SeedSequence(seed).spawn(len(sizes)))))
+    ahead = 2 if also else AHEAD
+    yield from workers.run(chunk, list(zip(sizes, np.random.SeedSequence(seed).spawn(len(sizes)))), ahead)
 
 
 def unsplit(function, *arguments):

@@ -162,5 +162,6 @@ def decoder_gradients(mlp, q, target, eps, objective, rows):
             return array.reshape(len(z), -1, rows, array.shape[-1])[:, r].reshape(-1, array.shape[-1])
 
         inputs, slopes = [replicate(a) for a in target._cache.inputs], [replicate(a) for a in deltas]
-        mlp._weight_gradients(Cache(inputs, []), slopes, mlp.views(gradient), replicate(weights.reshape(-1, 1)).ravel())
+        for task in mlp._weight_gradients(Cache(inputs, []), slopes, mlp.views(gradient), replicate(weights.reshape(-1, 1)).ravel()):
+            task()
     return gradients

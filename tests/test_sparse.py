@@ -1,0 +1,79 @@
+"""A first layer that adds up selected rows gives what the dense product gives, and is used only where it pays."""
+
+import numpy as np
+import pytest
+
+import tinyvae as tv
+from tinyvae.sparse import FEW, WORTH_IT, Ones, first_input
+
+N_OUT = 40
+SHAPE = (100, 300)  # SHAPE[0] * SHAPE[1] * N_OUT is worth it
+
+
+def pixels(share, shape=SHAPE, seed=0):
+    return (np.random.default_rng(seed).random(shape) < share).astype("uint8")
+
+
+def as_input(x, n_out=N_OUT, dtype="float64"):
+    return first_input(x, n_out, np.dtype(dtype), np.empty)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("share", [0, 0.001, 0.13, 0.24])
+def test_both_products_are_the_dense_ones(share, dtype):
+    x, rng = pixels(share), np.random.default_rng(1)
+    ones, X = as_input(x, dtype=dtype), x.astype("float64")
+    assert isinstance(ones, Ones) and len(ones) == 100 and len(ones.T) == 300
+    W, delta = rng.standard_normal((300, N_OUT)).astype(dtype), rng.standard_normal((100, N_OUT)).astype(dtype)
+    for part in (slice(0, None), slice(0, 37), slice(37, 100), slice(0, 0)):
+        for matrix, dense, other in ((ones, X, W), (ones.T, X.T, delta)):
+            out = np.full((len(dense[part]), N_OUT), -7, dtype)
+            assert np.dot(matrix[part], other, out=out) is out
+            allowed = 300 * np.finfo(dtype).eps * np.abs(dense[part]) @ np.abs(other.astype("float64"))
+            assert (np.abs(out - dense[part] @ other) <= allowed).all()
+
+
+@pytest.mark.parametrize(
+    "x, n_out",
+    [
+        (pixels(FEW + 0.02), N_OUT),
+        (np.ones(SHAPE, "uint8"), N_OUT),
+        (pixels(0.13), WORTH_IT // (SHAPE[0] * SHAPE[1])),  # 990,000: a little less than worth it
+        (pixels(0.13).astype("float32"), N_OUT),
+        (pixels(0.13).astype("float64"), N_OUT),
+    ],
+    ids=["too many ones", "nothing but ones", "small", "float32", "float64"],
+)
+def test_otherwise_the_input_is_the_dense_matrix(x, n_out):
+    found = as_input(x, n_out)
+    assert type(found) is np.ndarray and found.dtype == "float64"
+    np.testing.assert_array_equal(found, x)
+
+
+def test_nothing_but_a_product_is_made_of_ones():
+    with pytest.raises(TypeError):
+        np.sum(as_input(pixels(0.13)))
+
+
+@pytest.mark.parametrize("estimator", ["reparameterization", "leave_one_out"])
+def test_the_gradient_is_the_one_of_the_same_pixels_in_float(estimator):
+    vae = tv.VAE(300, 3, hidden=(N_OUT,), dtype="float64", seed=3)
+    vae.theta += 0.1 * np.random.default_rng(2).standard_normal(vae.theta.shape)
+    x, eps = pixels(0.13), np.random.default_rng(4).standard_normal((2, 100, 3))
+    assert isinstance(as_input(x), Ones)
+    loss, grads = vae.loss_and_grads(x, eps, estimator)
+    dense_loss, dense_grads = vae.loss_and_grads(x.astype("float64"), eps, estimator)
+    assert loss == pytest.approx(dense_loss, rel=1e-14)
+    np.testing.assert_allclose(grads, dense_grads, rtol=0, atol=1e-12 * np.abs(dense_grads).max())
+    same_loss, same_grads = vae.loss_and_grads(x.astype(bool), eps, estimator)
+    assert same_loss == loss and (same_grads == grads).all()
+
+
+def test_training_on_sparse_pixels_repeats_bit_for_bit():
+    def theta():
+        vae = tv.VAE(300, 3, hidden=(N_OUT,), seed=3)
+        for _ in tv.train(vae, pixels(0.13, (350, 300)), epochs=2, batch_size=100, seed=5):  # the last minibatch: 50 rows
+            pass
+        return vae.theta
+
+    np.testing.assert_array_equal(theta(), theta())

@@ -1,0 +1,54 @@
+"""A minibatch of black and white pixels as the places of its ones: what a first layer need not multiply."""
+
+import numpy as np
+
+from tinyvae.kernels import sparse as kernels
+
+DOT = np.dot
+FEW = 0.25  # the share of ones below which adding up rows is quicker than BLAS (measured: about 0.3)
+WORTH_IT = 1_000_000  # multiply-adds of the product, below which finding the ones takes longer
+
+
+class Ones:
+    """A matrix of zeros and ones (B, D), by its ones' places (see `kernels.sparse`), for use as `np.dot`'s first argument.
+
+    X W adds up, for each row, the rows of W that its ones select; X' delta, a first layer's weight gradient, likewise.
+    `ones.T` and a slice of rows cost nothing.
+    """
+
+    def __init__(self, places, starts, transposed=None):
+        self._places, self._starts, self._transposed = places, starts, transposed
+
+    @property
+    def T(self):
+        return self._transposed
+
+    def __len__(self):
+        return len(self._starts) - 1
+
+    def __getitem__(self, rows):
+        start, stop, _ = rows.indices(len(self))
+        return Ones(self._places, self._starts[start : stop + 1])
+
+    def __array_function__(self, function, types, args, kwargs):
+        if function is not DOT:
+            return NotImplemented
+        _, W = args
+        kernels.sum_selected_rows(self._places, self._starts, W, kwargs["out"])
+        return kwargs["out"]
+
+
+def first_input(x, n_out, dtype, empty):
+    """x (B, D), float or uint8 holding 0 and 1, as the input of a layer with n_out units: `Ones` if that is quicker."""
+    if x.dtype == dtype:
+        return x
+    if x.dtype == np.uint8 and x.size * n_out >= WORTH_IT:
+        places, starts = empty((x.size + 1,), np.dtype("uint32")), empty((len(x) + 1,), np.dtype("uint32"))
+        kernels.find_ones(x, places, starts)
+        if starts[-1] < FEW * x.size:
+            places_t, starts_t = empty(places.shape, places.dtype), empty((x.shape[1] + 1,), starts.dtype)
+            kernels.transpose_ones(places, starts, places_t, starts_t)
+            return Ones(places, starts, Ones(places_t, starts_t))
+    dense = empty(x.shape, dtype)
+    dense[...] = x
+    return dense
