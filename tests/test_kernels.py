@@ -199,6 +199,7 @@ def selected_scale(places, starts, W, out):
 
 
 PAIRS = {
+    "wait_for_change": ((lambda draw, B, n: [np.array([B, n]), n, 1000]), None),
     "all_finite": ((lambda draw, B, n: [draw(B * n)]), None),
     "same": ((lambda draw, B, n: [draw(B * n)] * 2), None),
     "gather": (gather_arguments, None),

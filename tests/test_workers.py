@@ -122,6 +122,15 @@ def test_a_half_that_nobody_has_begun_is_done_here(two_workers):
         release.set()
 
 
+def test_work_is_done_whether_the_helper_looks_out_or_sleeps(two_workers):
+    def halves():
+        return len(parts(10, LARGE))
+
+    for pause in (0, 0.001, 0.05):  # the last two: it has gone to sleep
+        time.sleep(pause)
+        assert [within(10, halves) for _ in range(200)] == [2] * 200
+
+
 # --- meanwhile --------------------------------------------------------------------------------------------
 
 

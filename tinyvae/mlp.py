@@ -164,21 +164,22 @@ class MLP:
         return np.dot(deltas[0], W.T, out=empty((len(deltas[0]), W.shape[0]), self.dtype))
 
     def _weight_gradients(self, cache, deltas, grads, weights=None, empty=np.empty):
-        """Functions, independent of each other, that write dL/dW = x' delta and dL/db = 1' delta into the views `grads`.
+        """Functions, independent of each other, the largest first, that write dL/dW = x' delta and dL/db = 1' delta into `grads`.
 
         `weights` (B,) multiplies each row's share of the loss: dL/dW = (weights x)' delta.
         """
-        tasks = []
+        products, sums = [], []
         for layer, (h, delta) in enumerate(zip(cache.inputs, deltas)):
             dW, db = grads[f"W{layer}"], grads[f"b{layer}"]
             if weights is None:
-                tasks.append(partial(dense.column_sums, delta, db))  # n_out
+                sums.append(partial(dense.column_sums, delta, db))  # n_out
             else:
                 h = np.multiply(h, weights[:, None], out=empty(h.shape, self.dtype))  # B, n_in
-                tasks.append(partial(np.dot, weights, delta, out=db))  # n_out
+                sums.append(partial(np.dot, weights, delta, out=db))  # n_out
             for part in workers.parts(len(dW), len(h) * dW.size):
-                tasks.append(partial(np.dot, h.T[part], delta, out=dW[part]))  # n_in, n_out
-        return tasks
+                products.append(partial(np.dot, h.T[part], delta, out=dW[part]))  # n_in, n_out
+        products.sort(key=lambda product: -product.keywords["out"].size)
+        return products + sums
 
 
 def count_parameters(sizes):

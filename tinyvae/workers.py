@@ -10,13 +10,17 @@ import os
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
+
+import numpy as np
 
 from tinyvae import blas
+from tinyvae.kernels.waiting import wait_for_change
 
 DEFAULT = min(2, os.cpu_count() or 1)
 WORTH_SPLITTING = 10_000_000  # multiply-adds, below which waiting for a thread to wake costs more than it saves
 WORTH_HANDING_OVER = 10_000_000  # the same where nothing waits: below, waking it costs more
+TURNS = 200_000  # looks at a flag, about a tenth of a millisecond, before a thread goes to sleep
 
 
 def count():
@@ -80,7 +84,7 @@ def meanwhile(functions, work):
         yield
         return
     tasks = Tasks(functions)
-    helper.put(tasks)
+    helper.give(tasks)
     try:
         yield
     except BaseException:
@@ -114,7 +118,7 @@ class Tasks:
     def __init__(self, functions):
         self._pending, self._error = deque(functions), None
         self._elsewhere = len(self._pending)  # how many are not begun by the thread that made this
-        self._ended = threading.Lock()
+        self._ended, self._flag = threading.Lock(), np.zeros(1, np.int64)
         self._ended.acquire()
 
     def serve(self):
@@ -131,6 +135,7 @@ class Tasks:
             except BaseException as error:
                 self._error = error
         if begun:
+            self._flag[0] = 1
             self._ended.release()
 
     def finish(self, call=lambda function: function()):
@@ -144,7 +149,7 @@ class Tasks:
                 self._elsewhere -= 1
                 call(function)
         finally:
-            if self._elsewhere:
+            if self._elsewhere and not wait_for_change(self._flag, 0, TURNS):
                 self._ended.acquire()
         if self._error is not None:
             raise self._error
@@ -155,23 +160,41 @@ class Tasks:
             self.finish(call=lambda function: None)
 
 
+class Helper:
+    """A thread that serves Tasks. For a while it looks out for the next, ready to begin at once; then it sleeps."""
+
+    def __init__(self):
+        self._queue, self._given = SimpleQueue(), np.zeros(1, np.int64)
+        wait_for_change(self._given, 0, 0)  # compiled before anyone waits
+        threading.Thread(target=self._serve, name="tinyvae-helper", daemon=True).start()
+
+    def give(self, tasks):
+        self._queue.put(tasks)
+        self._given[0] += 1
+
+    def _serve(self):
+        while True:
+            seen = int(self._given[0])
+            try:
+                tasks = self._queue.get_nowait()
+            except Empty:
+                if wait_for_change(self._given, seen, TURNS):
+                    continue
+                tasks = self._queue.get()
+            tasks.serve()
+
+
 _state = {}
 _thread = threading.local()
 
 
 def _helper():
-    """The queue of this process's helper thread, or None where a second thread is not wanted or would only add to a pool's."""
+    """This process's Helper, or None where a second thread is not wanted or would only add to a pool's."""
     if getattr(_thread, "in_pool", False) or count() == 1 or blas.threads() != 1:
         return None
-    if "queue" not in _state:
-        _state["queue"] = queue = SimpleQueue()
-        threading.Thread(target=_serve, args=(queue,), name="tinyvae-helper", daemon=True).start()
-    return _state["queue"]
-
-
-def _serve(queue):
-    while True:
-        queue.get().serve()
+    if "helper" not in _state:
+        _state["helper"] = Helper()
+    return _state["helper"]
 
 
 def _refuse_helpers():
