@@ -187,7 +187,7 @@ BOUNDS = [
 
 @pytest.mark.parametrize("mutant", AVERAGES, ids=lambda mutant: mutant.__name__)
 def test_a_mutant_of_an_average_is_caught(mutant, monkeypatch):
-    monkeypatch.setattr(check, "_CALLS", 5_000)  # they take most of the time
+    monkeypatch.setattr(check.certificate, "CALLS", 5_000)  # they take most of the time
     problems = [p for p in check.default_problems() if p.name in ("quadratic", "coupled, sampled KL")]
     certificate = check.unbiased(mutant, problems, (2,), max_draws=40_000)
     assert certificate.level == 0.01 and not certificate.passed, certificate.report()
@@ -232,7 +232,7 @@ def test_a_problem_that_none_of_the_sizes_fits_is_refused():
 def test_a_baseline_from_the_whole_batch_shows_in_small_batches_only():
     problems = [p for p in check.default_problems() if p.name == "quadratic"]
     certificate = check.unbiased(baseline_from_the_current_batch, problems, (1, 8), max_draws=40_000)
-    assert {(t.problem, t.n_samples) for t in certificate.failures} == {("quadratic, 2 points a call", 1)}
+    assert {(t.problem, t.n_samples) for t in certificate.failures} == {("quadratic, 2 points a call", s) for s in (1, 8)}
     for t in certificate.failures:
         assert abs(t.bias + t.exact / 2) < t.threshold  # of two values, one is the own: half is lost
 
@@ -247,6 +247,50 @@ def test_a_baseline_from_the_other_points_is_no_mistake():
     assert {t.problem for t in certificate.tests} == {"quadratic", "quadratic, 2 points a call"}
 
 
+QUADRATIC = [p for p in check.default_problems() if p.name == "quadratic"]
+
+
+def test_an_f_that_is_not_the_loss_is_found():
+    def half(q, target, eps, objective=None, rng=None):
+        draws = tv.estimators.score_function(q, target, eps, objective)
+        return tv.Draws(draws.f / 2, draws.dparams)
+
+    def centred(q, target, eps, objective=None, rng=None):
+        draws = tv.estimators.leave_one_out(q, target, eps, objective)
+        return tv.Draws(draws.f - draws.f.mean(axis=0), draws.dparams)
+
+    for wrong in (half, centred):
+        certificate = check.unbiased(wrong, QUADRATIC, (2,), max_draws=40_000)
+        assert {t.coordinate for t in certificate.failures} == {"f"}
+        assert "f, the loss: exact" in certificate.report() and "of its size" in certificate.report()
+
+
+def test_a_mixture_of_points_that_only_some_sample_sizes_show_is_found():
+    def others(q, target, eps, objective=None, rng=None):
+        f = target(q.sample(eps))
+        baseline = f.mean() if len(eps) == 2 else 0.0  # the whole call's, its own sample among them
+        return tv.Draws(f, (f - baseline)[..., None] * q.score(q.sample(eps)))
+
+    certificate = check.unbiased(others, QUADRATIC, (1, 2), max_draws=40_000)
+    assert {(t.problem, t.n_samples) for t in certificate.failures} == {("quadratic, 2 points a call", 2)}
+
+
+def test_an_estimator_that_is_wrong_once_it_has_learnt_is_found():
+    class Learner:
+        updates = 0
+
+        def __call__(self, q, target, eps, objective=None, rng=None):
+            draws = tv.estimators.reparameterization(q, target, eps, objective)
+            return tv.Draws(draws.f, (1 + 0.001 * self.updates) * draws.dparams)
+
+        def update(self):
+            self.updates += 1
+
+    learner = Learner()
+    assert not check.unbiased(learner, QUADRATIC, (1,), max_draws=40_000)
+    assert learner.updates == 0  # a copy has learnt
+
+
 # Left out for their time: networks, and what draws more than eps. All three are tested exactly elsewhere.
 FAST = [name for name in tv.estimators.names() if name not in ("relax", "input_dependent", "measure_valued")]
 
@@ -254,8 +298,8 @@ FAST = [name for name in tv.estimators.names() if name not in ("relax", "input_d
 def test_false_alarms_of_all_estimators_keep_to_the_level(monkeypatch):
     # 200 seeds at a level of 0.1, the estimators taking turns: were the level kept exactly, more alarms than the bound would
     # come once in 1,000 times. A quarter of the usual draws, for their time, which makes it harder to keep the level.
-    monkeypatch.setattr(check, "_FEWEST", 10_000)
-    monkeypatch.setattr(check, "_PILOT", 1_000)
+    monkeypatch.setattr(check.certificate, "FEWEST", 10_000)
+    monkeypatch.setattr(check.certificate, "PILOT", 1_000)
     problems = {
         False: [p for p in check.default_problems() if p.name == "quadratic"],
         True: [p for p in check.bound_problems((2,)) if p.name == "bound, Gaussian"],

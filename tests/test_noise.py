@@ -134,9 +134,19 @@ def test_only_baselines_from_other_samples_refuse_dependent_noise(scheme, name):
     estimator = tv.estimators.make(name)
     if scheme is not independent and name in ("leave_one_out", "optimal_constant", "dreg", "vimco"):
         with pytest.raises(ValueError, match=f"{name} .*; {scheme.__name__} noise would bias it"):
-            noise.require_compatible(scheme, estimator)
+            noise.require_compatible(scheme, estimator, tv.ELBO())
     else:
-        noise.require_compatible(scheme, estimator)
+        noise.require_compatible(scheme, estimator, tv.ELBO())
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_importance_weighted_bound_refuses_dependent_noise(scheme):
+    for name in ("reparameterization", "dreg", "vimco"):
+        if scheme is independent:
+            noise.require_compatible(scheme, tv.estimators.make(name), tv.ImportanceWeighted())
+        else:
+            with pytest.raises(ValueError, match=f"defined for independent samples; with {scheme.__name__} noise"):
+                noise.require_compatible(scheme, tv.estimators.make(name), tv.ImportanceWeighted())
 
 
 def test_sizes_that_do_not_fit_are_refused():

@@ -4,7 +4,7 @@ The parameters are one flat vector, `theta`, with named views into it. Forward a
 maths: each line below carries the shape of what it computes.
 
 The last argument of the inner functions, `empty`, allocates: `numpy.empty`, or something of its
-signature that hands out the same arrays at every step (`train.Arena`).
+signature that hands out the same arrays at every step (`arena.Arena`).
 """
 
 import math

@@ -9,31 +9,13 @@ import numpy as np
 
 from tinyvae import checkpoints, estimators, evaluate, validate, workers
 from tinyvae import noise as schemes
+from tinyvae.arena import Arena
 from tinyvae.distributions import LIKELIHOODS
 from tinyvae.history import History, Record, Validation
 from tinyvae.kernels.data import gather
 from tinyvae.objectives import ELBO, check_objective
 from tinyvae.optim import Adam
 from tinyvae.vae import NonFiniteLoss
-
-
-class Arena:
-    """An allocator of numpy.empty's signature that hands out the same arrays again after `rewind`."""
-
-    def __init__(self):
-        self._arrays, self._used = {}, {}
-
-    def __call__(self, shape, dtype):
-        key = (shape, dtype)
-        arrays, used = self._arrays.setdefault(key, []), self._used.get(key, 0)
-        if used == len(arrays):
-            arrays.append(np.empty(shape, dtype))
-        self._used[key] = used + 1
-        return arrays[used]
-
-    def rewind(self):
-        """From here on, reuse: what was handed out before may be overwritten."""
-        self._used.clear()
 
 
 class Run(NamedTuple):
@@ -81,7 +63,7 @@ def _checked(vae, x, estimator="reparameterization", objective=ELBO(), optimizer
     batch_size = validate.integer("batch_size", batch_size, least=1)
     seed = validate.integer("seed", seed, least=0)
     scheme = schemes.resolve(noise)
-    schemes.require_compatible(scheme, estimator)
+    schemes.require_compatible(scheme, estimator, objective)
     validate.array("noise's eps", scheme(np.random.default_rng(0), n_samples, 1, vae.n_latents, vae.dtype), (n_samples, 1, vae.n_latents), vae.dtype)
     return Run(vae, x, estimator, objective, optimizer, n_samples, batch_size, seed, scheme)
 

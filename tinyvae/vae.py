@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyvae import estimators, files, validate, workers
+from tinyvae.arena import one_per_thread
 from tinyvae.distributions import LIKELIHOODS, DiagonalGaussian
 from tinyvae.estimators import Target
 from tinyvae.estimators.contract import check_samples, checked_draws
@@ -121,7 +122,8 @@ class VAE:
     def _log_likelihood(self, x, n_samples, rng):
         """The same for a few points, chunk by chunk: log sum exp is carried along as a largest term and a sum."""
         params = self.encode(x).params  # n, 2K
-        n_points = max(1, ROWS // n_samples)
+        pixels = x.astype(self.dtype, copy=False)  # n, D
+        n_points, arena = max(1, ROWS // n_samples), one_per_thread()
 
         def chunks():
             for i in range(0, len(x), n_points):
@@ -129,13 +131,12 @@ class VAE:
                     yield slice(i, i + n_points), min(ROWS, n_samples - s), rng.spawn(1)[0]
 
         def log_weights(chunk):
-            points, n, stream = chunk
+            (points, n, stream), empty = chunk, arena()
             q = DiagonalGaussian.from_params(params[points])
             z = q.sample(q.noise(stream, n))  # s, p, K
-            logits, _ = self.decoder._forward(z.reshape(-1, self.n_latents), np.empty)  # s * p, D
-            losses = np.empty(z.shape[:2], self.dtype)  # s, p
-            piece = x[points].astype(self.dtype, copy=False)  # p, D
-            LIKELIHOODS[self.likelihood].loss(logits, piece, losses.reshape(-1))
+            logits, _ = self.decoder._forward(z.reshape(-1, self.n_latents), empty)  # s * p, D
+            losses = empty(z.shape[:2], self.dtype)  # s, p
+            LIKELIHOODS[self.likelihood].loss(logits, pixels[points], losses.reshape(-1))
             return points, (-losses - q.log_ratio(z)).astype("float64")  # s, p
 
         largest, total = np.full(len(x), -np.inf), np.zeros(len(x))

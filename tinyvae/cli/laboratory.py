@@ -91,7 +91,7 @@ def _tell(args, record, blocks, title, remark="", extra=None):
     written = ["variance.png", "variance.json"]
 
     print(f"{title}; {args.n_samples} samples a point, {args.noise} noise, {args.n_draws} replicates; 95% intervals.")
-    print("A rank with = is shared: the interval of the paired ratio to the best of that rank holds 1.")
+    print("Rank 1-2: first or second; the interval of the two estimators' paired ratio holds 1.")
     if remark:
         print(remark)
     for block in blocks:

@@ -6,8 +6,6 @@ import runpy
 import sys
 from pathlib import Path
 
-import numpy as np
-
 from tinyvae import compare as comparison
 from tinyvae import datasets, estimators
 from tinyvae.files import write

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyvae import workers
+from tinyvae.arena import Arena
 from tinyvae.distributions import LIKELIHOODS, DiagonalGaussian
 from tinyvae.estimators import Target
-from tinyvae.train import Arena
 from tinyvae.vae import Reconstruction
 
 

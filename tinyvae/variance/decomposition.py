@@ -59,7 +59,7 @@ def decompose(vae, x, estimators=("score_function", "reparameterization"), objec
     order, *streams = np.random.SeedSequence([counts["seed"], 2]).spawn(1 + n_batches)
     rng = np.random.default_rng(order)
     batches = [vae._data(x[rng.choice(len(x), batch_size, replace=False)]) for _ in range(n_batches)]
-    checked_noise(noise, functions, vae.encode(batches[0]), counts["n_samples"], counts["seed"])
+    checked_noise(noise, functions, objective, vae.encode(batches[0]), counts["n_samples"], counts["seed"])
     situations = [(unsplit(vae.encode, batch), reconstruction(vae, batch)) for batch in batches]
     functions = unsplit(warmed, functions, fresh, situations, objective, noise, counts["n_samples"], counts["warmup"], counts["seed"])
 

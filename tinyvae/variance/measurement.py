@@ -1,17 +1,16 @@
 """`measure` and `measure_target`: the estimators of a VAE's gradient, or of any target's, on the same noise."""
 
 import copy
-import threading
 
 import numpy as np
 
 from tinyvae import estimators as registry
 from tinyvae import noise as schemes
 from tinyvae import validate
+from tinyvae.arena import one_per_thread
 from tinyvae.distributions import LIKELIHOODS, DiagonalGaussian
 from tinyvae.estimators import Target
 from tinyvae.objectives import ELBO, PLAIN, check_objective
-from tinyvae.train import Arena
 from tinyvae.vae import Reconstruction
 from tinyvae.variance import cost
 from tinyvae.variance.moments import Outputs
@@ -60,7 +59,7 @@ def measure(vae, x, estimators=("score_function", "reparameterization"), objecti
     counts = counts_of(n_draws, n_samples, n_timings, seed, warmup)
     blocks = blocks_of(blocks)
     q = unsplit(vae.encode, x)
-    eps = checked_noise(noise, functions, q, counts["n_samples"], counts["seed"])
+    eps = checked_noise(noise, functions, objective, q, counts["n_samples"], counts["seed"])
     functions = unsplit(warmed, functions, fresh, [(q, reconstruction(vae, x))], objective, noise, counts["n_samples"], counts["warmup"], counts["seed"])
     calls = {name: cost.vae_call(vae, x, eps, function, objective) for name, function in functions.items()}
     costs = cost.timed(calls, counts["n_timings"])
@@ -76,13 +75,10 @@ def vae_moments(vae, x, functions, objective, noise, n_draws, n_samples, seed, b
     encoders = {name: EncoderWeights(vae.encoder, cache, n_draws) for name in functions} if "encoder" in blocks else {}
     decoder = DecoderWeights(vae.decoder) if "decoder" in blocks else None
 
-    own = threading.local()
+    arena = one_per_thread()
 
     def new_target():
-        """With arrays that a worker uses again from chunk to chunk: fresh pages cost as much as a loop over them."""
-        own.arena = getattr(own, "arena", None) or Arena()
-        own.arena.rewind()
-        return reconstruction(vae, x, own.arena)
+        return reconstruction(vae, x, arena())
 
     def gradients(tiled, target, eps):
         return decoder_gradients(vae.decoder, tiled, target, eps, objective, len(x))
@@ -126,7 +122,7 @@ def measure_target(q, target, estimators=("score_function", "reparameterization"
     (functions, fresh), noise = functions_of(estimators), schemes.resolve(noise)
     counts = counts_of(n_draws, n_samples, n_timings, seed, warmup)
     n_samples, n_draws = counts["n_samples"], counts["n_draws"]
-    eps = checked_noise(noise, functions, q, n_samples, counts["seed"])
+    eps = checked_noise(noise, functions, objective, q, n_samples, counts["seed"])
     functions = unsplit(warmed, functions, fresh, [(q, target)], objective, noise, n_samples, counts["warmup"], counts["seed"])
     calls = {name: cost.target_call(q, target, eps, function, objective) for name, function in functions.items()}
     costs = cost.timed(calls, counts["n_timings"])
@@ -181,9 +177,9 @@ def blocks_of(blocks):
     return tuple(block for block in BLOCKS if block in blocks)
 
 
-def checked_noise(noise, functions, q, n_samples, seed):
-    """One draw of eps for q, after the scheme was found to fit all estimators and to give what it should."""
+def checked_noise(noise, functions, objective, q, n_samples, seed):
+    """One draw of eps for q, after the scheme was found to fit the objective and all estimators and to give what it should."""
     for function in functions.values():
-        schemes.require_compatible(noise, function)
+        schemes.require_compatible(noise, function, objective)
     shape = (n_samples, *q.mu.shape)
     return validate.array("noise's eps", noise(np.random.default_rng(seed), *shape, q.dtype), shape, q.dtype)

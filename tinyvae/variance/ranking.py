@@ -13,8 +13,8 @@ def ratio(a, b, block, cost=None):
 
     Both must come from one call of `measure`: their replicates share noise, so the standard error of the log ratio
     is that of the paired differences squares_a / V_a - squares_b / V_b (delta method). NaN for 0 / 0.
-    cost: "milliseconds" or "step_milliseconds" multiplies each variance by the median time; the interval then also holds
-    what the paired repeats leave open about the times (order statistics; endless below six repeats).
+    cost: "milliseconds" or "step_milliseconds" multiplies it by the median ratio of the paired times; the interval then
+    also holds what the repeats leave open about that median (order statistics; endless below six repeats).
     Raises ValueError if the numbers of replicates differ or a name is unknown.
     """
     for report in (a, b):
@@ -30,52 +30,54 @@ def ratio(a, b, block, cost=None):
     if cost is None:
         return around(over / under, reach)
     validate.choice("cost", cost, COSTS)
-    times = getattr(a, cost) / getattr(b, cost)
-    return around(times * over / under, np.hypot(reach, 0.0 if a is b else _times_reach(a.timings[cost], b.timings[cost])))
+    times = _median_ratio(a.timings[cost], b.timings[cost])
+    value = times.value * over / under
+    with np.errstate(divide="ignore"):
+        down, up = (np.hypot(reach, np.log(end / times.value)) for end in (times.low, times.high))
+    return Interval(float(value), float(value * np.exp(-down)), float(value * np.exp(up)))
 
 
 class Rank(NamedTuple):
-    """One line of a ranking. rank: from 1, shared in a tie; tied: whether others share it; ratio: to the first, an Interval."""
+    """One line of a ranking. rank, last: the places, from 1, that the comparisons leave open; ratio: to the least, an Interval."""
 
     name: str
     rank: int
-    tied: bool
+    last: int
     ratio: Interval
 
     @property
     def label(self):
-        return f"{self.rank}=" if self.tied else str(self.rank)
+        return str(self.rank) if self.rank == self.last else f"{self.rank}-{self.last}"
 
 
 def ranking(reports, block, cost=None):
     """The estimators from the least total variance (times `cost`, see `ratio`) upwards: a list of Rank.
 
-    Who cannot be told from the best of a rank, because the interval of their paired ratio holds 1, shares that
-    rank. reports: what one call of `measure` returned. Raises ValueError for an unknown name.
+    Each pair is compared by the interval of its paired ratio. Where that holds 1, the two cannot be told apart. An estimator's
+    places run from 1 + the number of those that are surely better to the number of those that are not surely worse: "1-2"
+    for two that tie for the first place. Each comparison holds with 95% confidence by itself; all of them together with less.
+    reports: what one call of `measure` returned. Raises ValueError for an unknown name.
     """
     def price(name):
         total = reports[name].total[validate.choice("block", block, reports[name].total)].variance.value
         return total * getattr(reports[name], validate.choice("cost", cost, COSTS)) if cost else total
 
-    groups = []
-    for name in sorted(reports, key=price):
-        if groups:
-            to_leader = ratio(reports[name], reports[groups[-1][0]], block, cost)
-        if groups and not to_leader.low > 1:  # 0 / 0 is a tie, too
-            groups[-1].append(name)
-        else:
-            groups.append([name])
-    first, lines = reports[groups[0][0]], []
-    for group in groups:
-        rank = len(lines) + 1
-        lines += [Rank(name, rank, len(group) > 1, ratio(reports[name], first, block, cost)) for name in group]
-    return lines
+    names = sorted(reports, key=price)
+    better, worse = dict.fromkeys(names, 0), dict.fromkeys(names, 0)  # how many surely are
+    for i, name in enumerate(names):
+        for other in names[i + 1 :]:
+            between = ratio(reports[other], reports[name], block, cost)  # 0 / 0, which is NaN, tells nothing
+            if between.low > 1:
+                better[other] += 1
+                worse[name] += 1
+    least = reports[names[0]]
+    return [Rank(name, 1 + better[name], len(names) - worse[name], ratio(reports[name], least, block, cost)) for name in names]
 
 
 class Bias(NamedTuple):
     """How far a mean is from the exact gradient. norm: ||bias|| / ||exact||, an Interval; z: the largest |bias| of a coordinate
-    over its standard error; coordinate: where; p: the probability of so large a z, or a larger one, in any of the
-    coordinates without a bias (Bonferroni)."""
+    over its estimated standard error; coordinate: where; p: the probability of so large a z, or a larger one, in any of the
+    coordinates without a bias (Student's t, Bonferroni). It is exact for normal replicates, approximate for heavy tails."""
 
     norm: Interval
     z: float
@@ -91,7 +93,7 @@ def bias(report, exact, block):
     V / n, the noise's share, taken from the square. Rounding of the precision used counts as standard error.
     Raises ValueError if the shapes differ or the block is unknown.
     """
-    from scipy.special import ndtr
+    from scipy.special import stdtr
 
     mean = report.mean[validate.choice("block", block, report.mean)]
     validate.check_shape("exact", np.asarray(exact), mean.shape)
@@ -106,7 +108,7 @@ def bias(report, exact, block):
     norm = float(np.linalg.norm(off))
     value = np.sqrt(max(0.0, norm**2 - variance.sum() / n))
     interval = Interval(*(float(v) / size for v in (value, max(0.0, norm - noise), norm + noise)))
-    return Bias(interval, float(z[worst]), tuple(map(int, worst)), float(min(1.0, 2 * z.size * ndtr(-z[worst]))))
+    return Bias(interval, float(z[worst]), tuple(map(int, worst)), float(min(1.0, 2 * z.size * stdtr(n - 1, -z[worst]))))
 
 
 def plain(reports, exact=None):
@@ -143,12 +145,13 @@ def plain(reports, exact=None):
     return record
 
 
-def _times_reach(first, second):
-    """Half the width of the interval of a median log ratio of paired times, from its order statistics."""
+def _median_ratio(first, second):
+    """The median ratio of paired times, an Interval from its order statistics; NaN without times."""
     from scipy.stats import binom
 
-    logs = np.sort(np.log(first / second))
-    outside = int(binom.ppf((1 - CONFIDENCE) / 2, len(logs), 0.5)) if len(logs) else 0  # how many repeats lie outside on each side
-    if not outside:
-        return np.inf
-    return (logs[-outside] - logs[outside - 1]) / 2
+    if not len(first):
+        return Interval(np.nan, 0.0, np.inf)
+    ratios = np.sort(first / second)
+    outside = int(binom.ppf((1 - CONFIDENCE) / 2, len(ratios), 0.5))  # how many repeats lie outside on each side
+    low, high = (ratios[outside - 1], ratios[-outside]) if outside else (0.0, np.inf)
+    return Interval(np.median(ratios), low, high)

@@ -3,10 +3,10 @@
 import numpy as np
 
 from tinyvae import workers
+from tinyvae.arena import Arena
 from tinyvae.kernels.moments import add_replicate
 from tinyvae.mlp import ACTIVATIONS, Cache
 from tinyvae.objectives import Integrand
-from tinyvae.train import Arena
 from tinyvae.variance.moments import Block
 
 DELTAS = 4_000_000  # elements of an encoder layer's deltas that are held at once

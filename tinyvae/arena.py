@@ -1,0 +1,36 @@
+"""Arrays that are used again from step to step: fresh pages cost as much as a loop over them."""
+
+import threading
+
+import numpy as np
+
+
+class Arena:
+    """An allocator of numpy.empty's signature that hands out the same arrays again after `rewind`."""
+
+    def __init__(self):
+        self._arrays, self._used = {}, {}
+
+    def __call__(self, shape, dtype):
+        key = (shape, dtype)
+        arrays, used = self._arrays.setdefault(key, []), self._used.get(key, 0)
+        if used == len(arrays):
+            arrays.append(np.empty(shape, dtype))
+        self._used[key] = used + 1
+        return arrays[used]
+
+    def rewind(self):
+        """From here on, reuse: what was handed out before may be overwritten."""
+        self._used.clear()
+
+
+def one_per_thread():
+    """A function that gives the thread that calls it an Arena of its own, rewound."""
+    own = threading.local()
+
+    def rewound():
+        own.arena = getattr(own, "arena", None) or Arena()
+        own.arena.rewind()
+        return own.arena
+
+    return rewound
