@@ -194,16 +194,19 @@ class VAE:
         weights /= len(x)
         decoder_tasks = target.weight_gradients(z, weights, decoder_grads)
 
-        with workers.meanwhile(decoder_tasks, f.size * self.decoder.theta.size):
+        with workers.meanwhile(decoder_tasks, f.size * self.decoder.theta.size):  # they need nothing of what follows
             draws = checked_draws(estimator(q, target, eps, objective, rng), eps)
             loss = float(objective.value(draws.f).sum()) / len(x) + objective.analytic_kl * kl
-            dparams = q.batch_gradient(draws.dparams, objective.analytic_kl)  # B, 2K
-            if not all_finite(dparams.ravel()):
-                raise NonFiniteLoss("the gradient of the encoder's output became NaN or infinite")
-            deltas = self.encoder._deltas(cache, dparams, empty)
-            encoder_tasks = self.encoder._weight_gradients(cache, deltas, encoder_grads)
-            workers.share(encoder_tasks, len(x) * self.encoder.theta.size)
+            self._encoder_gradient(q, cache, draws, objective, encoder_grads, empty)
         return Step(loss, reconstruction, kl)
+
+    def _encoder_gradient(self, q, cache, draws, objective, grads, empty):
+        """Write the gradient of the encoder's weights into the views `grads`, from an estimator's draws at the encoder's output."""
+        dparams = q.batch_gradient(draws.dparams, objective.analytic_kl)  # B, 2K
+        if not all_finite(dparams.ravel()):
+            raise NonFiniteLoss("the gradient of the encoder's output became NaN or infinite")
+        deltas = self.encoder._deltas(cache, dparams, empty)
+        workers.share(self.encoder._weight_gradients(cache, deltas, grads), len(dparams) * self.encoder.theta.size)
 
     def _gradient_views(self, grads):
         """Named views of the encoder's and the decoder's part of `grads`, remembered while the same array comes."""

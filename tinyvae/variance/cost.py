@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinyvae import workers
 from tinyvae.arena import Arena
 from tinyvae.distributions import LIKELIHOODS, DiagonalGaussian
 from tinyvae.estimators import Target
@@ -43,8 +42,7 @@ def vae_call(vae, x, eps, estimator, objective):
         q = DiagonalGaussian.from_params(params)
         target = Reconstruction(vae.decoder, LIKELIHOODS[vae.likelihood], x, empty)
         draws = estimator(q, target, eps, objective, rng)
-        deltas = vae.encoder._deltas(cache, q.batch_gradient(draws.dparams, objective.analytic_kl), empty)
-        workers.share(vae.encoder._weight_gradients(cache, deltas, encoder_grads), len(x) * vae.encoder.theta.size)
+        vae._encoder_gradient(q, cache, draws, objective, encoder_grads, empty)
         return target
 
     def step():
