@@ -156,7 +156,7 @@ def test_meanwhile_shares_the_work(two_workers):
         time.sleep(0.02)  # the helper begins
     assert len(threads) == 4 and len(set(threads)) == 2
     threads.clear()
-    workers.share([function] * 2, workers.WORTH_HANDING_OVER - 1)
+    workers.share([function] * 2, workers.WORTH_SPLITTING - 1)
     assert set(threads) == {threading.get_ident()}
 
 
@@ -289,7 +289,7 @@ def test_count_is_the_environment_s_or_two(monkeypatch):
     assert workers.count() == 7
     for unset in (lambda: monkeypatch.setenv("TINYVAE_WORKERS", ""), lambda: monkeypatch.delenv("TINYVAE_WORKERS")):
         unset()
-        assert workers.count() == min(2, os.cpu_count())
+        assert workers.count() == min(2, workers.CORES)
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", " "])

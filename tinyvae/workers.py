@@ -1,7 +1,7 @@
-"""Two threads for what is large: a product with the loop around it in halves, or independent chunks side by side.
+"""Two threads for what is large: a product with the loop around it in halves, one job beside another, or independent chunks.
 
-BLAS and the compiled loops release Python's lock, so that threads are enough. Within both functions
-each thread's BLAS is single-threaded: two pools of threads would fight for the cores.
+BLAS and the compiled loops release Python's lock, so that threads are enough. Meanwhile BLAS keeps to one thread:
+two pools of threads would fight for the cores.
 """
 
 import contextlib
@@ -17,9 +17,9 @@ import numpy as np
 from tinyvae import blas
 from tinyvae.kernels.waiting import wait_for_change
 
-DEFAULT = min(2, os.cpu_count() or 1)
-WORTH_SPLITTING = 10_000_000  # multiply-adds, below which waiting for a thread to wake costs more than it saves
-WORTH_HANDING_OVER = 10_000_000  # the same where nothing waits: below, waking it costs more
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # that this process may use
+DEFAULT = min(2, CORES)
+WORTH_SPLITTING = 10_000_000  # multiply-adds, below which handing over to a thread costs more than it saves
 TURNS = 200_000  # looks at a flag, about a tenth of a millisecond, before a thread goes to sleep
 
 
@@ -77,7 +77,7 @@ def meanwhile(functions, work):
     At the end all are done; after an error in the body none is running any more. They must not depend on each other or on the
     body. Where there is no second thread to use, they are called first.
     """
-    helper = _helper() if work >= WORTH_HANDING_OVER else None
+    helper = _helper() if work >= WORTH_SPLITTING else None
     if helper is None:
         for function in functions:
             function()
