@@ -377,10 +377,10 @@ fig.savefig(FIGURES / "07_roofline.png", dpi=130)
 # bytes decide, and their arrays stay in one cache or another from one call to the next. tanh itself stays below both, because its
 # division counts as one operation and takes the time of many. A grey line from a triangle up to its circle is what fusion bought.
 #
-# Where the formula is a single function, as in tanh, NumPy's own loop is nearly as good as ours, and there is little to gain.
-# Where it has many operators, as in Adam, each of NumPy's is a pass over all the data: there the gain is severalfold, and
-# without it the update would take about as long as the products. Measure before you write a loop; and where the products take
-# nearly all of the time, stop.
+# Where the formula is a single function, as in tanh, all depends on NumPy's own loop: on a processor with AVX-512 it is nearly
+# as good as ours, on others several times slower. Where it has many operators, as in Adam, each of NumPy's is a pass over all
+# the data: there the gain is severalfold, and without it the update would take about as long as the products. Measure before
+# you write a loop; and where the products take nearly all of the time, stop.
 #
 # ## A product that need not be made
 # The roof holds for those who multiply. In black and white digits some 13% of the pixels are ones, and a pixel that is 0 or 1
