@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import tinyvae as tv
-from tinyvae.sparse import FEW, WORTH_IT, Ones, first_input
+from tinyvae.sparse import FEW, PIXELS, UNITS, Ones, first_input
 
-N_OUT = 40
-SHAPE = (100, 300)  # SHAPE[0] * SHAPE[1] * N_OUT is worth it
+N_OUT = UNITS
+SHAPE = (100, 300)
 
 
 def pixels(share, shape=SHAPE, seed=0):
@@ -38,11 +38,12 @@ def test_both_products_are_the_dense_ones(share, dtype):
     [
         (pixels(FEW + 0.02), N_OUT),
         (np.ones(SHAPE, "uint8"), N_OUT),
-        (pixels(0.13), WORTH_IT // (SHAPE[0] * SHAPE[1])),  # 990,000: a little less than worth it
+        (pixels(0.13), UNITS - 1),
+        (pixels(0.13, (PIXELS // 300, 300)), N_OUT),
         (pixels(0.13).astype("float32"), N_OUT),
         (pixels(0.13).astype("float64"), N_OUT),
     ],
-    ids=["too many ones", "nothing but ones", "small", "float32", "float64"],
+    ids=["too many ones", "nothing but ones", "few units", "few pixels", "float32", "float64"],
 )
 def test_otherwise_the_input_is_the_dense_matrix(x, n_out):
     found = as_input(x, n_out)

@@ -4,9 +4,10 @@ import numpy as np
 
 from tinyvae.kernels import sparse as kernels
 
-DOT = np.dot
-FEW = 0.25  # the share of ones below which adding up rows is quicker than BLAS (measured: about 0.3)
-WORTH_IT = 1_000_000  # multiply-adds of the product, below which finding the ones takes longer
+DOT = np.dot  # the name may stand for a function that measures its time
+# Where adding up rows is quicker than BLAS. Measured, one thread, 784 pixels: half the time with 13% ones and 200 units or more;
+# the same at 27% with 100 units, at 35% with 500; with 50 units never.
+FEW, UNITS, PIXELS = 0.25, 100, 10_000
 
 
 class Ones:
@@ -42,7 +43,7 @@ def first_input(x, n_out, dtype, empty):
     """x (B, D), float or uint8 holding 0 and 1, as the input of a layer with n_out units: `Ones` if that is quicker."""
     if x.dtype == dtype:
         return x
-    if x.dtype == np.uint8 and x.size * n_out >= WORTH_IT:
+    if x.dtype == np.uint8 and n_out >= UNITS and x.size >= PIXELS:
         places, starts = empty((x.size + 1,), np.dtype("uint32")), empty((len(x) + 1,), np.dtype("uint32"))
         kernels.find_ones(x, places, starts)
         if starts[-1] < FEW * x.size:
