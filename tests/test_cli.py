@@ -12,6 +12,7 @@ import pytest
 
 import tinyvae as tv
 from tinyvae import cli, compare
+from tinyvae.cli import jobs, words
 
 COMMANDS = ("compare", "train", "sample", "variance", "check")
 SMALL = ["--hidden", "16", "--epochs", "2", "--batch-size", "400"]  # a second or so
@@ -24,6 +25,11 @@ def run(*words):
         return cli.main([str(word) for word in words])
     except SystemExit as stop:  # argparse's way to end
         return stop.code
+
+
+def widest(text):
+    """The length of the longest line; the paths at the end are not counted."""
+    return max(map(len, text.split("Written:")[0].splitlines()))
 
 
 def without_timings(value):
@@ -59,7 +65,7 @@ def test_help_shows_the_default_of_every_option_and_an_example(command, capsys):
     assert f"  tinyvae {command}" in text.split("examples:")[1]
     assert "--seed N" in text and "[0]" in text
     options = text.split("examples:")[0].split("\n  --")[1:]
-    without_default = {"quick", "binarize", "model", "image-shape", "problem", "decompose"}  # switches, and what is optional
+    without_default = {"quick", "binarize", "model", "image-shape", "problem", "decompose", "checkpoint"}  # switches, and what is optional
     for option in options:
         assert option.split()[0] in without_default or "[" in option, option
 
@@ -94,7 +100,7 @@ def test_compare_writes_a_figure_and_every_number_of_its_table(compared):
         assert row["variance_times_step_cost"][0] == pytest.approx(row["variance"][0] * row["step_milliseconds"])
     assert [point["epoch"] for point in record["points"]] == [0, 2]
     assert all(len(curve["elbo"]) == 3 for curve in record["curves"].values())
-    assert "black or white" in output
+    assert "black or white" in output and widest(output) <= 118
 
 
 def test_compare_starts_all_estimators_from_one_initialisation(compared):
@@ -149,7 +155,9 @@ def test_variance_ranks_with_ties_and_shows_the_bias_against_the_exact_gradient(
     text = capsys.readouterr().out
     rows = json.loads((tmp_path / "variance.json").read_text())["estimators"]
     assert [rows[name]["mu"]["rank"] for name in words] == ["1", "3-4", "3-4", "2"]
-    assert text.count("3-4") >= 4 and "variance x ms" in text and "bias" in text
+    assert text.count("3-4") >= 4 and "variance x ms" in text and "bias" in text and "z: |bias| of a coordinate" in text
+    assert "1 data point, 1 latent; 1 sample a point" in text
+    assert widest(text) <= 118
     for name in words:  # four tests at Bonferroni's 0.001
         assert rows[name]["mu"]["bias"]["p"] > 0.001 and rows[name]["mu"]["bias"]["norm"][2] > 0
         value, milliseconds = rows[name]["mu"]["variance"][0], rows[name]["phi_milliseconds"]
@@ -173,6 +181,7 @@ def test_variance_along_a_posterior_collapse(tmp_path, capsys):
     # At beta = 30 the posterior becomes the prior: the KL goes to 0, and the pathwise gradient's variance with it.
     words = ["--hidden", 16, "--epochs", 4, "--batch-size", 100, "--beta", 30, "--binarize", "--rate", "1e-2", "--save-every", 2, "--out", tmp_path]
     assert run("train", *words) == 0
+    assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines() if line.startswith("epoch")] == [f"epoch {i}/4" for i in (1, 2, 3, 4)]
     series = [tmp_path / f"model-{epoch:04d}.npz" for epoch in (0, 2, 4)]
     assert sorted(tmp_path.glob("model-*.npz")) == series
     np.testing.assert_array_equal(tv.VAE.load(series[-1]).theta, tv.VAE.load(tmp_path / "model.npz").theta)
@@ -184,7 +193,9 @@ def test_variance_along_a_posterior_collapse(tmp_path, capsys):
     assert points[0]["kl"] > 0.3 and points[-1]["kl"] < 0.05
     first, last = (p["estimators"]["reparameterization"]["encoder"] for p in (points[0], points[-1]))
     assert last["variance"][2] < first["variance"][1] and last["snr"][2] < first["snr"][1]
-    assert capsys.readouterr().out.count("model-0002") == 3
+    text = capsys.readouterr().out
+    assert text.count("model-0002, KL ") == 1 and widest(text) <= 118
+    assert [line[0] for line in text.splitlines() if line[:1].isdigit()] == ["1", "2", "3"] * 3
 
 
 def test_compare_takes_the_bound_and_its_estimators_by_name(tmp_path):
@@ -220,6 +231,7 @@ def test_check_tells_a_right_estimator_of_the_readers_own_from_a_wrong_one(tmp_p
     assert run("check", "reparameterization", f"{file}:right", "--n-samples", 2, "--bias", 0.5) == 0
     assert run("check", f"{file}:doubled", "--n-samples", 2, "--bias", 0.5) == 1
     text = capsys.readouterr().out
+    assert text.count("doubled is biased: its variance and ranks above tell little") == 1 and "right is biased" not in text
     assert "doubled: BIASED" in text and "right: no bias found" in text and "would be found with probability 0.99" in text
     assert "Beside the built-in ones" in text and "d/dmu[0]" in text and text.count("linear_gaussian") == 3
     assert run("check", "dreg", "--n-samples", 2, "--bias", 0.5) == 0
@@ -229,6 +241,53 @@ def test_check_tells_a_right_estimator_of_the_readers_own_from_a_wrong_one(tmp_p
 def test_a_readers_own_estimator_can_be_trained_with(tmp_path):
     (tmp_path / "mine.py").write_text(MINE)
     assert run("train", *SMALL, "--estimator", f"{tmp_path / 'mine.py'}:right", "--out", tmp_path) == 0
+
+
+def test_an_interrupted_run_is_taken_up_by_the_same_command(tmp_path, monkeypatch, capsys):
+    words = ["train", *SMALL, "--binarize", "--save-every", 1]
+    assert run(*words, "--out", tmp_path / "whole") == 0
+    words += ["--checkpoint", tmp_path / "made" / "run.npz", "--out", tmp_path / "parts"]
+    bound = tv.evaluate.bound
+
+    def interrupted(*args):
+        if (tmp_path / "made" / "run.npz").exists():
+            raise KeyboardInterrupt
+        return bound(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tv.evaluate, "bound", interrupted)  # in the second of two epochs
+        assert run(*words) == 130
+    assert "the same command goes on after the last whole epoch, from " in capsys.readouterr().err
+    assert run(*words) == 0
+    assert "Going on from" in (text := capsys.readouterr().err) and "epoch 2/2" in text and "epoch 1/2" not in text
+    for name in ("model.npz", "model-0000.npz", "model-0001.npz", "model-0002.npz"):
+        np.testing.assert_array_equal(tv.VAE.load(tmp_path / "whole" / name).theta, tv.VAE.load(tmp_path / "parts" / name).theta)
+    assert len(json.loads((tmp_path / "parts" / "train.json").read_text())["steps"]["loss"]) == 2 * 4
+
+
+@pytest.mark.parametrize("ratio, step, remarks", [
+    (1.2, (4, 5), []),
+    (0.9, (4, 5), ["the step came out faster than its own matrix products"]),
+    (1.2, (4, 10), ["the step varied by a factor of 2.5"]),
+])
+def test_bench_says_when_its_times_cannot_be_trusted(ratio, step, remarks):
+    quiet = {"median": 3, "low": 3, "high": 4}
+    result = {"ratio": {"median": ratio}, "step": {"low": step[0], "high": step[1]}, "floor": quiet, "twins": quiet}
+    assert jobs._doubts(result) == remarks
+
+
+@pytest.mark.parametrize("value, text", [(1.13, "110"), (0.0123, "1.2"), (0, "0"), (8, "800"), (0.00051, "0.051"), (412, "41000")])
+def test_percentages_have_two_digits_and_no_exponent(value, text):
+    assert words.percent(value) == text
+
+
+@pytest.mark.parametrize("value", [0.001, 0.0123, 1.5, 99.96, 1234.5, 99999])
+def test_numbers_and_their_negatives_have_no_exponent(value):
+    assert "e" not in words.number(value) and words.number(-value) == "-" + words.number(value)
+
+
+def test_one_thing_is_not_counted_as_many():
+    assert words.counted(1, "sample") == "1 sample" and words.counted(2, "sample") == "2 samples"
 
 
 # --- what goes wrong --------------------------------------------------------------------------------------
@@ -255,15 +314,23 @@ WRONG = [
     (["train", "--data", "cifar"], "--data: invalid choice: 'cifar'"),
     (["train", "--data", "frey_faces"], "TINYVAE_DATA is not set"),
     (["train", "--activation", "swish"], "--activation: invalid choice: 'swish'"),
-    (["sample", "--model", "nowhere.npz"], "No such file or directory: 'nowhere.npz'"),
+    (["sample", "--model", "nowhere.npz"], "no such file: nowhere.npz; train one with `tinyvae train`"),
+    (["sample", "--model", "MINE"], "mine.py is damaged or is not a model that tinyvae saved: it is not an npz file, or not a whole one"),
     (["sample", "--model", "MODEL", "--n", "0"], "--n: must be a whole number of at least 1, got '0'"),
     (["sample", "--model", "MODEL", "--image-shape", "7", "9"], "--image-shape 7 9 has 63 pixels, but the model's images have 64"),
     (["sample", "--model", __file__], "is damaged or is not a model that tinyvae saved"),
-    (["variance", "--model", "nowhere.npz"], "No such file or directory: 'nowhere.npz'"),
+    (["variance", "--model", "nowhere.npz"], "no such file: nowhere.npz; train one with `tinyvae train`"),
     (["variance", "--n-draws", "1"], "--n-draws: must be a whole number of at least 2, got '1'"),
     (["variance", "--problem", "cubic"], "--problem: invalid choice: 'cubic'"),
     (["variance", "--problem", "exp", "--beta", "2"], "--problem exp is a plain expectation"),
-    (["variance", "--problem", "exp", "--model", "MODEL"], "leave out --model and --decompose"),
+    (["variance", "--problem", "exp", "--kl", "analytic"], "--problem exp is a plain expectation"),
+    (["variance", "--problem", "exp", "--model", "MODEL", "--decompose"], "measured without a model and its data: leave out --model and --decompose (see"),
+    (["variance", "--problem", "linear_gaussian", "--n-latents", "3"], "measured without a model and its data: leave out --n-latents"),
+    (["variance", "--problem", "exp", "--hidden=128", "--batch-size", "5", "--data", "digits"], "leave out --data and --batch-size and --hidden"),
+    (["variance", "--model", "MODEL", "--hidden", "16", "--n-latents", "2"], "has its own layers and latents: leave out --hidden and --n-latents"),
+    (["variance", "--model", "MODEL", "MODEL", "--decompose"], "--model names several: leave out --decompose"),
+    (["variance", "--n-batches", "3"], "without --decompose no minibatches are drawn: leave out --n-batches"),
+    (["variance", "--objective", "importance_weighted", "--kl", "analytic"], "takes the KL by sampling: leave out --kl"),
     (["variance", "--objective", "importance_weighted", "--beta", "2"], "the importance-weighted bound has no beta"),
     (["variance", "--objective", "iwae"], "--objective: invalid choice: 'iwae'"),
     (["variance", "--noise", "sobol", "--estimators", "leave_one_out"], "sobol noise would bias it"),
@@ -272,6 +339,9 @@ WRONG = [
     (["train", "--save-every", "-1"], "--save-every: must be a whole number of at least 0, got '-1'"),
     (["check"], "required: ESTIMATOR"),
     (["check", "reinforce"], "estimator must be one of 'reparameterization', "),
+    (["check", "MINE"], "got the file mine.py; to take a function from it write file.py:name, for example mine.py:my_function"),
+    (["compare", "--estimators", "MINE:right"], "got mine.py:right; the form file.py:name is for tinyvae train, tinyvae variance and tinyvae check"),
+    (["train", "--checkpoint", "MINE", "--epochs", "1"], "is not a checkpoint of a training run: it is not an npz file, or not a whole one; give another path"),
     (["check", "MINE:nothing"], "holds no function 'nothing'; it holds right, doubled"),
     (["check", "BROKEN:f"], "could not be run: ZeroDivisionError"),
     (["check", "score_function", "--level", "2"], "--level: must be a number above 0 and at most 1, got '2'"),
@@ -289,7 +359,7 @@ def test_a_wrong_value_gives_one_line_and_status_2(words, message, model, tmp_pa
         words = [word.replace(name, meant) for word in words]
     assert run(*words) == 2
     output = capsys.readouterr()
-    lines = [line for line in output.err.splitlines() if not line.startswith("First run")]
+    lines = [line for line in output.err.splitlines() if not line.startswith(("First run", "Going on from"))]
     assert len(lines) == 1 and lines[0].startswith("tinyvae") and message in lines[0], output.err
     assert "Traceback" not in output.err
     assert not list(tmp_path.rglob("*.npz")) and not list(tmp_path.rglob("*.json"))

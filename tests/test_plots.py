@@ -89,12 +89,21 @@ def test_an_unknown_suffix_is_refused(tmp_path):
 def test_an_estimator_looks_the_same_everywhere_and_like_no_other():
     looks = [tuple(plots.style(name).values()) for name in estimators.names()]
     assert len(set(looks)) == len(looks)
-    assert plots.style("a_reader_s_own")["color"] == plots.BLACK
+    own = [f"a_reader_s_own_{i}" for i in range(4)]
+    assert len({plots.style(name)["color"] for name in own}) == 4 and not {plots.style(name)["color"] for name in own} & set(plots.PALETTE)
+    assert len({plots.marker(name) for name in own}) == 4 and "o" not in map(plots.marker, own)
+    assert plots.style(own[2]) == plots.style(own[2]) and plots.marker(NAMES[0]) == "o"
     figure = plots.compare(curves(), pictures(np.random.default_rng(0)))
     top = [axes for sub in figure.subfigs for axes in sub.axes][:3]
     for axes in top:
         assert [colors.to_hex(line.get_color()).upper() for line in axes.lines] == [plots.style(name)["color"] for name in NAMES]
         assert axes.get_xlabel() and axes.get_ylabel()
+
+
+def test_grey_pixels_have_a_cross_entropy_in_the_title():
+    terms = {"reconstruction": [3], "kl": [1]}
+    assert plots.training([1], terms, {}).axes[0].get_title("left") == "Reconstruction: -log p(x | z)"
+    assert plots.training([1], terms, {}, "cross-entropy").axes[0].get_title("left") == "Reconstruction: cross-entropy"
 
 
 def test_names_beside_the_lines_do_not_overlap():

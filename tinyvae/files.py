@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import zipfile
 
 import numpy as np
 
@@ -37,7 +38,13 @@ def write_npz(path, arrays):
 
 
 def read_npz(path):
-    """{name: array} from `path`, nothing unpickled. Raises FileNotFoundError, or whatever a damaged file makes zipfile raise."""
+    """{name: array} from `path`, nothing unpickled. Raises FileNotFoundError, ValueError if it is no npz file at all, or
+    whatever a damaged one makes zipfile raise.
+    """
     # Opened here: np.load leaves its file open when a damaged archive makes it raise.
-    with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
-        return {name: file[name] for name in file}
+    with open(path, "rb") as raw:
+        if not zipfile.is_zipfile(raw):
+            raise ValueError("it is not an npz file, or not a whole one")
+        raw.seek(0)
+        with np.load(raw, allow_pickle=False) as file:
+            return {name: file[name] for name in file}

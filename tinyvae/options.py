@@ -6,6 +6,7 @@ value is refused by the functions that take them.
 
 import argparse
 import math
+import sys
 
 import tinyvae as tv
 from tinyvae import compare, datasets, estimators, mlp, noise, problems
@@ -25,9 +26,32 @@ def parse(argv=None):
     if args.command == "compare" and args.quick:
         commands["compare"].set_defaults(**QUICK)  # what is given beside --quick still wins
         args = parser.parse_args(argv)
+    given = {word.partition("=")[0] for word in (sys.argv[1:] if argv is None else argv)}
+    for options, why in _idle(args):
+        if found := [option for option in options if option in given]:
+            commands[args.command].error(f"{why}: leave out {' and '.join(found)}")
     if args.command in ("compare", "variance") and args.estimators is None:
         args.estimators = ESTIMATORS[args.objective]
     return args
+
+
+def _idle(args):
+    """Yield (options, why): those that this command line has no use for, which are refused where they are given."""
+    if getattr(args, "objective", None) == "importance_weighted":
+        yield ("--kl",), "the importance-weighted bound takes the KL by sampling"
+    if args.command != "variance":
+        return
+    if args.problem:
+        model = ("--model", "--data", "--binarize", "--batch-size", "--hidden", "--n-latents", "--decompose", "--n-batches")
+        yield model, f"--problem {args.problem} is measured without a model and its data"
+        if args.problem != "linear_gaussian":
+            yield ("--objective", "--beta", "--kl"), f"--problem {args.problem} is a plain expectation; only linear_gaussian and models have a bound"
+    if args.model:
+        yield ("--hidden", "--n-latents"), "a model from --model has its own layers and latents"
+        if len(args.model) > 1 and args.decompose:
+            yield ("--decompose", "--n-batches"), "the parts of the variance are for one model, and --model names several"
+    if not args.decompose:
+        yield ("--n-batches",), "without --decompose no minibatches are drawn"
 
 
 def _build():
@@ -61,12 +85,15 @@ def _build():
     _add_training(one, d)
 
     one = command("train", "Train a VAE with one estimator; a model, its history and a figure.",
-                  "", " --data binarized_mnist --hidden 200 200 --n-latents 20 --rate 1e-3", " --estimator leave_one_out --n-samples 8 --binarize")
+                  "", " --data binarized_mnist --hidden 200 200 --n-latents 20 --rate 1e-3", " --estimator leave_one_out --n-samples 8 --binarize",
+                  " --epochs 1000 --checkpoint out/run.npz")
     _add_data(one)
     one.add_argument("--estimator", default="reparameterization", metavar="NAME", help="a built-in name (see tinyvae check --help) or file.py:name")
     _add_model(one, d, full=True)
     _add_training(one, d, n_samples=1)
     one.add_argument("--save-every", type=_count(0), default=0, metavar="N", help="epochs: keep a series model-0000.npz, ... for tinyvae variance; 0 for none")
+    one.add_argument("--checkpoint", metavar="FILE", help="written after each epoch, with all that the run is made of; a run that was interrupted goes on after "
+                     "its last whole epoch when the same command is given again, and a finished one when --epochs is raised")
 
     one = command("sample", "Draw images from a saved model; a figure.", "", " --model out/model.npz --n 200 --seed 1")
     one.add_argument("--model", default="out/model.npz", metavar="FILE", help="a model that tinyvae train saved")

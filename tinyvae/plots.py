@@ -20,17 +20,32 @@ from tinyvae.files import write
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES = ("-", "--", ":", "-.")
 BLACK, GREY = "#000000", "#666666"
+# For estimators that are not built in: black and the dark ones of Tol's "muted" scheme (2021), none of them in PALETTE.
+OWN = (BLACK, "#882255", "#999933", "#332288")
+MARKERS = ("s", "^", "D", "v", "P")  # the built-in ones have a circle
+_met = []
 # Ten classes: no ten colours are told apart by everyone, so each point is drawn as its digit, too.
 CLASSES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255", "#999933", "#5D3A9B")
 STYLE = {"font.size": 9, "axes.titlesize": 10, "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False}
 
 
 def style(name):
-    """{"color", "linestyle"} of an estimator, the same in every figure; black for one that is not built in."""
-    if name not in estimators.names():
-        return {"color": BLACK, "linestyle": "-"}
-    n = estimators.names().index(name)
-    return {"color": PALETTE[n % len(PALETTE)], "linestyle": DASHES[n // len(PALETTE) % len(DASHES)]}
+    """{"color", "linestyle"} of an estimator, the same in every figure; those that are not built in, in the order they come."""
+    known, palette = (estimators.names(), PALETTE) if name in estimators.names() else (_own(name), OWN)
+    n = known.index(name)
+    return {"color": palette[n % len(palette)], "linestyle": DASHES[n // len(palette) % len(DASHES)]}
+
+
+def marker(name):
+    """An estimator's marker: a circle if it is built in."""
+    return "o" if name in estimators.names() else MARKERS[_own(name).index(name) % len(MARKERS)]
+
+
+def _own(name):
+    """The names that are not built in, in the order in which this process met them, `name` among them."""
+    if name not in _met:
+        _met.append(name)
+    return _met
 
 
 def save(figure, path):
@@ -58,7 +73,7 @@ def variance_along_training(steps, variances, axes=None):
     for name, curve in variances.items():
         value, low, high = np.transpose(curve)
         axes.fill_between(steps, low, high, color=style(name)["color"], alpha=0.25, linewidth=0)
-        axes.plot(steps, value, marker="o", markersize=3, **style(name))
+        axes.plot(steps, value, marker=marker(name), markersize=3, **style(name))
     axes.set(yscale="log", xlabel="training steps", ylabel="total over the weights (nats²)", title="Variance of the encoder's gradient, with 95% band")
     _label(axes, {name: np.asarray(curve)[-1, 0] for name, curve in variances.items()})
     return axes.figure
@@ -81,14 +96,15 @@ def bounds(x, elbos, xlabel="training steps", axes=None):
     return axes.figure
 
 
-def training(epochs, train, validation):
+def training(epochs, train, validation, formula="-log p(x | z)"):
     """Reconstruction and KL, apart, against epochs: over-fitting and a collapsing KL show.
 
-    epochs: (T,); train, validation: {"reconstruction": (T,), "kl": (T,)}, nats a data point; validation may be {}.
+    epochs: (T,); train, validation: {"reconstruction": (T,), "kl": (T,)}, nats a data point; validation may be {};
+    formula: what the reconstruction is, "cross-entropy" for grey pixels.
     """
     with rc_context(STYLE):
         figure = Figure(figsize=(9, 3.6), layout="constrained")
-        for axes, (term, title) in zip(figure.subplots(1, 2), (("reconstruction", "Reconstruction: -log p(x | z)"), ("kl", "KL(q(z | x) || p(z))"))):
+        for axes, (term, title) in zip(figure.subplots(1, 2), (("reconstruction", f"Reconstruction: {formula}"), ("kl", "KL(q(z | x) || p(z))"))):
             curves = {"train": train[term]} | ({"validation": validation[term]} if validation else {})
             for name, color in (("train", PALETTE[0]), ("validation", PALETTE[1])):
                 if name in curves:
@@ -113,7 +129,7 @@ def variances(blocks, prices=None):
             for y, name in enumerate(names):
                 value, low, high = totals[name]
                 axes.plot([low, high], [y, y], color=style(name)["color"], linewidth=6, alpha=0.35, solid_capstyle="butt")
-                axes.plot(value, y, "o", color=style(name)["color"], markersize=5)
+                axes.plot(value, y, marker(name), color=style(name)["color"], markersize=5)
             axes.set(title=title, xlabel=label, ylim=(len(names) - 0.5, -0.5))
             limits = np.array(list(totals.values()))
             shown = limits[np.isfinite(limits) & (limits > 0)]
@@ -141,7 +157,7 @@ def along(labels, kl, variances, snrs):
             for name, curve in curves.items():
                 value, low, high = np.maximum(np.transpose(curve), floor)
                 one.fill_between(x, low, high, color=style(name)["color"], alpha=0.25, linewidth=0)
-                one.plot(x, value, marker="o", markersize=3, **style(name))
+                one.plot(x, value, marker=marker(name), markersize=3 if marker(name) == "o" else 5, **style(name))
             one.set(yscale="log", title=f"{title}, with 95% band", ylabel=label)
             _label(one, {name: max(curve[-1][0], floor) for name, curve in curves.items()})
         axes[2].plot(x, kl, color=BLACK, marker="o", markersize=3)
@@ -194,7 +210,8 @@ def reconstructions(originals, models, image_shape, axes=None):
     _show(axes, _tile(np.concatenate([originals, *models.values()]), image_shape, columns=n))
     height = image_shape[0] + 1
     for row, name in enumerate(("original", *models)):
-        axes.text(-1, 0.5 + height * (row + 0.5), _readable(name), ha="right", va="center", color=style(name)["color"])
+        color = style(name)["color"] if row else BLACK
+        axes.text(-1, 0.5 + height * (row + 0.5), _readable(name), ha="right", va="center", color=color)
     axes.set_title("Test images and their reconstructions")
     return axes.figure
 

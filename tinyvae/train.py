@@ -114,10 +114,10 @@ def _update(estimator, step):
         raise NonFiniteLoss(f"step {step}: {error}; try a smaller learning rate") from None
 
 
-def fit(vae, x, validation=None, epochs=10, checkpoint=None, **options):
+def fit(vae, x, validation=None, epochs=10, checkpoint=None, after_epoch=None, **options):
     """Run `train` to its end with a progress bar, validating after each epoch. Returns a History.
 
-    validation: held-out data (n, D); the other options are `train`'s. Where the output is not a terminal, a plain
+    validation: held-out data (n, D); after_epoch: called with an epoch's number when it is over; the other options are `train`'s. Where the output is not a terminal, a plain
     line an epoch stands in for the bar. Ctrl-C ends the run; the model keeps what it learnt so far.
 
     checkpoint: a path, written after each epoch with all that the run is made of. If the file is there when `fit`
@@ -152,6 +152,8 @@ def fit(vae, x, validation=None, epochs=10, checkpoint=None, **options):
                     bar.set_postfix_str(line)
                 else:
                     print(f"epoch {record.epoch}/{epochs}: {line}", file=sys.stderr)
+                if after_epoch is not None:
+                    after_epoch(record.epoch)
         except KeyboardInterrupt:
             history.interrupted = True
     return history

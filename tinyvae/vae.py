@@ -238,13 +238,15 @@ class VAE:
         path = os.fspath(path)  # an int would be taken for an open file
         try:
             file = files.read_npz(path)
+            if not {"config", "theta"} <= set(file):
+                raise ValueError(f"expected an npz file with 'config' and 'theta', it holds {', '.join(map(repr, file)) or 'nothing'}")
             config, theta = json.loads(str(file["config"])), file["theta"]
             if config.pop("format") != FORMAT:
                 raise ValueError(f"it was not written by this version ({FORMAT})")
             vae = cls(**config)
             theta = validate.array("theta", theta, vae.theta.shape, vae.dtype)
         except FileNotFoundError:
-            raise
+            raise FileNotFoundError(f"no such file: {path}; train one with `tinyvae train`") from None
         except Exception as error:  # each kind of damage fails in its own way: zipfile, zlib, EOF, key, value, not implemented
             raise ValueError(f"{path} is damaged or is not a model that tinyvae saved: {error}") from error
         vae.theta[:] = theta

@@ -98,7 +98,7 @@ class Certificate:
         sizes = ", ".join(str(s) for s in sorted({t.n_samples for t in self.tests}))
         verdict = "no bias found" if self.passed else "BIASED"
         lines = [
-            f"{self.name}: {verdict}. {sum(t.coordinate != 'f' for t in self.tests)} coordinates of {n_problems} problems, and f; S = {sizes}",
+            f"{self.name}: {verdict}. {sum(t.coordinate != 'f' for t in self.tests)} coordinates of {n_problems} problem{'s' * (n_problems > 1)}, and f; S = {sizes}",
             f"  a correct estimator fails with probability {self.level:g} at most, over all coordinates together",
         ]
         if self.skipped:

@@ -1,8 +1,7 @@
-"""The jobs of the command line that train and draw: compare, train, sample."""
+"""The jobs of the command line that train, draw and time: compare, train, sample, bench."""
 
 import math
-import tempfile
-import textwrap
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -12,12 +11,17 @@ import tinyvae as tv
 from tinyvae import compare as comparison
 from tinyvae.cli import words
 
+TIMED = {"step": "the step", "floor": "the products", "twins": "the step on NumPy twins"}
+SPREAD = 2  # from the 10% to the 90% point of a time: on a quiet machine it stays below
+
 
 def compare(args):
     from tinyvae import plots
 
     names = {field.name for field in fields(comparison.Settings)}
     settings = comparison.Settings(**{name: value for name, value in vars(args).items() if name in names})
+    for word in settings.estimators:
+        words.built_in(word)
     words.announce_compilation()
     with words.Progress(settings.epochs + 1) as progress:
         result = comparison.run(settings, progress)
@@ -26,32 +30,34 @@ def compare(args):
     plots.save(plots.compare(**result.figure()), Path(args.out, "compare.png"))
 
     print(f"Data: {record['notes']['data']}: the bound is on a discrete likelihood.")
-    print(f"Gradients: {settings.n_samples} samples a digit, {settings.n_draws} replicates, all estimators {record['notes']['points']};")
-    print("the table gives the encoder's at the end, its variance summed over the weights, with 95% intervals.\n")
-    header = ("estimator", "ELBO on test", "variance", "ratio to the best", "signal-to-noise", "ms a step", "variance x ms")
-    units = ("", "nats a digit", "nats²", "", "", "", "nats² ms")
-    rows = [
-        (name, f"{row['elbo']:.2f}", words.interval(row["variance"]), words.interval(row["ratio_to_best"]), words.interval(row["snr"]),
-         words.number(row["step_milliseconds"]), words.number(row["variance_times_step_cost"][0]))
-        for name, row in result.table.items()
-    ]
+    size = f"{words.counted(settings.n_samples, 'sample')} a digit, {words.counted(settings.n_draws, 'replicate')}"
+    words.say(f"Gradients: {size}, all estimators {record['notes']['points']}; the table gives the encoder's at the end, "
+              "its variance summed over the weights, with 95% intervals.")
+    print()
+    header, units = ("estimator", "ELBO on test", "variance", "ratio to the best", "signal-to-noise"), ("", "nats a digit", "nats²", "", "")
+    rows = [(name, f"{row['elbo']:.2f}", *(words.interval(row[key]) for key in ("variance", "ratio_to_best", "snr"))) for name, row in result.table.items()]
+    words.print_table(header, units, *rows)
+    print()
+    header, units = ("estimator", "ms a step", "variance x ms"), ("", "", "nats² ms")
+    rows = [(name, words.number(row["step_milliseconds"]), words.number(row["variance_times_step_cost"][0])) for name, row in result.table.items()]
     words.print_table(header, units, *rows)
     print()
     for sentence in result.words.values():
-        print(textwrap.fill(sentence, 110))
-    print(f"\nWritten: {Path(args.out, 'compare.png')}, {Path(args.out, 'compare.json')}")
+        words.say(sentence)
+    print()
+    words.say(f"Written: {Path(args.out, 'compare.png')}, {Path(args.out, 'compare.json')}")
 
 
 def train(args):
     from tinyvae import plots
 
-    data = words.dataset(args)
+    estimator, data = words.estimator(args.estimator), words.dataset(args)
     vae = tv.VAE(data.train.shape[1], args.n_latents, args.hidden, args.activation, args.likelihood, args.dtype, args.seed)
     words.announce_compilation()
     grey = data.train.dtype.kind == "f" and np.any((data.train > 0) & (data.train < 1))
     if grey:
         print(f"The pixels of {args.data} are grey: their reconstruction term is a cross-entropy, no density (see --binarize).")
-    history, series = _fitted(vae, data, args)
+    history, series = _fitted(vae, data, estimator, args)
     vae.save(Path(args.out, "model.npz"))
     columns = {name: getattr(history, name).tolist() for name in ("loss", "reconstruction", "kl", "seconds")}
     validation = [row._asdict() for row in history.validation]
@@ -62,36 +68,35 @@ def train(args):
         epochs = [row.epoch for row in history.validation]
         terms = {name: [np.mean([getattr(r, name) for r in history.records if r.epoch == epoch]) for epoch in epochs] for name in ("reconstruction", "kl")}
         held_out = {name: [getattr(row, name) for row in history.validation] for name in terms}
-        plots.save(plots.training(epochs, terms, held_out), Path(args.out, "train.png"))
+        name, formula = ("cross-entropy", "cross-entropy") if grey else ("reconstruction", "-log p(x | z)")
+        plots.save(plots.training(epochs, terms, held_out, formula), Path(args.out, "train.png"))
         written.append(Path(args.out, "train.png"))
-        kind = "cross-entropy" if grey else "reconstruction"
-        print(f"Validation after epoch {last.epoch}: loss {last.loss:.2f} = {kind} {last.reconstruction:.2f} + KL {last.kl:.2f} nats a data point")
-    print(f"Written: {', '.join(map(str, written))}")
+        print(f"Validation after epoch {last.epoch}: loss {last.loss:.2f} = {name} {last.reconstruction:.2f} + KL {last.kl:.2f} nats a data point")
+    words.say(f"Written: {', '.join(map(str, written))}")
     if history.interrupted:
-        return words.fail(130, f"train: interrupted after {len(history.records)} steps; what was learnt so far is in {written[0]}")
+        again = f"; the same command goes on after the last whole epoch, from {args.checkpoint}" if history.validation and args.checkpoint else ""
+        return words.fail(130, f"train: interrupted after {words.counted(len(history.records), 'step')}; what was learnt so far is in {written[0]}{again}")
 
 
-def _fitted(vae, data, args):
+def _fitted(vae, data, estimator, args):
     """The History of the run, and the paths of the models saved along the way, one every --save-every epochs."""
-    options = dict(
-        estimator=words.estimator(args.estimator), objective=words.objective(args), optimizer=tv.Adam(args.rate),
-        n_samples=args.n_samples, batch_size=args.batch_size, seed=args.seed, noise=args.noise,
-    )
-    if not args.save_every:
-        return tv.fit(vae, data.train, data.test, epochs=args.epochs, **options), []
-    series = []
+    series, wanted = [], {*range(0, args.epochs, args.save_every), args.epochs} if args.save_every else ()
 
     def keep(epoch):
-        series.append(Path(args.out, f"model-{epoch:04d}.npz"))
-        vae.save(series[-1])
+        if epoch in wanted:
+            series.append(Path(args.out, f"model-{epoch:04d}.npz"))
+            vae.save(series[-1])
 
     keep(0)
-    with tempfile.TemporaryDirectory() as folder:  # the checkpoint carries the run from one part to the next
-        for epoch in sorted({*range(args.save_every, args.epochs, args.save_every), args.epochs}):
-            history = tv.fit(vae, data.train, data.test, epochs=epoch, checkpoint=Path(folder, "run.npz"), **options)
-            if history.interrupted:
-                break
-            keep(epoch)
+    if args.checkpoint:
+        Path(args.checkpoint).parent.mkdir(parents=True, exist_ok=True)
+        if Path(args.checkpoint).exists():
+            print(f"Going on from {args.checkpoint}", file=sys.stderr)
+    history = tv.fit(
+        vae, data.train, data.test, args.epochs, args.checkpoint, keep,
+        estimator=estimator, objective=words.objective(args), optimizer=tv.Adam(args.rate),
+        n_samples=args.n_samples, batch_size=args.batch_size, seed=args.seed, noise=args.noise,
+    )
     return history, series
 
 
@@ -111,4 +116,18 @@ def bench(args):
     from tinyvae import bench as benchmark
 
     words.announce_compilation()
-    print(benchmark.table(benchmark.run(args.n_features, tuple(args.hidden), args.n_latents, args.batch_size, binary=not args.dense)))
+    result = benchmark.run(args.n_features, tuple(args.hidden), args.n_latents, args.batch_size, binary=not args.dense)
+    print(benchmark.table(result))
+    if doubts := _doubts(result):
+        print()
+        words.say(f"Remark: {' and '.join(doubts)}. The machine was probably busy with something else: measure again.")
+
+
+def _doubts(result):
+    """Why the times that `bench.run` returned should not be trusted, in words; an empty list if nothing tells against them."""
+    doubts = ["the step came out faster than its own matrix products"] * (result["ratio"]["median"] < 1)
+    for key, name in TIMED.items():
+        spread = result[key]["high"] / result[key]["low"]
+        if spread > SPREAD:
+            doubts.append(f"{name} varied by a factor of {spread:.1f}")
+    return doubts

@@ -4,12 +4,15 @@ import json
 import math
 import runpy
 import sys
+import textwrap
 from pathlib import Path
 
 from tinyvae import compare as comparison
 from tinyvae import datasets, estimators
 from tinyvae.files import write
 from tinyvae.kernels import optimizers
+
+WIDTH = 118  # of a paragraph
 
 # --- words into values ------------------------------------------------------------------------------------
 
@@ -18,6 +21,8 @@ def estimator(word):
     """The built-in estimator's name, or the function `name` of `file.py:name`."""
     path, colon, name = word.rpartition(":")
     if not colon:
+        if is_file(word):
+            raise ValueError(f"expected the name of an estimator, got the file {word}; to take a function from it write file.py:name, for example {word}:my_function")
         estimators.resolve(word)
         return word
     if not Path(path).is_file():
@@ -30,6 +35,18 @@ def estimator(word):
         functions = [key for key, value in found.items() if callable(value) and getattr(value, "__module__", "") == "<run_path>"]
         raise ValueError(f"{path} holds no function {name!r}; it holds {', '.join(functions) or 'none'}")
     return found[name]() if isinstance(found[name], type) else found[name]  # a class holds state: a fresh one
+
+
+def is_file(word):
+    """Whether an estimator's word speaks of a file: file.py or file.py:name."""
+    return ":" in word or word.endswith(".py")
+
+
+def built_in(word):
+    """The word, unless it speaks of a file."""
+    if is_file(word):
+        raise ValueError(f"expected a built-in estimator's name, got {word}; the form file.py:name is for tinyvae train, tinyvae variance and tinyvae check")
+    return word
 
 
 def dataset(args):
@@ -101,8 +118,23 @@ def _finite(value):
 
 
 def number(value):
-    """Three digits."""
-    return comparison.brief(value)
+    """Three digits, without an exponent where none is needed."""
+    return "-" + comparison.brief(-value) if value < 0 else comparison.brief(value)
+
+
+def percent(fraction):
+    """Two digits, without the sign %: 110 for 1.1."""
+    return f"{float(f'{100 * fraction:.2g}'):g}"
+
+
+def counted(n, noun):
+    """"1 sample", "2 samples"."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def say(text):
+    """Print a paragraph, broken at spaces."""
+    print(textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False))
 
 
 def interval(values):
