@@ -174,8 +174,8 @@ DOORS = {
         (lambda: VAE.loss_and_grads(X, EPS, rng=0), TypeError, "rng must be a numpy.random.Generator such as .*, got int"),
     ],
     "what a reader's own estimator returns": [
-        (lambda: returns(None), TypeError, r"an estimator must return tv.Draws\(f, dparams\), got NoneType"),
-        (lambda: returns((np.zeros((1, 5)), np.zeros((1, 5, 4)))), TypeError, r"an estimator must return tv.Draws\(f, dparams\), got tuple"),
+        (lambda: returns(None), TypeError, r"the estimator must return tv.Draws\(f, dparams\), got NoneType"),
+        (lambda: returns((np.zeros((1, 5)), np.zeros((1, 5, 4)))), TypeError, r"the estimator must return tv.Draws\(f, dparams\), got tuple"),
         (lambda: returns(np.zeros(5), np.zeros((1, 5, 4))), ValueError, r"the estimator's f must have shape \(1, 5\), got \(5,\)"),
         (lambda: returns(np.zeros((1, 5)), np.zeros((5, 4))), ValueError, r"the estimator's dparams must have shape \(1, 5, 4\), got \(5, 4\)"),
         (lambda: returns(np.zeros((1, 5)), np.zeros((1, 5, 2))), ValueError, r"the estimator's dparams must have shape \(1, 5, 4\), got \(1, 5, 2\)"),

@@ -450,6 +450,19 @@ def test_rounding_is_no_bias():
     assert variance.bias(report, np.full((5, 2), 1 / 3), "mu").p > 0.1
 
 
+def test_an_estimator_that_writes_into_its_noise_disturbs_no_other():
+    def writes(q, target, eps, objective=None, rng=None):
+        draws = tv.estimators.reparameterization(q, target, eps.copy(), objective)
+        eps *= 0.5
+        return draws
+
+    vae, x = small_vae()
+    alone = variance.measure(vae, x, ["reparameterization"], n_draws=20, n_timings=0)["reparameterization"]
+    beside = variance.measure(vae, x, [writes, "reparameterization"], n_draws=20, n_timings=0)["reparameterization"]
+    for block in alone.variance:
+        np.testing.assert_array_equal(beside.variance[block], alone.variance[block])
+
+
 def test_a_ranking_the_intervals_do_not_support_is_a_tie():
     q = tv.DiagonalGaussian(np.ones((1, 1)), np.zeros((1, 1)))
     names = ["score_function", "constant_baseline", "reparameterization", scaled(3.0)]

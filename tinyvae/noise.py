@@ -7,7 +7,7 @@ each other, to cover the space more evenly; different points' never do.
 import numpy as np
 
 from tinyvae import estimators, validate
-from tinyvae.objectives import ImportanceWeighted
+from tinyvae.objectives import ELBO
 
 
 def independent(rng, n_samples, n_points, n_latents, dtype="float32"):
@@ -60,17 +60,19 @@ def resolve(noise):
 def require_compatible(scheme, estimator, objective=None):
     """Raise if the scheme's samples depend on each other and the estimator or the objective is made for independent ones.
 
-    The built-in estimators are known; whether a reader's own takes a baseline from the other samples cannot be seen here.
+    The built-in estimators are known; whether a reader's own takes a baseline from the other samples cannot be seen here, nor
+    whether a reader's scheme is independent.
     """
     if scheme is independent:
         return
-    if isinstance(objective, ImportanceWeighted):
+    name = getattr(scheme, "__name__", repr(scheme))
+    if objective is not None and not isinstance(objective, ELBO):
         raise ValueError(
-            f"the importance-weighted bound is defined for independent samples; with {scheme.__name__} noise it would be another "
+            f"the importance-weighted bound is defined for independent samples; with {name} noise it would be another "
             "objective, and its gradient another one. Use independent noise, or an ELBO"
         )
     if estimator in estimators.NEED_INDEPENDENT_SAMPLES:
         raise ValueError(
             f"{estimator.__name__} takes its baseline from the other samples, which must be independent; "
-            f"{scheme.__name__} noise would bias it. Use independent noise, or another estimator"
+            f"{name} noise would bias it. Use independent noise, or another estimator"
         )

@@ -82,7 +82,10 @@ def check_objective(objective):
 
 def require_average(estimator, objective):
     """Raise unless the objective is an average over samples; `estimator` is the name of who asks."""
-    if isinstance(objective, ImportanceWeighted):
+    if objective is None:
+        return
+    check_objective(objective)
+    if not isinstance(objective, ELBO):
         raise ValueError(
             f"{estimator} estimates the gradient of an average over samples, not of the importance-weighted bound; "
             "use 'reparameterization', 'dreg' or 'vimco', or an ELBO"
@@ -121,6 +124,6 @@ class Integrand:
 
     def weigh(self, losses, contributions):
         """Each sample's contribution (S, B, 2K), times S times its weight in the objective: 1 in an average."""
-        if isinstance(self.objective, ImportanceWeighted):
-            return len(losses) * self.objective.weights(losses)[..., None] * contributions
-        return contributions
+        if isinstance(self.objective, ELBO):
+            return contributions
+        return len(losses) * self.objective.weights(losses)[..., None] * contributions

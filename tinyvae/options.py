@@ -117,7 +117,7 @@ def _build():
                   " score_function", " reparameterization leave_one_out --n-samples 8", " my_estimator.py:my_function", arguments=" ESTIMATOR ...", out=False)
     one.add_argument("estimators", nargs="+", metavar="ESTIMATOR", help="file.py:name, a function (q, target, eps, objective, rng) -> Draws of your own, or one of "
                      + ", ".join(estimators.names()))
-    one.add_argument("--n-samples", type=_count(1), nargs="+", default=(1, 2, 8), metavar="S", help="samples a data point; a number that the estimator refuses is named")
+    one.add_argument("--n-samples", type=_count(1), nargs="+", default=(1, 2, 3, 8), metavar="S", help="samples a data point; a number that the estimator refuses is named")
     one.add_argument("--level", type=_number_above(0, most=1), default=0.01, metavar="P", help="probability, at most, that a correct estimator fails")
     one.add_argument("--bias", type=_number_above(0), default=0.1, metavar="X", help="the bias to find, as a fraction of the gradient's norm")
 

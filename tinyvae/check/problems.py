@@ -14,8 +14,8 @@ from tinyvae.objectives import ELBO, ImportanceWeighted
 class Problem(NamedTuple):
     """One expectation whose gradient is known: gradient (B, 2K) = d E_q[l] / d [mu, logvar].
 
-    n_samples: the S for which it is the gradient; None for any, as with all but the importance-weighted bound. loss: (B,), the
-    mean of the estimator's f, E_q[l]; None leaves f untested.
+    n_samples: the S for which it is the gradient; None for any, as with all but the importance-weighted bound. loss, size: (B,), the
+    mean of the estimator's f, E_q[l], and its root mean square; None leaves f untested.
     """
 
     name: str
@@ -25,19 +25,33 @@ class Problem(NamedTuple):
     gradient: np.ndarray
     n_samples: object = None
     loss: object = None
+    size: object = None
 
 
 def problem(name, q, target, objective=None, n_nodes=64, n_samples=None):
     """A Problem whose gradient and loss come from `exact_gradient` and `exact_loss`. n_samples: S, for ImportanceWeighted."""
-    gradient, loss = exact_gradient(q, target, objective, n_nodes, n_samples or 1), exact_loss(q, target, objective, n_nodes)
-    return Problem(name, q, target, objective, gradient, n_samples, loss)
+    gradient = exact_gradient(q, target, objective, n_nodes, n_samples or 1)
+    return Problem(name, q, target, objective, gradient, n_samples, *exact_loss(q, target, objective, n_nodes))
+
+
+def alone(p, point):
+    """The Problem of one data point of another, as if it were alone in the batch."""
+    rows, one = len(p.gradient), slice(point, point + 1)
+
+    def only(function):
+        return lambda z: function(np.repeat(z, rows, axis=1))[:, one]
+
+    parts = (None if part is None else part[one] for part in (p.loss, p.size))
+    return Problem(
+        f"{p.name}, 1 point a call", DiagonalGaussian(p.q.mu[one], p.q.logvar[one]), Target(only(p.target), only(p.target.grad)), p.objective, p.gradient[one], p.n_samples, *parts
+    )
 
 
 @functools.cache  # the quadrature takes longer than a small test
 def default_problems():
     """The certificate's own problems, in float64, two data points each: a tuple of Problem.
 
-    Smooth, bounded, wiggly, coupled, sampled KL; large offset and large scale betray a learning signal that was clipped or
+    Smooth, bounded, wiggly, coupled, sampled KL, and an analytic one, which is not the estimator's to add; large offset and large scale betray a learning signal that was clipped or
     normalised; standard deviations away from 1 betray a log-variance read as something else.
     """
     one = DiagonalGaussian(np.array([[0.6], [-0.4]]), np.array([[0.5], [-1.0]]))
@@ -66,11 +80,12 @@ def default_problems():
         problem("product z1 z2 z3", three, product),
         problem("coupled, sampled KL", two, valley, ELBO(kl="monte_carlo")),
         problem("quadratic, sampled KL, beta 3", one, bowl(0.5), ELBO(beta=3.0, kl="monte_carlo")),
+        problem("quadratic, analytic KL, beta 3", one, bowl(0.5), ELBO(beta=3.0)),
     )
 
 
 @functools.cache
-def bound_problems(n_samples=(1, 2, 8)):
+def bound_problems(n_samples=(1, 2, 3, 8)):
     """The certificate's problems for estimators of the importance-weighted bound's gradient, which depends on S.
 
     z ~ N(0, I): a Gaussian observation, whose posterior is known; a logistic one; a narrow one with a large offset, whose

@@ -72,13 +72,15 @@ def _bound_gradient(q, target, objective, n_nodes, n_samples):
 
 
 def exact_loss(q, target, objective=None, n_nodes=32):
-    """E_q[l(z)] by quadrature, (B,): what an estimator's f must give on average. The arguments are `exact_gradient`'s.
+    """E_q[l(z)] and sqrt(E_q[l(z)^2]) by quadrature, (B,) each: an estimator's f on average. The arguments are `exact_gradient`'s.
 
     Under ImportanceWeighted, l = -log w, one sample's, whatever the number of samples.
     """
     _quadrature_fits(q, objective)
     nodes, weights = gauss_hermite(n_nodes, q.mu.shape[1])
-    return weights @ Integrand(q, target, objective)(q.sample(np.ascontiguousarray(np.broadcast_to(nodes[:, None], (len(nodes), *q.mu.shape)))))
+    z = q.sample(np.ascontiguousarray(np.broadcast_to(nodes[:, None], (len(nodes), *q.mu.shape))))
+    losses = Integrand(q, target, objective)(z)  # N, B
+    return weights @ losses, np.sqrt(weights @ losses**2)
 
 
 def exact_mean(estimator, q, target, objective=None, n_samples=1, n_nodes=20, rng=None):

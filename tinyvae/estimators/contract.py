@@ -60,14 +60,14 @@ class Target:
         return result
 
 
-def checked_draws(draws, eps):
+def checked_draws(draws, eps, name="the estimator"):
     """What an estimator returned for eps (S, B, K), if it is Draws of the right shapes, in eps's dtype."""
     if not isinstance(draws, Draws):
-        raise TypeError(f"an estimator must return tv.Draws(f, dparams), got {type(draws).__name__}")
+        raise TypeError(f"{name} must return tv.Draws(f, dparams), got {type(draws).__name__}")
     n_samples, n_points, n_latents = eps.shape
     f, dparams = (np.asarray(part, eps.dtype) for part in draws)
-    validate.check_shape("the estimator's f", f, (n_samples, n_points))
-    validate.check_shape("the estimator's dparams", dparams, (n_samples, n_points, 2 * n_latents))
+    validate.check_shape(f"{name}'s f", f, (n_samples, n_points))
+    validate.check_shape(f"{name}'s dparams", dparams, (n_samples, n_points, 2 * n_latents))
     return Draws(f, dparams)
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyvae import validate
-from tinyvae.variance.report import CONFIDENCE, COSTS, Interval, around, log_reach
+from tinyvae.variance.report import CONFIDENCE, COSTS, Interval, around, log_reach, quantile
 
 
 def ratio(a, b, block, cost=None):
@@ -67,9 +67,10 @@ def ranking(reports, block, cost=None):
     for i, name in enumerate(names):
         for other in names[i + 1 :]:
             between = ratio(reports[other], reports[name], block, cost)  # 0 / 0, which is NaN, tells nothing
-            if between.low > 1:
-                better[other] += 1
-                worse[name] += 1
+            first, second = (name, other) if between.low > 1 else (other, name) if between.high < 1 else (None, None)
+            if first:
+                better[second] += 1
+                worse[first] += 1
     least = reports[names[0]]
     return [Rank(name, 1 + better[name], len(names) - worse[name], ratio(reports[name], least, block, cost)) for name in names]
 
@@ -88,8 +89,9 @@ class Bias(NamedTuple):
 def bias(report, exact, block):
     """The bias of `report`'s mean in one block against the exact gradient of that block's shape, a Bias.
 
-    The interval of the norm is ||mean - exact|| +- 1.96 sqrt(V / n), V the total variance over n replicates: the noise's norm
-    stays below that with probability 0.95 or more, whatever its covariance (Szekely & Bakirov 2003). Its value has
+    The interval of the norm is ||mean - exact|| +- t sqrt(V / n), V the total variance over n replicates, t Student's quantile
+    (1.96 for many): for normal noise of known variance, its norm stays below 1.96 sqrt(V / n) with probability 0.95 or more,
+    whatever its covariance (Szekely & Bakirov 2003). Its value has
     V / n, the noise's share, taken from the square. Rounding of the precision used counts as standard error.
     Raises ValueError if the shapes differ or the block is unknown.
     """
@@ -104,7 +106,7 @@ def bias(report, exact, block):
     error = np.sqrt(variance / n) + rounding
     z = np.abs(off) / np.maximum(error, np.finfo("float64").tiny)
     worst = np.unravel_index(np.argmax(z), z.shape)
-    noise = 1.96 * np.sqrt(variance.sum() / n) + np.linalg.norm(rounding)
+    noise = quantile(n - 1) * np.sqrt(variance.sum() / n) + np.linalg.norm(rounding)
     norm = float(np.linalg.norm(off))
     value = np.sqrt(max(0.0, norm**2 - variance.sum() / n))
     interval = Interval(*(float(v) / size for v in (value, max(0.0, norm - noise), norm + noise)))

@@ -6,7 +6,8 @@ import numpy as np
 
 from tinyvae import validate, workers
 from tinyvae.distributions import DiagonalGaussian
-from tinyvae.estimators import Draws, Target
+from tinyvae.estimators import Target
+from tinyvae.estimators.contract import checked_draws
 
 AHEAD = 16  # chunks that may wait, so that the workers need not when the results are taken in batches
 
@@ -28,11 +29,8 @@ def replicates(q, new_target, functions, objective, noise, n_draws, n_samples, s
         eps = noise(np.random.default_rng(noise_seed), n_samples, size * rows, q.mu.shape[1], q.dtype)
         target, results = new_target(), {}
         for name, function in functions.items():
-            drawn = copy.deepcopy(function)(tiled, folded(target, rows), eps, objective, np.random.default_rng(estimator_seed))
-            if not isinstance(drawn, Draws):
-                raise TypeError(f"{name} must return tv.Draws(f, dparams), got {type(drawn).__name__}")
-            dparams = np.asarray(drawn.dparams)
-            validate.check_shape(f"{name}'s dparams", dparams, (n_samples, *tiled.params.shape))
+            drawn = copy.deepcopy(function)(tiled, folded(target, rows), eps.copy(), objective, np.random.default_rng(estimator_seed))
+            dparams = checked_draws(drawn, eps, name).dparams
             validate.check_finite(f"{name}'s dparams", dparams)
             results[name] = dparams.mean(axis=0, dtype="float64").reshape(size, rows, -1) + kl_grad
         return results, also(tiled, target, eps) if also else None
