@@ -1,4 +1,8 @@
-"""What an estimator is given and what it returns."""
+"""What an estimator is given and what it returns.
+
+Its draws for a data point should depend on that point's own q, eps and random numbers alone, not on who else is in the call:
+then many replicates can lie side by side in one call, and a batch of one is a batch like any other.
+"""
 
 from typing import NamedTuple
 
