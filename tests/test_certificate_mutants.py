@@ -247,9 +247,9 @@ def test_a_baseline_from_the_other_points_is_no_mistake():
         return Draws(f, (f - (f.sum(axis=1, keepdims=True) - f) / (f.shape[1] - 1))[..., None] * q.score(z))
 
     problems = [p for p in check.default_problems() if p.name == "quadratic"]
-    certificate = check.unbiased(others, problems, (1,), max_draws=40_000).assert_passed()
+    certificate = check.unbiased(others, problems, (1, 2), max_draws=40_000).assert_passed()
     assert {t.problem for t in certificate.tests} == {"quadratic"}
-    assert "refused by the estimator, and not tested: quadratic, 1 point a call, S = 1" in certificate.report()
+    assert "refused by the estimator, and not tested: quadratic, 1 point a call, S = 1, 2" in certificate.report()
 
 
 QUADRATIC = [p for p in check.default_problems() if p.name == "quadratic"]

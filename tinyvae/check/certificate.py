@@ -216,7 +216,8 @@ def _cases(estimator, problems, n_samples):
             seen["linked"].add(s)
             cases_alone, refused_alone, _ = _accepted(estimator, [alone(p, 0)], [s])
             found += [(*case, trials.one_by_one) for case in cases_alone]
-            refused |= refused_alone
+            for name, sizes in refused_alone.items():
+                refused.setdefault(name, []).extend(sizes)
         if draws and not linked and s not in seen["drawing"]:
             seen["drawing"].add(s)
             found.append((p._replace(name=f"{p.name}, {len(p.gradient)} points a call"), s, trials.one_by_one))
