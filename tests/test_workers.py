@@ -160,6 +160,19 @@ def test_meanwhile_shares_the_work(two_workers):
     assert set(threads) == {threading.get_ident()}
 
 
+def test_meanwhile_waits_for_what_the_helper_has_begun(two_workers):
+    begun, done = threading.Event(), []
+
+    def slow():
+        begun.set()
+        time.sleep(0.05)
+        done.append(threading.get_ident())
+
+    with workers.meanwhile([slow], LARGE):
+        assert begun.wait(10)
+    assert len(done) == 1 and done[0] != threading.get_ident()
+
+
 @pytest.mark.parametrize("work", [0, LARGE])
 def test_meanwhile_raises_what_went_wrong(two_workers, work):
     for _ in range(5):
