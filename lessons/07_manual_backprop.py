@@ -18,7 +18,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import tinyvae as tv
-from tinyvae import bench, blas, check, sparse
+from tinyvae import bench, check
+from tinyvae.machine import blas, sparse
 from tinyvae.kernels import dense, optimizers
 
 FIGURES = (Path(__file__).parent if "__file__" in globals() else Path()) / "figures"
@@ -401,8 +402,8 @@ def multiplied():
 
 def added_up():
     ones = sparse.first_input(bits, m, y.dtype, np.empty)  # finds the ones, by row and by column
-    np.dot(ones, W, out=summed)
-    np.dot(ones.T, dy, out=dW)
+    sparse.product(ones, W, out=summed)
+    sparse.product(ones.T, dy, out=dW)
 
 
 with blas.one_thread():

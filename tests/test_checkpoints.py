@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import tinyvae as tv
-from tinyvae import checkpoints, files
+from tinyvae.machine import files
+from tinyvae.training import checkpoints
 
 
 def make(**options):
@@ -214,6 +215,6 @@ def test_arrays_come_back_as_they_were(tmp_path):
 
 
 def test_no_file_is_an_empty_history(digits, tmp_path):
-    from tinyvae.train import _checked
+    from tinyvae.training import Plan
 
-    assert checkpoints.resume(tmp_path / "none.npz", _checked(make(), digits), None).records == []
+    assert checkpoints.resume(tmp_path / "none.npz", Plan(make(), digits), None).records == []

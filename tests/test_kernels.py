@@ -115,10 +115,10 @@ def kl_scale(params, std, out):
 
 
 def batch_gradient_arguments(draw, B, n):
-    return [draw(3, B, 2 * n), draw(B, 2 * n), np.abs(draw(B, n)), 0.5, np.full((B, 2 * n), -7, draw.dtype)]
+    return [draw(3, B, 2 * n), draw(B, 2 * n), np.abs(draw(B, n)), np.full((B, 2 * n), 0.5), np.full((B, 2 * n), -7, draw.dtype)]
 
 
-def batch_gradient_scale(dparams, params, std, beta, out):
+def batch_gradient_scale(dparams, params, std, shares, out):
     kl = np.concatenate([np.abs(halves(params)[0]), std * std + 1], axis=1)
     return {4: np.abs(dparams).sum(axis=0) + kl}
 
@@ -201,6 +201,7 @@ def selected_scale(places, starts, W, out):
 PAIRS = {
     "wait_for_change": ((lambda draw, B, n: [np.array([B, n]), n, 1000]), None),
     "all_finite": ((lambda draw, B, n: [draw(B * n)]), None),
+    "only_bits": ((lambda draw, B, n: [draw(B * n)]), None),
     "same": ((lambda draw, B, n: [draw(B * n)] * 2), None),
     "gather": (gather_arguments, None),
     "bias_identity": bias_pair(),

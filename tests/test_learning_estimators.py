@@ -208,7 +208,7 @@ def test_the_surrogates_training_gradient_is_that_of_the_mean_square():
     errors = []
     for step in (1e-1, 1e-2, 1e-3, 1e-4):
         relax = learnt("relax", TWO, valley(), hidden=(5,), step=step, updates=1)
-        network = relax.network
+        network = relax.learnt
         draws = relax(TWO, valley(), eps)
         _, inputs, cache, along_score, v = relax._seen
         analytic = np.zeros_like(network.mlp.theta)
@@ -235,7 +235,7 @@ def test_the_surrogates_training_gradient_is_that_of_the_mean_square():
 
 def test_a_network_that_diverges_says_so():
     estimator = tv.estimators.make("input_dependent")
-    estimator(ONE, tv.Target(lambda z: np.full(z.shape[:2], np.inf)), np.ones((1, 2, 1)) / 2)
+    estimator(ONE, tv.Target(lambda z: np.full(z.shape[:2], 1e308)), np.ones((3, 2, 1)) / 2)
     with pytest.raises(ArithmeticError, match="the estimator's own network became non-finite"):
         estimator.update()
 

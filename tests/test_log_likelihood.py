@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import tinyvae as tv
-from tinyvae import blas, check
+from tinyvae import check
+from tinyvae.machine import blas
 from tinyvae.kernels.compile import USE_NUMPY
 
 

@@ -132,7 +132,7 @@ def test_weighted_rows_give_the_gradient_of_the_weighted_loss():
     _, cache = mlp.forward(x)
     _, expected = mlp.backward(cache, weights[:, None] * dy)
     grads = mlp.views(np.empty_like(mlp.theta))
-    for task in mlp._weight_gradients(cache, mlp._deltas(cache, dy, np.empty), grads, weights):
+    for task in mlp.weight_gradients(cache, mlp.deltas(cache, dy), grads, weights):
         task()
     for name in grads:
         np.testing.assert_allclose(grads[name], expected[name], rtol=0, atol=1e-14)

@@ -32,11 +32,11 @@ SCORE, PATHWISE = "estimators/score_function.py", "estimators/pathwise.py"
 
 MUTANTS = {
     "a sparse product of the wrong rows": Mutant(
-        "sparse.py", "self._starts[start : stop + 1]", "self._starts[: stop - start + 1]",
+        "machine/sparse.py", "self._starts[start : stop + 1]", "self._starts[: stop - start + 1]",
         ("test_sparse.py::test_both_products_are_the_dense_ones",),
     ),
     "a weight gradient with a row left out between two pieces": Mutant(
-        "workers.py", "slice(i * n // k, (i + 1) * n // k)", "slice(i * n // k, (i + 1) * n // k - 1)",
+        "machine/workers.py", "slice(i * n // k, (i + 1) * n // k)", "slice(i * n // k, (i + 1) * n // k - 1)",
         ("test_workers.py::test_parts_cover_the_range_once",),
     ),
     "a log-variance read as a log-std": Mutant(
@@ -85,11 +85,11 @@ MUTANTS = {
         ("test_estimators.py::test_mean_with_a_sampled_kl_is_the_gradient_of_the_whole_loss",),
     ),
     "the encoder's gradient averaged twice over the batch": Mutant(
-        GAUSSIAN, "    out /= n_points\n", "    out /= n_points * n_points\n",
+        GAUSSIAN, "dparams.sum(axis=0) / (n_samples * n_points)", "dparams.sum(axis=0) / (n_samples * n_points * n_points)",
         ("test_vae.py::test_gradient_agrees_with_central_differences_for_each_activation",),
     ),
     "the decoder's gradient averaged twice over the batch": Mutant(
-        "vae.py", "weights /= len(x)", "weights /= len(x) ** 2",
+        "models/step.py", "objective.weights(losses) / len(x)", "objective.weights(losses) / len(x) ** 2",
         ("test_vae.py::test_gradient_is_a_mean_over_the_batch",),
     ),
     "the wrong slope of tanh": Mutant(
@@ -97,11 +97,11 @@ MUTANTS = {
         ("test_mlp.py::test_backward_agrees_with_central_differences",),
     ),
     "the wrong sign of the Bernoulli slope": Mutant(
-        DENSE, "np.where(logits > 0, c - e / (1 + e), e / (1 + e) - c)", "-np.where(logits > 0, c - e / (1 + e), e / (1 + e) - c)",
+        "kernels/bernoulli.py", "np.where(logits > 0, c - e / (1 + e), e / (1 + e) - c)", "-np.where(logits > 0, c - e / (1 + e), e / (1 + e) - c)",
         ("test_distributions.py::test_slope_is_the_derivative_of_the_loss",),
     ),
     "a Bernoulli loss that overflows": Mutant(
-        DENSE, "loss[:] = (size * c + np.log1p(np.exp(-size))).sum(axis=1)", "loss[:] = (np.log(1 + np.exp(logits)) - x * logits).sum(axis=1)",
+        "kernels/bernoulli.py", "loss[:] = (size * c + np.log1p(np.exp(-size))).sum(axis=1)", "loss[:] = (np.log(1 + np.exp(logits)) - x * logits).sum(axis=1)",
         ("test_distributions.py::test_log_prob_of_a_bit_is_exact_for_logits_of_any_size",),
     ),
     "Adam without bias correction": Mutant(
@@ -113,15 +113,15 @@ MUTANTS = {
         ("test_train.py::test_sgd_is_its_formula",),
     ),
     "the last minibatch dropped": Mutant(
-        "train.py", "for start in range(0, len(x), batch_size):", "for start in range(0, len(x) - len(x) % batch_size, batch_size):",
+        "training/train.py", "for start in range(0, len(x), plan.batch_size):", "for start in range(0, len(x) - len(x) % plan.batch_size, plan.batch_size):",
         ("test_train.py::test_an_epoch_visits_each_row_once_in_a_fresh_order",),
     ),
     "no shuffling": Mutant(
-        "train.py", "order = order_rng.permutation(len(x))", "order = np.arange(len(x))",
+        "training/train.py", "order = order_rng.permutation(len(x))", "order = np.arange(len(x))",
         ("test_train.py::test_an_epoch_visits_each_row_once_in_a_fresh_order",),
     ),
     "a save that writes into the old file": Mutant(
-        "files.py", 'with open(temporary, "xb") as file:', 'temporary = path\n        with open(temporary, "wb") as file:',
+        "machine/files.py", 'with open(temporary, "xb") as file:', 'temporary = path\n        with open(temporary, "wb") as file:',
         ("test_vae.py::test_a_save_that_fails_leaves_the_old_file_and_nothing_else",),
     ),
     "an optimal constant from all samples": Mutant(
@@ -133,7 +133,7 @@ MUTANTS = {
         ("test_learning_estimators.py::test_estimators_of_one_sample_are_exactly_unbiased",),
     ),
     "the wrong half of the surrogate's training gradient": Mutant(
-        "estimators/control_variates.py", "v = mu_part + 0.5 * q.std * eps * logvar_part", "v = mu_part + q.std * eps * logvar_part",
+        "distributions/gaussian.py", "return dmu + 0.5 * self.std * eps * dlogvar", "return dmu + self.std * eps * dlogvar",
         ("test_learning_estimators.py::test_the_surrogates_training_gradient_is_that_of_the_mean_square",),
     ),
     "DReG's weights not squared": Mutant(
@@ -141,11 +141,11 @@ MUTANTS = {
         ("test_importance_weighted.py::test_estimators_are_unbiased_by_product_quadrature",),
     ),
     "a moving average that is never updated in training": Mutant(
-        "train.py", "                _update(estimator, step)\n", "                pass\n",
+        "training/train.py", "                _update(plan.estimator, step)\n", "                pass\n",
         ("test_checkpoints.py::test_a_run_in_two_parts_is_a_run_in_one",),
     ),
     "an optimiser that is not taken up again": Mutant(
-        "checkpoints.py", "        getattr(run, owner).restore(state)\n", "        pass\n",
+        "training/checkpoints.py", "        getattr(plan, owner).restore(state)\n", "        pass\n",
         ("test_checkpoints.py::test_a_run_in_two_parts_is_a_run_in_one",),
     ),
     "Sobol points without their shift": Mutant(

@@ -112,7 +112,7 @@ def test_the_exact_gradient_inside_a_vae_is_the_derivative_of_the_exact_loss(n_l
     def loss(theta):
         vae.theta[: vae.n_encoder] = theta
         q = vae.encode(x)
-        f = variance.measurement.reconstruction(vae, x)(q.sample(eps))
+        f = vae.target(x)(q.sample(eps))
         return float((weights @ f + q.kl()).mean()), found.gradients["encoder"]
 
     check.gradients(loss, vae.theta[: vae.n_encoder].copy(), tolerance=1e-5)

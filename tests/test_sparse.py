@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinyvae as tv
-from tinyvae.sparse import FEW, PIXELS, UNITS, Ones, first_input
+from tinyvae.machine.sparse import FEW, PIXELS, UNITS, Ones, first_input, product
 
 N_OUT = UNITS
 SHAPE = (100, 300)
@@ -28,7 +28,7 @@ def test_both_products_are_the_dense_ones(share, dtype):
     for part in (slice(0, None), slice(0, 37), slice(37, 100), slice(0, 0)):
         for matrix, dense, other in ((ones, X, W), (ones.T, X.T, delta)):
             out = np.full((len(dense[part]), N_OUT), -7, dtype)
-            assert np.dot(matrix[part], other, out=out) is out
+            assert product(matrix[part], other, out=out) is out
             allowed = 300 * np.finfo(dtype).eps * np.abs(dense[part]) @ np.abs(other.astype("float64"))
             assert (np.abs(out - dense[part] @ other) <= allowed).all()
 
@@ -52,8 +52,9 @@ def test_otherwise_the_input_is_the_dense_matrix(x, n_out):
 
 
 def test_nothing_but_a_product_is_made_of_ones():
-    with pytest.raises(TypeError):
-        np.sum(as_input(pixels(0.13)))
+    for wrong in (np.sum, lambda ones: np.dot(ones, np.ones((300, 2)))):
+        with pytest.raises(TypeError):
+            wrong(as_input(pixels(0.13)))
 
 
 @pytest.mark.parametrize("estimator", ["reparameterization", "leave_one_out"])

@@ -10,7 +10,7 @@ import pytest
 
 import tinyvae as tv
 from tinyvae.mlp import ACTIVATIONS
-from tinyvae.vae import NonFiniteLoss
+from tinyvae.models import NonFiniteLoss
 
 ANALYTIC, SAMPLED = tv.ELBO(), tv.ELBO(kl="monte_carlo")
 

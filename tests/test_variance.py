@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import tinyvae as tv
-from tinyvae import blas, variance
+from tinyvae import variance
+from tinyvae.machine import blas
 from tinyvae.variance import measurement, moments, weights
-from tinyvae.distributions import LIKELIHOODS
-from tinyvae.vae import Reconstruction
+from tinyvae.models import Reconstruction
 
 BLOCKS = ("mu", "logvar", "encoder", "decoder")
 
@@ -35,7 +35,7 @@ def plain_loop(vae, x, estimator, objective, n_draws, n_samples, seed):
     """Each replicate's gradient, formed one by one: {block: (n_draws, P)}."""
     estimator = tv.estimators.resolve(estimator)
     all_grads = {block: [] for block in BLOCKS}
-    target = Reconstruction(vae.decoder, LIKELIHOODS[vae.likelihood], x.astype(vae.dtype))
+    target = Reconstruction(vae.decoder, vae.likelihood, x.astype(vae.dtype))
     eps = the_noise(vae, x, n_draws, n_samples, seed)
     for r in range(n_draws):
         one = np.ascontiguousarray(eps[:, r])
@@ -78,7 +78,7 @@ def test_the_shortcuts_equal_the_plain_loop_to_rounding(small_chunks, dtype, rto
 
 def test_both_ways_for_the_encoder_are_taken_in_that_test():
     vae, x = small_vae()
-    _, cache = vae.encoder._forward(x.astype("float64"), np.empty)
+    _, cache = vae.encoder.propagate(x.astype("float64"))
     assert weights.EncoderWeights(vae.encoder, cache, 40).by_covariance == [True, True]
     assert weights.EncoderWeights(vae.encoder, cache, 3).by_covariance == [False, False]
 
@@ -214,7 +214,7 @@ def test_a_large_offset_leaves_the_variance_exact():
     # The contrasts are taken from the running mean: a gradient of 1e8 with a variance of 1 keeps ten digits of it.
     rng = np.random.default_rng(0)
     g = 1e8 + rng.standard_normal((300, 1, 2))
-    outputs = moments.Outputs()
+    outputs = moments.Outputs(tv.DiagonalGaussian(np.zeros((1, 1)), np.zeros((1, 1))))
     for piece in np.split(g, [1, 120, 121]):
         outputs.add(piece)
     np.testing.assert_allclose(outputs.finish()["mu"].variance[0, 0], (g[:, 0, 0] - 1e8).var(ddof=1), rtol=1e-6)
@@ -362,7 +362,7 @@ def test_what_is_left_out_is_not_computed_and_the_rest_stays_the_same(monkeypatc
         raise AssertionError("computed")
 
     monkeypatch.setattr(measurement, "decoder_gradients", never)
-    monkeypatch.setattr(vae.decoder, "_deltas", never)
+    monkeypatch.setattr(vae.decoder, "deltas", never)
     monkeypatch.setattr(measurement.cost, "vae_call", lambda *_: measurement.cost.Call(None, None, 1, 0))
     report = variance.measure(vae, x, ["score_function"], n_draws=6, n_timings=0, blocks=("encoder", "mu"))["score_function"]
     assert list(report.mean) == ["mu", "encoder"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tinyvae as tv
-from tinyvae import blas, workers
+from tinyvae.machine import blas, workers
 
 LARGE = workers.WORTH_SPLITTING
 
@@ -316,7 +316,7 @@ def test_a_wrong_count_is_refused_with_its_name(monkeypatch, value):
 
 FORK = """
 import os
-from tinyvae import workers
+from tinyvae.machine import workers
 
 def both():
     seen = []
@@ -342,7 +342,7 @@ def test_a_forked_child_has_a_helper_of_its_own():
 
 
 def test_the_helper_does_not_keep_a_process_alive():
-    text = "from tinyvae import blas, workers; context = blas.one_thread(); context.__enter__(); workers.split(print, 10, workers.WORTH_SPLITTING)"
+    text = "from tinyvae.machine import blas, workers; context = blas.one_thread(); context.__enter__(); workers.split(print, 10, workers.WORTH_SPLITTING)"
     env = {**os.environ, "TINYVAE_WORKERS": "2", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run([sys.executable, "-c", text], env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and done.stdout.count("slice") == 2, done.stderr

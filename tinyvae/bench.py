@@ -16,11 +16,11 @@ import time
 import numba
 import numpy as np
 
-from tinyvae import blas, mlp, validate, workers
-from tinyvae.distributions import LIKELIHOODS
+from tinyvae import likelihoods, mlp, validate
 from tinyvae.kernels.compile import loop
-from tinyvae.train import train
-from tinyvae.vae import VAE
+from tinyvae.machine import blas, workers
+from tinyvae.models import VAE
+from tinyvae.training import train
 
 N_ROWS = 5000
 ONES = 0.13  # the share of ones in binarized MNIST
@@ -244,7 +244,7 @@ def _replaced(timed):
             undo.callback(setattr, owner, name, vars(owner)[name])
             setattr(owner, name, value)
 
-        for owner in (*modules, *LIKELIHOODS.values()):
+        for owner in (*modules, *likelihoods.LIKELIHOODS.values()):
             for name, value in list(vars(owner).items()):
                 if id(getattr(value, "__func__", value)) in kernels:
                     function = kernels[id(getattr(value, "__func__", value))]

@@ -3,18 +3,24 @@
 The parameters are one flat vector, `theta`, with named views into it. Forward and backward are plain
 maths: each line below carries the shape of what it computes.
 
-The last argument of the inner functions, `empty`, allocates: `numpy.empty`, or something of its
-signature that hands out the same arrays at every step (`arena.Arena`).
+`forward` and `backward` are what a reader calls. Below them stand the parts that training calls, unchecked: `propagate`,
+`deltas`, `input_gradient`, `weight_gradients`. They take their arrays from the network's `empty`: `numpy.empty`, or
+something of its signature that hands out the same arrays at every step (see `MLP.using`).
 """
 
+import copy
 import math
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from tinyvae import validate, workers
+from tinyvae import validate
 from tinyvae.kernels import dense
+from tinyvae.machine import workers
+from tinyvae.machine.sparse import first_input, product
+
+__all__ = ["MLP", "Activation", "ACTIVATIONS", "Cache", "glorot", "he", "INITIALISERS", "count_parameters"]
 
 
 class Activation(NamedTuple):
@@ -83,6 +89,7 @@ class MLP:
         validate.choice("activation", activation, ACTIVATIONS)
         validate.generator("rng", rng)
         self.sizes, self.activation, self.dtype = sizes, activation, validate.dtype_of(dtype)
+        self.empty = np.empty
         hidden = validate.choice("init", init or ACTIVATIONS[activation].init, INITIALISERS)
         self.bind(np.zeros(count_parameters(sizes), self.dtype))
         for layer, (n_in, n_out) in enumerate(zip(sizes, sizes[1:])):
@@ -92,11 +99,23 @@ class MLP:
 
     @property
     def n_layers(self):
+        """How many layers of weights there are, the linear last one included."""
         return len(self.sizes) - 1
+
+    @property
+    def n_params(self):
+        """How many weights and biases it has."""
+        return count_parameters(self.sizes)
 
     def bind(self, theta):
         """Let the parameters live in `theta` (P,), as it is: its numbers are not changed."""
         self.theta, self.params = theta, self.views(theta)
+
+    def using(self, empty):
+        """This network, the parameters shared, with its arrays from `empty` (shape, dtype)."""
+        other = copy.copy(self)
+        other.empty = empty
+        return other
 
     def views(self, flat):
         """{"W0": ..., "b0": ..., ...}: named views into a flat vector (P,)."""
@@ -110,28 +129,31 @@ class MLP:
 
     def forward(self, x):
         """y = f(x). x (B, n_in) -> y (B, n_out) and the cache that `backward` takes."""
-        return self._forward(validate.array("x", x, ("B", self.sizes[0]), self.dtype), np.empty)
+        return self.propagate(validate.array("x", x, ("B", self.sizes[0]), self.dtype))
 
     def backward(self, cache, dy):
         """From dL/dy (B, n_out) to dL/dx (B, n_in) and {"W0": dL/dW0, "b0": dL/db0, ...}."""
         dy = validate.array("dy", dy, (len(cache.inputs[0]), self.sizes[-1]), self.dtype)
         grads = self.views(np.empty_like(self.theta))
-        deltas = self._deltas(cache, dy, np.empty)
-        for task in self._weight_gradients(cache, deltas, grads):
+        deltas = self.deltas(cache, dy)
+        for task in self.weight_gradients(cache, deltas, grads):
             task()
-        return self._input_gradient(deltas, np.empty), grads
+        return self.input_gradient(deltas), grads
 
-    def _forward(self, x, empty):
+    # --- the parts, unchecked -------------------------------------------------------------------------
+
+    def propagate(self, x):
+        """`forward`, for x of the network's dtype or uint8 holding 0 and 1."""
         hidden, linear = ACTIVATIONS[self.activation], ACTIVATIONS["identity"]
-        cache, h = Cache([], []), x
+        cache, h = Cache([], []), first_input(x, self.sizes[1], self.dtype, self.empty)
         for layer in range(self.n_layers):
             W, b = self.params[f"W{layer}"], self.params[f"b{layer}"]
             activation = hidden if layer < self.n_layers - 1 else linear
-            a = empty((len(h), W.shape[1]), self.dtype)
-            saved = empty(a.shape, self.dtype) if activation.from_input else a
+            a = self.empty((len(h), W.shape[1]), self.dtype)
+            saved = self.empty(a.shape, self.dtype) if activation.from_input else a
 
             def rows(part):
-                np.dot(h[part], W, out=a[part])  # B, n_out
+                product(h[part], W, out=a[part])  # B, n_out
                 if activation.from_input:
                     np.add(a[part], b, out=saved[part])  # B, n_out
                 activation.forward(a[part], b)  # B, n_out
@@ -142,13 +164,13 @@ class MLP:
             h = a
         return h, cache
 
-    def _deltas(self, cache, dy, empty):
+    def deltas(self, cache, dy):
         """[dL/da of each layer (B, n_out)], a = x W + b being the value before the activation."""
         backward = ACTIVATIONS[self.activation].backward
         deltas = [dy]
         for layer in range(self.n_layers - 1, 0, -1):
             W = self.params[f"W{layer}"]
-            delta, saved, dh = deltas[0], cache.saved[layer - 1], empty((len(dy), W.shape[0]), self.dtype)
+            delta, saved, dh = deltas[0], cache.saved[layer - 1], self.empty((len(dy), W.shape[0]), self.dtype)
 
             def rows(part):
                 np.dot(delta[part], W.T, out=dh[part])  # B, n_in
@@ -158,13 +180,15 @@ class MLP:
             deltas.insert(0, dh)
         return deltas
 
-    def _input_gradient(self, deltas, empty):
+    def input_gradient(self, deltas):
         """dL/dx (B, n_in) from the first layer's delta."""
         W = self.params["W0"]
-        return np.dot(deltas[0], W.T, out=empty((len(deltas[0]), W.shape[0]), self.dtype))
+        return np.dot(deltas[0], W.T, out=self.empty((len(deltas[0]), W.shape[0]), self.dtype))
 
-    def _weight_gradients(self, cache, deltas, grads, weights=None, empty=np.empty):
-        """Functions, independent of each other, the largest first, that write dL/dW = x' delta and dL/db = 1' delta into `grads`.
+    def weight_gradients(self, cache, deltas, grads, weights=None):
+        """Functions, independent of each other, the largest first, that write dL/dW = x' delta and dL/db = 1' delta.
+
+        grads: {"W0": ..., "b0": ..., ...}, written.
 
         `weights` (B,) multiplies each row's share of the loss: dL/dW = (weights x)' delta.
         """
@@ -174,10 +198,10 @@ class MLP:
             if weights is None:
                 sums.append(partial(dense.column_sums, delta, db))  # n_out
             else:
-                h = np.multiply(h, weights[:, None], out=empty(h.shape, self.dtype))  # B, n_in
+                h = np.multiply(h, weights[:, None], out=self.empty(h.shape, self.dtype))  # B, n_in
                 sums.append(partial(np.dot, weights, delta, out=db))  # n_out
             for part in workers.parts(len(dW), len(h) * dW.size):
-                products.append(partial(np.dot, h.T[part], delta, out=dW[part]))  # n_in, n_out
+                products.append(partial(product, h.T[part], delta, out=dW[part]))  # n_in, n_out
         products.sort(key=lambda product: -product.keywords["out"].size)
         return products + sums
 

@@ -1,18 +1,26 @@
 """Noise schemes: ways to draw eps (S, B, K), each element standard normal.
 
 A scheme is a function `(rng, n_samples, n_points, n_latents, dtype) -> eps`. The samples of one data point may depend on
-each other, to cover the space more evenly; different points' never do.
+each other, to cover the space more evenly; different points' never do. q makes of it what it needs (`q.noise`).
 """
+
+import contextlib
+import functools
+import threading
 
 import numpy as np
 
-from tinyvae import estimators, validate
-from tinyvae.objectives import ELBO
+from tinyvae import validate
+
+__all__ = ["independent", "antithetic", "sobol", "SCHEMES", "resolve", "require_compatible", "in_use", "require_independent"]
+
+_present = threading.local()  # .scheme: the one whose dependent samples this thread's estimators are given, or None
 
 
-def independent(rng, n_samples, n_points, n_latents, dtype="float32"):
-    """Independent samples: the plain Monte Carlo estimate, variance 1/S."""
-    return rng.standard_normal((n_samples, n_points, n_latents), dtype=np.dtype(dtype))
+def independent(rng, n_samples, n_points, n_latents, dtype="float32", empty=np.empty):
+    """Independent samples: the plain Monte Carlo estimate, variance 1/S. empty: where the array comes from."""
+    eps = empty((n_samples, n_points, n_latents), np.dtype(dtype))
+    return rng.standard_normal(out=eps, dtype=eps.dtype)
 
 
 def antithetic(rng, n_samples, n_points, n_latents, dtype="float32"):
@@ -29,12 +37,14 @@ def antithetic(rng, n_samples, n_points, n_latents, dtype="float32"):
 def sobol(rng, n_samples, n_points, n_latents, dtype="float32"):
     """Randomised quasi-Monte Carlo: scrambled Sobol points, mapped by the inverse normal distribution function.
 
-    Each data point and latent has a scrambling of its own, a random linear map of the bits and a random shift. Wins for smooth integrands, few latents and many samples: the
-    variance falls faster than 1/S.
+    Each data point and latent has a scrambling of its own, a random linear map of the bits and a random shift. Wins for
+    smooth integrands, few latents and many samples: the variance falls faster than 1/S.
     Raises ValueError unless n_samples is a power of two. Source: Matousek 1998; Buchholz, Wenzel & Mandt 2018.
     """
     if n_samples & (n_samples - 1):
-        raise ValueError(f"sobol noise is balanced for powers of two only: n_samples must be 1, 2, 4, ..., got {n_samples}")
+        raise ValueError(
+            f"sobol noise is balanced for powers of two only: n_samples must be 1, 2, 4, ..., got {n_samples}"
+        )
     from scipy.special import ndtri
     from scipy.stats import qmc
 
@@ -57,22 +67,57 @@ def resolve(noise):
     return noise if callable(noise) else SCHEMES[validate.choice("noise", noise, SCHEMES)]
 
 
-def require_compatible(scheme, estimator, objective=None):
-    """Raise if the scheme's samples depend on each other and the estimator or the objective is made for independent ones.
+# --- which estimators a scheme fits -----------------------------------------------------------------------
 
-    The built-in estimators are known; whether a reader's own takes a baseline from the other samples cannot be seen here, nor
-    whether a reader's scheme is independent.
+
+class DependentSamples(ValueError):
+    """The samples of a scheme depend on each other, and an estimator is made for independent ones."""
+
+
+def require_compatible(scheme, estimator, objective=None):
+    """Raise if the scheme's samples depend on each other and the estimator or the objective needs independent ones.
+
+    An estimator says so itself (`estimators.Traits`). One that a reader's own function calls is heard when it is called, see
+    `in_use`. Whether a reader's own takes a baseline from the other samples cannot be seen, nor whether a reader's scheme is
+    independent.
     """
     if scheme is independent:
         return
-    name = getattr(scheme, "__name__", repr(scheme))
-    if objective is not None and not isinstance(objective, ELBO):
+    if objective is not None and not objective.averages:
         raise ValueError(
-            f"the importance-weighted bound is defined for independent samples; with {name} noise it would be another "
-            "objective, and its gradient another one. Use independent noise, or an ELBO"
+            f"the importance-weighted bound is defined for independent samples; with {_name(scheme)} noise it would be "
+            "another objective, and its gradient another one. Use independent noise, or an ELBO"
         )
-    if estimator in estimators.NEED_INDEPENDENT_SAMPLES:
-        raise ValueError(
-            f"{estimator.__name__} takes its baseline from the other samples, which must be independent; "
-            f"{name} noise would bias it. Use independent noise, or another estimator"
-        )
+    inner = estimator
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    if hasattr(inner, "traits") and inner.traits.independent:
+        raise DependentSamples(_refusal(inner.__name__, _name(scheme)))
+
+
+@contextlib.contextmanager
+def in_use(scheme):
+    """A context in which estimators are called with the scheme's samples: one that needs independent ones refuses others."""
+    before, _present.scheme = getattr(_present, "scheme", None), None if scheme is independent else scheme
+    try:
+        yield
+    finally:
+        _present.scheme = before
+
+
+def require_independent(name):
+    """For an estimator, called `name`, to call first: raise where the samples in use depend on each other."""
+    scheme = getattr(_present, "scheme", None)
+    if scheme is not None:
+        raise DependentSamples(_refusal(name, _name(scheme)))
+
+
+def _name(scheme):
+    return getattr(scheme, "__name__", repr(scheme))
+
+
+def _refusal(name, scheme):
+    return (
+        f"{name} takes its baseline from the other samples, which must be independent; "
+        f"{scheme} noise would bias it. Use independent noise, or another estimator"
+    )

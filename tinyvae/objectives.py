@@ -1,8 +1,10 @@
 """What is minimised: which terms are taken in closed form, and how the samples' losses combine.
 
-An objective answers three questions. `analytic_kl`: how much of KL(q || p) is added in closed form?
-`sampled_kl`: how much of log q(z) - log p(z) is added to each sample's loss? `value` and `weights`:
-what is the loss of a data point, given its samples' losses, and with what weight does each enter it?
+An objective answers these questions. `averages`: is a data point's loss the mean of its samples' losses? `sampled_kl`: how
+much of log q(z) - log p(z) is added to each sample's loss? `value` and `weights`: what is the loss of a data point, given
+its samples' losses, and with what weight does each enter it? `kl_value` and `kl_weights`: what do the data points' KLs,
+latent by latent, cost in closed form, and with what weight does each enter that? Anything that answers them will do;
+`Objective` answers the last two for a KL that enters with one weight, `analytic_kl`.
 """
 
 from dataclasses import dataclass
@@ -11,9 +13,37 @@ import numpy as np
 
 from tinyvae import validate
 
+__all__ = ["Objective", "ELBO", "ImportanceWeighted", "PLAIN", "Integrand", "check_objective"]
+
+QUESTIONS = ("averages", "sampled_kl", "value", "weights", "kl_value", "kl_weights")
+
+
+class Objective:
+    """An average over samples, without a KL: what an objective of one's own may start from (see `ELBO`)."""
+
+    averages = True
+    analytic_kl = 0.0
+    sampled_kl = 0.0
+
+    def value(self, losses):
+        """losses (S, B) -> the loss of each data point, their mean, (B,)."""
+        return losses.sum(axis=0) / len(losses)
+
+    def weights(self, losses):
+        """losses (S, B) -> each sample's weight in its data point's loss, 1/S, (S, B)."""
+        return np.full(losses.shape, 1 / len(losses), losses.dtype)
+
+    def kl_value(self, q):
+        """What KL(q || p), taken in closed form, adds to a data point's loss: its mean over the batch, nats, a float."""
+        return self.analytic_kl * (float(q.kl().sum()) / len(q.params))
+
+    def kl_weights(self, q):
+        """The slope of a data point's `kl_value` in each of its KLs, `q.kl_by_latent()`: a number, or (B, K)."""
+        return self.analytic_kl
+
 
 @dataclass(frozen=True)
-class ELBO:
+class ELBO(Objective):
     """loss = E_q[-log p(x | z)] + beta KL(q(z | x) || p(z)), nats a data point; lower is better.
 
     beta = 1 gives the negative evidence lower bound (Kingma & Welling 2014, eq. 3), other values the
@@ -31,30 +61,24 @@ class ELBO:
 
     @property
     def analytic_kl(self):
+        """The weight of the KL that is taken in closed form."""
         return self.beta if self.kl == "analytic" else 0.0
 
     @property
     def sampled_kl(self):
+        """The weight of log q(z) - log p(z) in each sample's loss."""
         return self.beta if self.kl == "monte_carlo" else 0.0
-
-    def value(self, losses):
-        """losses (S, B) -> the loss of each data point, their mean, (B,)."""
-        return losses.sum(axis=0) / len(losses)
-
-    def weights(self, losses):
-        """losses (S, B) -> each sample's weight in its data point's loss, 1/S, (S, B)."""
-        return np.full(losses.shape, 1 / len(losses), losses.dtype)
 
 
 @dataclass(frozen=True)
-class ImportanceWeighted:
+class ImportanceWeighted(Objective):
     """The importance-weighted bound: loss = -log 1/S sum_s w_s, with log w_s = log p(x, z_s) - log q(z_s | x).
 
     S = 1 is the ELBO; the bound tightens as S grows (Burda et al. 2016, eq. 8). A sample's weight is
     w_s / sum_r w_r, its share of the bound's gradient (eq. 13). Nats a data point; lower is better.
     """
 
-    analytic_kl = 0.0
+    averages = False
     sampled_kl = 1.0
 
     def value(self, losses):
@@ -72,23 +96,14 @@ PLAIN = ELBO(beta=0.0)  # the plain expectation E_q[f]: what `objective=None` me
 
 
 def check_objective(objective):
-    """Raise unless `objective` answers the questions above."""
-    if isinstance(objective, (ELBO, ImportanceWeighted)):
-        return
-    questions = ("analytic_kl", "sampled_kl", "value", "weights")
-    if isinstance(objective, type) or not all(hasattr(objective, question) for question in questions):
+    """Raise TypeError unless `objective` answers the questions above."""
+    missing = [question for question in QUESTIONS if not hasattr(objective, question)]
+    if isinstance(objective, type) or len(missing) == len(QUESTIONS):
         raise TypeError(f"objective must be an objective such as tv.ELBO(), got {objective!r}")
-
-
-def require_average(estimator, objective):
-    """Raise unless the objective is an average over samples; `estimator` is the name of who asks."""
-    if objective is None:
-        return
-    check_objective(objective)
-    if not isinstance(objective, ELBO):
-        raise ValueError(
-            f"{estimator} estimates the gradient of an average over samples, not of the importance-weighted bound; "
-            "use 'reparameterization', 'dreg' or 'vimco', or an ELBO"
+    if missing:
+        raise TypeError(
+            f"objective must be an objective such as tv.ELBO(), got {objective!r}, which lacks {', '.join(missing)}: "
+            "derive it from tv.objectives.Objective"
         )
 
 
@@ -119,11 +134,11 @@ class Integrand:
         return dz + self.beta * self.q.log_ratio_grad(z) if self.beta else dz
 
     def explicit(self, z):
-        """dl/d[mu, logvar] with z held, (S, B, 2K), or 0."""
+        """dl/dparams with z held, (S, B, P), or 0."""
         return self.beta * self.q.score(z) if self.beta else 0
 
     def weigh(self, losses, contributions):
-        """Each sample's contribution (S, B, 2K), times S times its weight in the objective: 1 in an average."""
-        if isinstance(self.objective, ELBO):
+        """Each sample's contribution (S, B, P), times S times its weight in the objective: 1 in an average."""
+        if self.objective.averages:
             return contributions
         return len(losses) * self.objective.weights(losses)[..., None] * contributions

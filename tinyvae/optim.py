@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from tinyvae import validate, workers
+from tinyvae import validate
+from tinyvae.machine import workers
 from tinyvae.kernels import optimizers as kernels
 
 

@@ -14,7 +14,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from tinyvae import estimators
-from tinyvae.files import write
+from tinyvae.machine.files import write
 
 # Okabe & Ito, Color Universal Design (2008), yellow left out: it is too pale for a line on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")

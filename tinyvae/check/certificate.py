@@ -10,7 +10,7 @@ import numpy as np
 from tinyvae import estimators as registry
 from tinyvae import validate
 from tinyvae.check import trials
-from tinyvae.check.problems import alone, bound_problems, default_problems
+from tinyvae.problems import alone, bound_problems, default_problems
 from tinyvae.estimators.contract import checked_draws
 
 PILOT, FEWEST, CALLS = 10_000, 40_000, 20_000  # replicates: of the pilot run; of the test, at least; one by one, or of f
@@ -191,8 +191,7 @@ def unbiased(estimator, problems=None, n_samples=(1, 2, 3, 8), level=0.01, power
             loss_of = trials.loss_side_by_side if trial is trials.side_by_side else trials.loss_one_by_one
             mean, std = loss_of(estimator, p, s, CALLS, child[2])
             tests += _tests(p, s, CALLS, p.loss[:, None], mean, std, z_level, z_power, p.size[:, None], ["f"])
-    name = estimator if isinstance(estimator, str) else getattr(estimator, "__name__", type(estimator).__name__)
-    return Certificate(name, level, power, bias, tests, refused)
+    return Certificate(registry.name_of(estimator), level, power, bias, tests, refused)
 
 
 def _cases(estimator, problems, n_samples):
@@ -240,7 +239,7 @@ def _accepted(estimator, problems, n_samples):
                 refused.setdefault(p.name, []).append(s)
                 refusal = error
                 continue
-            draws = checked_draws(draws, eps)
+            draws = checked_draws(draws, p.q, eps)
             validate.check_finite("the estimator's dparams", draws.dparams)
             validate.check_finite("the estimator's f", draws.f)
             cases.append((p, s))
@@ -248,8 +247,7 @@ def _accepted(estimator, problems, n_samples):
 
 
 def _names(p):
-    n = p.q.mu.shape[1]
-    return [f"mu[{k}]" for k in range(n)] + [f"logvar[{k}]" for k in range(n)]
+    return [f"{name}[{k}]" for name, block in p.q.split(p.q.params[0]).items() for k in range(len(block))]
 
 
 def _tests(p, n_samples, n_draws, exact, mean, std, z_level, z_power, scale, names):

@@ -10,22 +10,20 @@ import numpy as np
 
 from tinyvae import estimators as registry
 from tinyvae import variance
-from tinyvae.check.problems import alone
-from tinyvae.distributions import DiagonalGaussian
-from tinyvae.noise import independent
 from tinyvae.objectives import PLAIN
-from tinyvae.variance.replicates import warmed
+from tinyvae.problems.problem import alone
+from tinyvae.variance.replicates import analytic_kl_grad
 
 WARMUP = 200  # calls and updates, for an estimator that learns
 
 
 def side_by_side(estimator, p, n_samples, n_draws, seed):
-    """Mean and standard deviation over so many replicates of an estimate, (B, 2K) each."""
+    """Mean and standard deviation over so many replicates of an estimate, (B, P) each."""
     own = _own(estimator, p, n_samples)
     reports = variance.measure_target(p.q, p.target, [own], p.objective, n_draws, n_samples, int(seed), n_timings=0)
     (report,) = reports.values()
-    mean, spread = (np.concatenate([part["mu"], part["logvar"]], axis=1) for part in (report.mean, report.variance))
-    added = p.objective.analytic_kl * p.q.kl_grad() if p.objective else 0.0  # what `measure_target` adds is not the estimator's
+    mean, spread = (np.concatenate(list(part.values()), axis=1) for part in (report.mean, report.variance))
+    added = analytic_kl_grad(p.q, p.objective or PLAIN)  # `measure_target` adds it; the estimator does not
     return mean - added, np.sqrt(spread)
 
 
@@ -86,14 +84,16 @@ def _moments(estimates):
 
 def _own(estimator, p, n_samples):
     """A copy of the estimator without memory of other problems; one that learns has learnt on this one."""
-    own = copy.deepcopy(registry.resolve(estimator))
-    warmed({"own": own}, ["own"], [(p.q, p.target)], p.objective or PLAIN, independent, n_samples, WARMUP, 0)
+    plan = variance.Plan([copy.deepcopy(registry.resolve(estimator))], p.objective or PLAIN, n_samples=n_samples, warmup=WARMUP)
+    plan.fresh = list(plan.functions)
+    plan.warm([(p.q, p.target)])
+    (own,) = plan.functions.values()
     return own
 
 
 def _caller(own, p, copies):
     """A function (eps, rng) -> Draws for so many copies of the problem's data points side by side, and their q."""
     own = copy.deepcopy(own)  # a call may change it
-    q = DiagonalGaussian.from_params(np.tile(p.q.params, (copies, 1)))
+    q = p.q.like(np.tile(p.q.params, (copies, 1)))
     target = variance.folded(p.target, len(p.gradient))
     return lambda eps, rng: own(q, target, eps, p.objective or PLAIN, rng), q

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import tinyvae as tv
-from tinyvae import options
-from tinyvae.cli import jobs, laboratory
+from tinyvae.cli import jobs, laboratory, options
 from tinyvae.cli.words import fail
 
 COMMANDS = {function.__name__: function for function in (jobs.compare, jobs.train, jobs.sample, laboratory.variance, laboratory.check, jobs.bench)}

@@ -10,7 +10,6 @@ from tinyvae import variance as measuring
 from tinyvae.cli import words
 
 AFFORDABLE = 5e10  # multiply-adds that the exact gradient of a model may take: some seconds
-BESIDE = {"elbo": ("reparameterization", "score_function", "leave_one_out"), "importance_weighted": ("reparameterization", "dreg", "vimco")}
 NOISE = ("rank", "estimator", "variance", "ratio to the best", "signal-to-noise"), ("", "", "nats²", "", "")
 PRICE = (
     ("estimator", "bias", "largest z (p)", "f + df/dz", "ms", "variance x ms", "rank"),
@@ -34,16 +33,16 @@ def _on_problem(args, functions):
 
     p = problems.make(args.problem, words.objective(args) if args.problem == "linear_gaussian" else None, args.n_samples)
     reports = measuring.measure_target(p.q, p.target, functions, p.objective, args.n_draws, args.n_samples, args.seed, noise=args.noise)
-    exact = None if p.gradient is None else dict(zip(("mu", "logvar"), np.split(p.gradient, 2, axis=1)))
-    title = f"Gradient of {args.problem}: {words.counted(p.q.mu.shape[0], 'data point')}, {words.counted(p.q.mu.shape[1], 'latent')}"
-    _tell(args, measuring.plain(reports, exact), ("mu", "logvar"), title)
+    exact = None if p.gradient is None else p.q.split(p.gradient)
+    title = f"Gradient of {args.problem}: {words.counted(p.q.mean.shape[0], 'data point')}, {words.counted(p.q.mean.shape[1], 'latent')}"
+    _tell(args, measuring.summary(reports, exact), p.q.blocks, title)
 
 
 def _on_model(args, functions):
     vae, data = _model(args, args.model[0] if args.model else None)
     objective, batch = words.objective(args), data.train[: args.batch_size]
     options = {"n_draws": args.n_draws, "n_samples": args.n_samples, "seed": args.seed, "noise": args.noise}
-    reports = measuring.measure(vae, batch, functions, objective, blocks=comparison.BLOCKS, **options)
+    reports = measuring.measure(vae, batch, functions, objective, blocks=comparison.without_decoder(vae), **options)
     exact, why = _exact(vae, batch, objective, args.n_samples)
     extra = {}
     if args.decompose:
@@ -53,7 +52,7 @@ def _on_model(args, functions):
         extra["decomposition"] = {name: {block: {part: list(v) for part, v in d._asdict().items()} for block, d in blocks.items()} for name, blocks in found.items()}
     which = args.model[0] if args.model else "a fresh model"
     title = f"Gradient of {which} on {_rows(batch, args)}"
-    _tell(args, measuring.plain(reports, exact), ("encoder",), title, why, extra)
+    _tell(args, measuring.summary(reports, exact), ("encoder",), title, why, extra)
 
 
 def _rows(batch, args):
@@ -89,11 +88,12 @@ def _tell(args, record, blocks, title, remark="", extra=None):
     for name in record:
         plots.style(name)  # estimators of the reader's own take their colours in the order given, as in a series' figure
     record = _ranked(record, blocks[0])
-    words.write_json(args.out, "variance.json", {"version": tv.__version__, "settings": words.settings(args), "estimators": record, **(extra or {})})
-    every = [block for block in comparison.BLOCKS if block in next(iter(record.values()))]
-    totals = {block: {name: row[block]["variance"] for name, row in record.items()} for block in every}
+    result = {"estimators": _plain(record), **(extra or {})}
+    words.write_json(args.out, "variance.json", {"version": tv.__version__, "settings": words.settings(args), **result})
+    every = next(iter(record.values())).blocks
+    totals = {block: {name: row.blocks[block]["variance"] for name, row in record.items()} for block in every}
     last = blocks[0]
-    prices = {name: [row["phi_milliseconds"] * v for v in row[last]["variance"]] for name, row in record.items()}
+    prices = {name: [row.costs["phi_milliseconds"] * v for v in row.blocks[last]["variance"]] for name, row in record.items()}
     plots.save(plots.variances(totals, {f"{last}, variance x ms": prices}), Path(args.out, "variance.png"))
     written = ["variance.png", "variance.json"]
 
@@ -101,14 +101,14 @@ def _tell(args, record, blocks, title, remark="", extra=None):
     words.say("Rank 1-2: first or second; the interval of the two estimators' paired ratio holds 1.")
     if remark:
         words.say(remark)
-    if any("bias" in row[block] for row in record.values() for block in blocks):
+    if any("bias" in row.blocks[block] for row in record.values() for block in blocks):
         print("z: |bias| of a coordinate over its standard error; p: the chance of so large a z in any coordinate without a bias.")
     for block in blocks:
         print(f"\n{block}" + (", total over the weights" if block == "encoder" else ", total over data points and latents"))
         lines = _ranked(record, block).items()
-        words.print_table(*NOISE, *(_noise(name, row[block]) for name, row in lines))
+        words.print_table(*NOISE, *(_noise(name, row.blocks[block]) for name, row in lines))
         print()
-        words.print_table(*PRICE, *(_price(name, row, row[block]) for name, row in lines))
+        words.print_table(*PRICE, *(_price(name, row.costs, row.blocks[block]) for name, row in lines))
     if extra:
         plots.save(plots.decomposition(extra["decomposition"]), Path(args.out, "decomposition.png"))
         written.append("decomposition.png")
@@ -117,11 +117,16 @@ def _tell(args, record, blocks, title, remark="", extra=None):
     words.say(f"Written: {', '.join(str(Path(args.out, name)) for name in written)}")
 
 
+def _plain(record):
+    """The summaries as JSON holds them."""
+    return {name: {**row.blocks, **row.costs} for name, row in record.items()}
+
+
 def _ranked(record, block):
     """`record` in the order of its ranks in one block, "1-2" before "1-3" before "2"."""
 
     def place(name):
-        numbers = record[name][block]
+        numbers = record[name].blocks[block]
         first, _, last = numbers["rank"].partition("-")
         return int(first), int(last or first), numbers["variance"][0]
 
@@ -132,14 +137,14 @@ def _noise(name, numbers):
     return numbers["rank"], name, words.interval(numbers["variance"]), words.interval(numbers["ratio_to_best"]), words.interval(numbers["snr"])
 
 
-def _price(name, row, numbers):
+def _price(name, costs, numbers):
     bias, z = "-", "-"
     if "bias" in numbers:
         off = numbers["bias"]
         bias = "{}% ({} to {})".format(*map(words.percent, off["norm"]))
         z = f"{words.number(off['z'])} ({words.number(off['p'])})"
     return (
-        name, bias, z, f"{row['evaluations']:g} + {row['gradients']:g}", words.number(row["phi_milliseconds"]),
+        name, bias, z, f"{costs['evaluations']:g} + {costs['gradients']:g}", words.number(costs["phi_milliseconds"]),
         words.number(numbers["variance_times_phi_cost"]), numbers["cost_rank"],
     )
 
@@ -164,17 +169,19 @@ def _along(args, functions):
         vae, data = _model(args, path)
         batch = data.train[: args.batch_size]
         reports = measuring.measure(
-            vae, batch, functions, objective, args.n_draws, args.n_samples, args.seed, n_timings=0, noise=args.noise, blocks=comparison.BLOCKS
+            vae, batch, functions, objective, args.n_draws, args.n_samples, args.seed, n_timings=0, noise=args.noise,
+            blocks=comparison.without_decoder(vae),
         )
-        points.append({"model": str(path), "kl": float(vae.encode(vae._data(batch)).kl().mean()), "estimators": measuring.plain(reports)})
-    words.write_json(args.out, "variance.json", {"version": tv.__version__, "settings": words.settings(args), "points": points})
+        points.append({"model": str(path), "kl": float(vae.encode(batch).kl().mean()), "estimators": measuring.summary(reports)})
+    plain = [{**p, "estimators": _plain(p["estimators"])} for p in points]
+    words.write_json(args.out, "variance.json", {"version": tv.__version__, "settings": words.settings(args), "points": plain})
     names = list(points[0]["estimators"])
-    curves = {key: {name: [p["estimators"][name]["encoder"][key] for p in points] for name in names} for key in ("variance", "snr")}
+    curves = {key: {name: [p["estimators"][name].blocks["encoder"][key] for p in points] for name in names} for key in ("variance", "snr")}
     plots.save(plots.along([Path(p["model"]).stem for p in points], [p["kl"] for p in points], curves["variance"], curves["snr"]), Path(args.out, "variance.png"))
     words.say(f"Gradient of the encoder on {_rows(batch, args)}; {_size(args)}")
     for p in points:
         print(f"\n{Path(p['model']).stem}, KL {words.number(p['kl'])} nats a point")
-        words.print_table(*NOISE, *(_noise(name, row["encoder"]) for name, row in _ranked(p["estimators"], "encoder").items()))
+        words.print_table(*NOISE, *(_noise(name, row.blocks["encoder"]) for name, row in _ranked(p["estimators"], "encoder").items()))
     print()
     words.say(f"Written: {Path(args.out, 'variance.png')}, {Path(args.out, 'variance.json')}")
 
@@ -205,17 +212,18 @@ def _beside(function, objective, n_samples, seed):
     """Print an estimator's variance and cost beside the built-in ones, on two or three problems."""
     from tinyvae import problems
 
-    rows = []
-    chosen = ("quadratic", "cosine", "linear_gaussian") if objective == "elbo" else ("linear_gaussian",)
-    for problem in chosen:
+    rows, kind = [], "average" if objective == "elbo" else "bound"
+    for problem in ("quadratic", "cosine", "linear_gaussian") if kind == "average" else ("linear_gaussian",):
         p = problems.make(problem, comparison.objective_of(objective) if problem == "linear_gaussian" else None, n_samples)
-        others = [name for name in BESIDE[objective] if name not in (function, getattr(function, "__name__", "")) and not (name in ("leave_one_out", "vimco") and n_samples == 1)]
+        others = [
+            name for name in (comparison.Settings().estimators if kind == "average" else tv.estimators.names(kind))
+            if name != tv.estimators.name_of(function) and tv.estimators.make(name).traits.samples <= n_samples
+        ]
         reports = measuring.measure_target(p.q, p.target, [function, *others], p.objective, 10_000, n_samples, seed)
-        for i, (name, row) in enumerate(measuring.plain(reports).items()):
-            rows.append((
-                problem if not i else "", name, words.interval(row["mu"]["variance"]), row["mu"]["rank"], words.interval(row["logvar"]["variance"]), row["logvar"]["rank"],
-                f"{row['evaluations']:g} + {row['gradients']:g}", words.number(row["phi_milliseconds"]),
-            ))
+        for i, (name, row) in enumerate(measuring.summary(reports).items()):
+            cells = [cell for block in p.q.blocks for cell in (words.interval(row.blocks[block]["variance"]), row.blocks[block]["rank"])]
+            asked = f"{row.costs['evaluations']:g} + {row.costs['gradients']:g}"
+            rows.append((problem if not i else "", name, *cells, asked, words.number(row.costs["phi_milliseconds"])))
     print(f"\n  Beside the built-in ones, {words.counted(n_samples, 'sample')} a point:")
-    header = ("problem", "estimator", "variance, d/dmu", "rank", "variance, d/dlogvar", "rank", "f + df/dz", "ms")
+    header = ("problem", "estimator", *(cell for block in p.q.blocks for cell in (f"variance, d/d{block}", "rank")), "f + df/dz", "ms")
     words.print_table(header, *rows, indent=2)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tinyvae import compare as comparison
 from tinyvae import datasets, estimators
-from tinyvae.files import write
+from tinyvae.machine.files import write
 from tinyvae.kernels import optimizers
 
 WIDTH = 118  # of a paragraph

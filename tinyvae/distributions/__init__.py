@@ -1,6 +1,20 @@
-"""What can be sampled or scored: the Gaussian over latents, the likelihoods over data."""
+"""What q, the distribution over latents, may be, and the prior that it is compared with.
 
-from tinyvae.distributions.bernoulli import Bernoulli
+A distribution is a class like `gaussian.DiagonalGaussian`: the methods there are the contract. One that is added as a room of
+this folder, with a `name`, is known to `tv.VAE(latents=name)`.
+"""
+
+import sys
+
+from tinyvae import discover, validate
 from tinyvae.distributions.gaussian import DiagonalGaussian
+from tinyvae.distributions.prior import Prior, StandardNormal
 
-LIKELIHOODS = {"bernoulli": Bernoulli}
+__all__ = ["DiagonalGaussian", "Prior", "StandardNormal", "LATENTS", "resolve"]
+
+LATENTS = {one.name: one for one in discover.shown_in(sys.modules[__name__]) if hasattr(one, "from_params")}
+
+
+def resolve(latents):
+    """A class of distributions: `latents` itself, or the one that it names. Raises ValueError or TypeError."""
+    return latents if hasattr(latents, "from_params") else LATENTS[validate.choice("latents", latents, LATENTS)]

@@ -3,45 +3,91 @@
 import numpy as np
 
 from tinyvae import validate
+from tinyvae.distributions.prior import StandardNormal
 from tinyvae.kernels import gaussian as kernels
+
+__all__ = ["DiagonalGaussian", "gauss_hermite"]
 
 
 class DiagonalGaussian:
     """q(z) = prod_k N(z_k; mu_k, exp(logvar_k)), one for each row of a batch.
 
     DiagonalGaussian(mu, logvar): each (B, K), float32 or float64, finite.
-    params: (B, 2K) = [mu, logvar]; mu, logvar: views into it; std: (B, K) = exp(logvar / 2).
+    params: (B, 2K) = [mu, logvar]; mu, logvar: views into it; std: (B, K) = exp(logvar / 2); prior: what `kl` and
+    `log_ratio` ask, N(0, I) unless a model says otherwise.
 
     The log-variance is unconstrained, so that the encoder's last layer can be linear (Kingma &
     Welling 2014, appendix C.2). Raises ValueError or TypeError where the two do not fit.
     """
 
-    def __init__(self, mu, logvar):
+    name, blocks = "gaussian", ("mu", "logvar")
+
+    def __init__(self, mu, logvar, prior=StandardNormal()):
         mu = validate.array("mu", mu, ("B", "K"))
         logvar = validate.array("logvar", logvar, mu.shape, mu.dtype)
-        self._set(np.concatenate([mu, logvar], axis=1))
+        self._set(np.concatenate([mu, logvar], axis=1), prior)
 
     @classmethod
-    def from_params(cls, params):
+    def from_params(cls, params, prior=StandardNormal()):
         """The Gaussian of params = [mu, logvar] (B, 2K), unchecked and not copied."""
         q = cls.__new__(cls)
-        q._set(params)
+        q._set(params, prior)
         return q
 
-    def _set(self, params):
+    def _set(self, params, prior):
         n = params.shape[1] // 2
-        self.params, self.mu, self.logvar = params, params[:, :n], params[:, n:]
+        self.params, self.mu, self.logvar, self.prior = params, params[:, :n], params[:, n:], prior
         self.std = np.exp(0.5 * self.logvar)  # the one place where a log-variance becomes a standard deviation
+
+    def like(self, params):
+        """The Gaussian of other params (B, 2K), unchecked and not copied, with the same prior."""
+        return self.from_params(params, self.prior)
 
     @property
     def dtype(self):
+        """The precision of params, and of all that is computed."""
         return self.params.dtype
 
-    def noise(self, rng, n_samples=1):
-        """eps ~ N(0, I), (S, B, K), from a numpy Generator."""
+    @property
+    def mean(self):
+        """E_q[z] = mu, (B, K)."""
+        return self.mu
+
+    # --- its shapes -------------------------------------------------------------------------------
+
+    @staticmethod
+    def n_params(n_latents):
+        """How many numbers a data point's distribution over K latents takes: 2K."""
+        return 2 * n_latents
+
+    @staticmethod
+    def noise_shape(n_points, n_latents):
+        """The shape of a sample's eps: (B, K)."""
+        return n_points, n_latents
+
+    @staticmethod
+    def draw(rng, n_samples, n_points, n_latents, dtype, scheme):
+        """eps (S, B, K) from a noise scheme, see `tv.noise`: the Gaussian takes it as it comes, standard normal."""
+        return scheme(rng, n_samples, n_points, n_latents, dtype)
+
+    def split(self, dparams):
+        """{"mu": (..., K), "logvar": (..., K)}: the named blocks of what is laid out like params, (..., 2K)."""
+        n = self.mu.shape[1]
+        return {"mu": dparams[..., :n], "logvar": dparams[..., n:]}
+
+    def join(self, mu, logvar):
+        """The inverse of `split`: (..., K) each -> (..., 2K)."""
+        return np.concatenate([mu, logvar], axis=-1)
+
+    # --- samples, densities, slopes ---------------------------------------------------------------
+
+    def noise(self, rng, n_samples=1, scheme=None):
+        """eps, (S, B, K), from a numpy Generator: N(0, I), or by a noise scheme, see `tv.noise`."""
         validate.generator("rng", rng)
         shape = (validate.integer("n_samples", n_samples, least=1), *self.mu.shape)
-        return rng.standard_normal(shape, dtype=self.dtype)
+        if scheme is None:
+            return rng.standard_normal(shape, dtype=self.dtype)
+        return validate.array("noise's eps", self.draw(rng, *shape, self.dtype, scheme), shape, self.dtype)
 
     def sample(self, eps):
         """z = mu + std eps. eps (S, B, K) -> z (S, B, K)."""
@@ -52,16 +98,15 @@ class DiagonalGaussian:
 
     def log_prob(self, z):
         """log q(z) = -1/2 sum_k [((z - mu) / std)^2 + logvar + log 2 pi], nats. z (S, B, K) -> (S, B)."""
-        return self._per_sample(kernels.gaussian_log_prob, z)
-
-    def log_ratio(self, z):
-        """log q(z) - log p(z) with the prior p = N(0, I), nats. z (S, B, K) -> (S, B)."""
-        return self._per_sample(kernels.gaussian_log_ratio, z)
-
-    def log_ratio_grad(self, z):
-        """d/dz [log q(z) - log p(z)] = z - (z - mu) / std^2, parameters held. z (S, B, K) -> (S, B, K)."""
         z = self._check(z)
-        return z - (z - self.mu) / (self.std * self.std)
+        out = np.empty(z.shape[:2], self.dtype)
+        kernels.gaussian_log_prob(self.params, self.std, z, out)
+        return out
+
+    def log_prob_grad(self, z):
+        """d log q(z) / dz = -(z - mu) / std^2, parameters held. z (S, B, K) -> (S, B, K)."""
+        z = self._check(z)
+        return -(z - self.mu) / (self.std * self.std)
 
     def score(self, z):
         """d log q(z) / d [mu, logvar], with u = (z - mu) / std: [u / std, (u^2 - 1) / 2]. z (S, B, K) -> (S, B, 2K)."""
@@ -81,29 +126,94 @@ class DiagonalGaussian:
         kernels.gaussian_path(self.std, eps, dz, out)
         return out
 
-    def kl(self):
-        """KL(q || N(0, I)) = 1/2 sum_k [exp(logvar) + mu^2 - 1 - logvar], nats, (B,) (Kingma & Welling 2014, appendix B)."""
-        out = np.empty(len(self.params), self.dtype)
-        kernels.gaussian_kl(self.params, self.std, out)
-        return out
+    def moved(self, dparams, eps):
+        """How z moves when the params move by dparams: dz/d[mu, logvar] dparams, the transpose of `path`.
 
-    def kl_grad(self):
-        """d KL(q || N(0, I)) / d [mu, logvar] = [mu, (exp(logvar) - 1) / 2], (B, 2K)."""
-        out = np.empty_like(self.params)
-        kernels.gaussian_kl_grad(self.params, self.std, out)
-        return out
+        dparams (S, B, 2K), eps (S, B, K) -> (S, B, K).
+        """
+        dmu, dlogvar = self.split(dparams).values()
+        return dmu + 0.5 * self.std * eps * dlogvar
 
-    def batch_gradient(self, dparams, beta):
-        """(mean_s dparams + beta dKL/dparams) / B, the gradient of a batch's mean loss. dparams (S, B, 2K) -> (B, 2K)."""
-        out = np.empty_like(self.params)
-        kernels.gaussian_batch_gradient(dparams, self.params, self.std, beta, out)
-        return out
+    # --- against the prior ------------------------------------------------------------------------
+
+    def log_ratio(self, z, prior=None):
+        """log q(z) - log p(z), nats, p being the prior. z (S, B, K) -> (S, B)."""
+        return (prior or self.prior).log_ratio(self, self._check(z))
+
+    def log_ratio_grad(self, z, prior=None):
+        """d/dz [log q(z) - log p(z)], parameters held. z (S, B, K) -> (S, B, K)."""
+        return (prior or self.prior).log_ratio_grad(self, self._check(z))
+
+    def kl(self, prior=None):
+        """KL(q || p), nats, (B,), p being the prior (for N(0, I): Kingma & Welling 2014, appendix B)."""
+        return (prior or self.prior).kl(self)
+
+    def kl_by_latent(self, prior=None):
+        """Each latent's part of KL(q || p), nats, (B, K)."""
+        return (prior or self.prior).kl_by_latent(self)
+
+    def kl_grad(self, prior=None):
+        """dKL(q || p) / d [mu, logvar], (B, 2K)."""
+        return (prior or self.prior).kl_grad(self)
+
+    def by_params(self, kl_weights):
+        """A weight for each latent's KL, a number or (B, K), as one for each parameter that it depends on, (B, 2K) float64."""
+        weights = np.broadcast_to(np.asarray(kl_weights, "float64"), self.mu.shape)
+        return np.concatenate([weights, weights], axis=1)
+
+    def batch_gradient(self, dparams, objective):
+        """d/dparams of a batch's mean loss: (mean_s dparams + dKL/dparams, weighted by the objective) / B.
+
+        dparams (S, B, 2K), an estimator's -> (B, 2K).
+        """
+        shares = self.by_params(objective.kl_weights(self)) / len(self.params)  # B, 2K
+        return self.prior.batch_gradient(self, dparams, shares)
+
+    # --- exact expectations, apart from all above ---------------------------------------------------
+
+    def nodes(self, n_nodes):
+        """z (N, B, K) and weights (N, B) with sum_n w_n f(z_n) = E_q[f(z)]: Gauss-Hermite quadrature, N = n_nodes^K.
+
+        Raises ValueError for more than three latents.
+        """
+        if self.mu.shape[1] > 3:
+            raise ValueError(f"quadrature is for at most 3 latents, got {self.mu.shape[1]}")
+        eps, weights = gauss_hermite(n_nodes, self.mu.shape[1])
+        return self.mu + self.std * eps[:, None, :], np.repeat(weights[:, None], len(self.mu), axis=1)
+
+    def exact_gradient(self, values, n_nodes, kl_weight=0.0):
+        """d/dparams of E_q[f] + kl_weight KL(q || p), from f's values (N, B) at `nodes(n_nodes)` alone, (B, 2K).
+
+            dE/dmu = E[f eps] / std,   dE/dlogvar = E[f (eps^2 - 1)] / 2
+        """
+        nodes, weights = gauss_hermite(n_nodes, self.mu.shape[1])
+        eps = nodes[:, None, :]  # N, 1, K
+        f = values[..., None] * weights[:, None, None]  # N, B, 1
+        dmu, dlogvar = (f * eps).sum(axis=0) / self.std, (f * (eps * eps - 1)).sum(axis=0) / 2  # B, K
+        return np.concatenate([dmu, dlogvar], axis=1) + kl_weight * self.prior.kl_grad_exact(self)
+
+    def noise_nodes(self, n_nodes, n_samples):
+        """eps (S, N, K) and weights (N,): quadrature over the noise of S independent samples, N = n_nodes^(S K)."""
+        n_latents = self.mu.shape[1]
+        nodes, weights = gauss_hermite(n_nodes, n_samples * n_latents)
+        return nodes.reshape(-1, n_samples, n_latents).transpose(1, 0, 2), weights
 
     def _check(self, z, name="z"):
         return validate.array(name, z, ("S", *self.mu.shape), self.dtype)
 
-    def _per_sample(self, kernel, z):
-        z = self._check(z)
-        out = np.empty(z.shape[:2], self.dtype)
-        kernel(self.params, self.std, z, out)
-        return out
+
+def gauss_hermite(n_nodes, n_latents):
+    """Nodes and weights with sum_i w_i f(eps_i) = E[f(eps)], eps ~ N(0, I).
+
+    Exact for polynomials of degree up to 2 n_nodes - 1 in each latent. Returns eps (n_nodes^n_latents, n_latents)
+    and weights (n_nodes^n_latents,), float64. Raises ValueError or TypeError for numbers below 1.
+    Source: Golub & Welsch 1969.
+    """
+    validate.integer("n_nodes", n_nodes, least=1)
+    validate.integer("n_latents", n_latents, least=1)
+    x, w = np.polynomial.hermite_e.hermegauss(n_nodes)
+    grid = np.meshgrid(*[x] * n_latents, indexing="ij")
+    weights = np.ones(1)
+    for _ in range(n_latents):
+        weights = np.multiply.outer(weights, w / w.sum()).ravel()
+    return np.stack([g.ravel() for g in grid], axis=1), weights

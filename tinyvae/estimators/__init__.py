@@ -1,40 +1,39 @@
 """Estimators of d E_{z ~ q(z; lambda)}[f(z)] / d lambda, side by side, found by name.
 
-Each is a function `(q, target, eps, objective=None, rng=None) -> Draws`.
+Each is a function `(q, target, eps, objective=None, rng=None) -> Draws`, decorated with what it needs (`contract.estimator`).
+One that is added to a room of this folder, or as a new room, and shown in its `__all__`, is known by its name.
 """
 
-from tinyvae import validate
+import sys
+
+from tinyvae import discover, validate
 from tinyvae.estimators.baselines import ConstantBaseline, InputDependent, MovingAverage
-from tinyvae.estimators.contract import Draws, Target
+from tinyvae.estimators.contract import Draws, Target, Traits, estimator, learns, name_of, snake_case, traits
 from tinyvae.estimators.control_variates import Relax, delta_method
 from tinyvae.estimators.importance_weighted import dreg, vimco
 from tinyvae.estimators.measure_valued import MeasureValued
-from tinyvae.estimators.pathwise import path_derivative, reparameterization
+from tinyvae.estimators.path_derivative import path_derivative
+from tinyvae.estimators.pathwise import reparameterization
 from tinyvae.estimators.score_function import leave_one_out, optimal_constant, score_function
 
+__all__ = [
+    "Draws", "Target", "Traits", "estimator", "traits", "name_of", "learns", "names", "make", "resolve", "ESTIMATORS",
+    "reparameterization", "score_function", "leave_one_out", "optimal_constant", "ConstantBaseline", "MovingAverage",
+    "InputDependent", "delta_method", "Relax", "path_derivative", "MeasureValued", "dreg", "vimco",
+]  # fmt: skip
+
+READING_ORDER = (
+    "pathwise", "score_function", "baselines", "control_variates", "path_derivative", "measure_valued", "importance_weighted",
+)  # fmt: skip
 ESTIMATORS = {
-    "reparameterization": reparameterization,
-    "score_function": score_function,
-    "leave_one_out": leave_one_out,
-    "constant_baseline": ConstantBaseline,
-    "moving_average": MovingAverage,
-    "input_dependent": InputDependent,
-    "optimal_constant": optimal_constant,
-    "delta_method": delta_method,
-    "relax": Relax,
-    "path_derivative": path_derivative,
-    "measure_valued": MeasureValued,
-    "dreg": dreg,
-    "vimco": vimco,
+    snake_case(one.__name__): one
+    for one in discover.shown_in(sys.modules[__name__], READING_ORDER) if isinstance(getattr(one, "traits", None), Traits)
 }
 
-# Their baselines or weights are made from the other samples, so that antithetic or quasi-random samples bias them.
-NEED_INDEPENDENT_SAMPLES = (leave_one_out, optimal_constant, dreg, vimco)
 
-
-def names():
-    """The estimators' names, in reading order."""
-    return list(ESTIMATORS)
+def names(objective=None):
+    """The estimators' names, in reading order; those that fit an objective, "average" or "bound", if it is given."""
+    return [name for name, one in ESTIMATORS.items() if objective is None or one.traits.objective in (objective, "any")]
 
 
 def make(name, **options):

@@ -5,14 +5,15 @@ state learn in `update`, which the training loop calls *after* the gradient was 
 that a measurement leaves them as they are. `state` and `restore` carry what was learnt into a file and back.
 """
 
-import numpy as np
-
 from tinyvae import validate
-from tinyvae.estimators.contract import Draws
-from tinyvae.estimators.network import SmallNetwork
-from tinyvae.objectives import Integrand, require_average
+from tinyvae.estimators.contract import Draws, estimator
+from tinyvae.estimators.learning import Learner, MovingMean, SmallNetwork
+from tinyvae.objectives import Integrand
+
+__all__ = ["ConstantBaseline", "MovingAverage", "InputDependent"]
 
 
+@estimator(objective="average", q=("score",))
 class ConstantBaseline:
     """The score function with a constant taken from f:  (f(z) - value) dlog q(z)/dlambda.
 
@@ -26,14 +27,14 @@ class ConstantBaseline:
         self.value = validate.number("value", value)
 
     def __call__(self, q, target, eps, objective=None, rng=None):
-        require_average("constant_baseline", objective)
         return _with_baseline(q, target, eps, objective, self.value)[0]
 
     def __repr__(self):
         return f"ConstantBaseline(value={self.value})"
 
 
-class MovingAverage:
+@estimator(objective="average", q=("score",))
+class MovingAverage(Learner):
     """The score function with the moving average of *past* values of f as its baseline.
 
         (f(z) - b_t) dlog q(z)/dlambda,  b_{t+1} = decay b_t + (1 - decay) mean f_t,  b_1 = mean f_0
@@ -46,30 +47,28 @@ class MovingAverage:
     """
 
     def __init__(self, decay=0.9):
-        self.decay = validate.number("decay", decay, least=0, most=1)
-        self.average, self._seen = None, None
+        super().__init__(MovingMean(decay))
 
     def __call__(self, q, target, eps, objective=None, rng=None):
-        require_average("moving_average", objective)
         draws, f = _with_baseline(q, target, eps, objective, self.average or 0.0)
         self._seen = float(f.mean())
         return draws
 
+    @property
+    def average(self):
+        """The baseline of the next call, in f's units, or None before the first `update`."""
+        return self.learnt.value
+
     def update(self):
         """Take the last call's f into the average."""
-        self.average = self._seen if self.average is None else self.decay * self.average + (1 - self.decay) * self._seen
-
-    def state(self):
-        return {} if self.average is None else {"average": np.array(self.average)}
-
-    def restore(self, state):
-        self.average = float(state["average"]) if state else None
+        self.learnt.add(self._seen)
 
     def __repr__(self):
-        return f"MovingAverage(decay={self.decay})"
+        return f"MovingAverage({self.learnt})"
 
 
-class InputDependent:
+@estimator(objective="average", q=("score",))
+class InputDependent(Learner):
     """The score function with a network's prediction of f as its baseline (NVIL).
 
         (f(z) - b(x)) dlog q(z)/dlambda,  b trained alongside to minimise (f - b)^2
@@ -84,11 +83,10 @@ class InputDependent:
     """
 
     def __init__(self, hidden=(64,), rate=1e-3, seed=0):
-        self.network, self._seen = SmallNetwork(hidden, rate, seed), None
+        super().__init__(SmallNetwork(hidden, rate, seed))
 
     def __call__(self, q, target, eps, objective=None, rng=None):
-        require_average("input_dependent", objective)
-        baseline, cache = self.network(q.params)  # B
+        baseline, cache = self.learnt(q.params)  # B
         draws, f = _with_baseline(q, target, eps, objective, baseline.astype(q.dtype))
         self._seen = f.astype("float64"), baseline, cache
         return draws
@@ -97,16 +95,10 @@ class InputDependent:
         """One step of the network towards the last call's f."""
         f, baseline, cache = self._seen
         slope = 2 * (baseline - f.mean(axis=0)) / len(baseline)  # B: of mean (f - b)^2
-        self.network.learn([(cache, slope)], f)
-
-    def state(self):
-        return self.network.state()
-
-    def restore(self, state):
-        self.network.restore(state)
+        self.learnt.learn([(cache, slope)], f)
 
     def __repr__(self):
-        return f"InputDependent({self.network})"
+        return f"InputDependent({self.learnt})"
 
 
 def _with_baseline(q, target, eps, objective, baseline):

@@ -1,21 +1,26 @@
-"""What an estimator is given and what it returns.
+"""What an estimator is given, what it returns, and what it says of itself.
 
-Its draws for a data point should depend on that point's own q, eps and random numbers alone, not on who else is in the call:
-then many replicates can lie side by side in one call, and a batch of one is a batch like any other.
+Its draws for a data point should depend on that point's own q, eps and random numbers alone, not on who else is in the
+call: then many replicates can lie side by side in one call, and a batch of one is a batch like any other.
 """
 
+import functools
+import re
 from typing import NamedTuple
 
 import numpy as np
 
-from tinyvae import validate
+from tinyvae import noise, validate
+from tinyvae.objectives import PLAIN, check_objective
+
+__all__ = ["Draws", "Target", "Traits", "estimator", "name_of", "traits", "learns", "checked_draws", "check_samples"]
 
 
 class Draws(NamedTuple):
     """An estimator's unaveraged result: the mean over axis 0 is the estimate.
 
-    f: (S, B), each sample's loss, nats; dparams: (S, B, 2K), each sample's contribution to
-    d E_q[f] / d [mu, logvar].
+    f: (S, B), each sample's loss, nats; dparams: (S, B, P), each sample's contribution to d E_q[f] / d params, P being
+    2K for a diagonal Gaussian, whose two halves are `dmu` and `dlogvar`.
     """
 
     f: np.ndarray
@@ -23,10 +28,12 @@ class Draws(NamedTuple):
 
     @property
     def dmu(self):
+        """d E_q[f] / d mu of a diagonal Gaussian, (S, B, K)."""
         return self.dparams[..., : self.dparams.shape[-1] // 2]
 
     @property
     def dlogvar(self):
+        """d E_q[f] / d logvar of a diagonal Gaussian, (S, B, K)."""
         return self.dparams[..., self.dparams.shape[-1] // 2 :]
 
 
@@ -36,7 +43,7 @@ class Target:
     value: z (S, B, K) -> f (S, B); grad: z -> df/dz (S, B, K), needed by pathwise estimators only.
     evaluations, gradients: how many samples a data point f and df/dz have been asked for.
 
-    Raises ValueError if a result has the wrong shape, or if `grad` is asked for and was not given.
+    Raises ValueError if a result has the wrong shape or is not finite, or if `grad` is asked for and was not given.
     """
 
     def __init__(self, value, grad=None):
@@ -47,31 +54,157 @@ class Target:
         self.evaluations = self.gradients = 0
 
     def __call__(self, z):
+        """f(z), nats. z (S, B, K) -> (S, B)."""
         self.evaluations += len(z)
         return self._checked("value", self._value(z), z.shape[:2], z.dtype)
 
     def grad(self, z):
+        """df/dz. z (S, B, K) -> (S, B, K)."""
         if self._grad is None:
             raise ValueError("this estimator needs df/dz: give the target one, tv.Target(value, grad)")
         self.gradients += len(z)
         return self._checked("grad", self._grad(z), z.shape, z.dtype)
 
-    @staticmethod
-    def _checked(name, result, shape, dtype):
+    def _checked(self, name, result, shape, dtype):
         result = np.asarray(result, dtype)
         if result.shape != shape:
             raise ValueError(f"the target's {name} must return shape {shape}, got {result.shape}")
+        self.check_finite(name, result)
         return result
 
+    def check_finite(self, name, result):
+        """Raise unless every element of what `name`, "value" or "grad", returned is finite."""
+        validate.check_finite(f"the target's {name}", result)
 
-def checked_draws(draws, eps, name="the estimator"):
-    """What an estimator returned for eps (S, B, K), if it is Draws of the right shapes, in eps's dtype."""
+
+# --- what an estimator says of itself ---------------------------------------------------------------------
+
+
+class Traits(NamedTuple):
+    """What an estimator needs and is. Those of a function that says nothing are the defaults.
+
+    samples: how many a data point it needs at least; independent: whether they must be;
+    objective: "average", "bound" or "any", what it estimates the gradient of;
+    q: names of what it asks of the distribution, such as "score" or "path"; f: of the target, "value", "grad";
+    draws: whether it draws more than eps, from rng; biased: by design.
+    """
+
+    samples: int = 1
+    independent: bool = False
+    objective: str = "any"
+    q: tuple = ()
+    f: tuple = ("value",)
+    draws: bool = False
+    biased: bool = False
+
+    def words(self):
+        """What it needs, in a few words for a list; an empty string if it is nothing in particular."""
+        needs = [f"{self.samples} samples or more"] * (self.samples > 1) + ["df/dz"] * ("grad" in self.f)
+        needs += ["independent samples"] * self.independent
+        needs += ["the importance-weighted bound"] * (self.objective == "bound") + ["rng"] * self.draws
+        return ", ".join(needs + ["biased"] * self.biased)
+
+
+def estimator(**facts):
+    """Decorator: what the function, or the class of callables, below needs (see `Traits`), checked at every call.
+
+    The function is `(q, target, eps, objective=None, rng=None) -> Draws`. Raises ValueError where a call does not fit.
+    """
+    traits = Traits(**facts)
+
+    def describe(thing):
+        if isinstance(thing, type):
+            thing.traits, thing.__call__ = traits, _guarded_method(thing.__call__, traits)
+            return thing
+        guarded = _guarded(thing, traits)
+        guarded.traits = traits
+        return guarded
+
+    return describe
+
+
+def traits(estimator):
+    """The `Traits` of an estimator; those of the function inside a `functools.partial`; the defaults if it says nothing."""
+    while isinstance(estimator, functools.partial):
+        estimator = estimator.func
+    return getattr(estimator, "traits", Traits())
+
+
+def name_of(estimator):
+    """How an estimator is called in reports and figures: its name, its function's, or its class's in small letters."""
+    while isinstance(estimator, functools.partial):
+        estimator = estimator.func
+    if isinstance(estimator, str):
+        return estimator
+    return getattr(estimator, "__name__", type(estimator).__name__)
+
+
+def snake_case(name):
+    """measure_valued for MeasureValued."""
+    return re.sub("(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def learns(estimator):
+    """Whether the estimator learns: `update` is called after each step, `state` and `restore` save what it learnt."""
+    return hasattr(estimator, "update")
+
+
+def _guarded(function, traits):
+    @functools.wraps(function)
+    def call(q, target, eps, objective=None, rng=None):
+        objective = _check_call(function.__name__, traits, q, eps, objective, rng)
+        return function(q, target, eps, objective, rng)
+
+    return call
+
+
+def _guarded_method(method, traits):
+    @functools.wraps(method)
+    def call(self, q, target, eps, objective=None, rng=None):
+        objective = _check_call(snake_case(type(self).__name__), traits, q, eps, objective, rng)
+        return method(self, q, target, eps, objective, rng)
+
+    return call
+
+
+def _check_call(name, traits, q, eps, objective, rng):
+    """The objective, `PLAIN` for None, if the call fits the traits."""
+    if traits.independent:
+        noise.require_independent(name)
+    objective = PLAIN if objective is None else objective
+    check_objective(objective)
+    if traits.objective == "average" and not objective.averages:
+        use = "use 'reparameterization', 'dreg' or 'vimco', or an ELBO"
+        if "grad" in traits.f and "score" not in traits.q:
+            raise ValueError(f"{name} is biased on the importance-weighted bound (Tucker et al. 2019); use 'dreg'")
+        raise ValueError(
+            f"{name} estimates the gradient of an average over samples, not of the importance-weighted bound; {use}"
+        )
+    if traits.objective == "bound" and objective.averages:
+        raise ValueError(
+            f"{name} estimates the gradient of the importance-weighted bound: pass objective=tv.ImportanceWeighted() "
+            "(--objective importance_weighted)"
+        )
+    if traits.samples > 1:
+        check_samples(name, eps, traits.samples)
+    if traits.draws:
+        validate.generator(f"rng ({name} draws more than eps)", rng)
+    for part in traits.q:
+        if not hasattr(q, part):
+            raise ValueError(f"{name} needs q.{part}, which a {type(q).__name__} does not have; take another estimator")
+    return objective
+
+
+# --- checks -----------------------------------------------------------------------------------------------
+
+
+def checked_draws(draws, q, eps, name="the estimator"):
+    """What an estimator returned for q and eps (S, B, ...), if it is Draws of the right shapes, in q's dtype."""
     if not isinstance(draws, Draws):
         raise TypeError(f"{name} must return tv.Draws(f, dparams), got {type(draws).__name__}")
-    n_samples, n_points, n_latents = eps.shape
-    f, dparams = (np.asarray(part, eps.dtype) for part in draws)
-    validate.check_shape(f"{name}'s f", f, (n_samples, n_points))
-    validate.check_shape(f"{name}'s dparams", dparams, (n_samples, n_points, 2 * n_latents))
+    f, dparams = (np.asarray(part, q.dtype) for part in draws)
+    validate.check_shape(f"{name}'s f", f, eps.shape[:2])
+    validate.check_shape(f"{name}'s dparams", dparams, (*eps.shape[:2], q.params.shape[1]))
     return Draws(f, dparams)
 
 
@@ -79,4 +212,7 @@ def check_samples(name, eps, least):
     """Raise unless eps (S, B, K) brings at least `least` samples a point."""
     validate.check_shape("eps", eps, ("S", "B", "K"))
     if len(eps) < least:
-        raise ValueError(f"{name} needs n_samples of at least {least}, got {len(eps)}: give n_samples={least} or more (--n-samples on the command line)")
+        raise ValueError(
+            f"{name} needs n_samples of at least {least}, got {len(eps)}: give n_samples={least} or more "
+            "(--n-samples on the command line)"
+        )

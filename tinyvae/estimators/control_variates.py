@@ -6,11 +6,14 @@ For any c(z):  d/dlambda E_q[f] = E_q[(f(z) - c(z)) dlog q/dlambda] + d/dlambda 
 import numpy as np
 
 from tinyvae import validate
-from tinyvae.estimators.contract import Draws
-from tinyvae.estimators.network import SmallNetwork
-from tinyvae.objectives import Integrand, require_average
+from tinyvae.estimators.contract import Draws, estimator
+from tinyvae.estimators.learning import Learner, SmallNetwork
+from tinyvae.objectives import Integrand
+
+__all__ = ["delta_method", "Relax"]
 
 
+@estimator(objective="average", q=("mu", "std", "score", "join"), f=("value", "grad"))
 def delta_method(q, target, eps, objective=None, rng=None):
     """The score function with f's second-order Taylor expansion at mu as control variate.
 
@@ -26,7 +29,6 @@ def delta_method(q, target, eps, objective=None, rng=None):
     Raises ValueError under ImportanceWeighted, or if the target has no gradient or a shape does not fit.
     Source: Paisley, Blei & Jordan 2012, section 3.2.
     """
-    require_average("delta_method", objective)
     loss = Integrand(q, target, objective)
     z = q.sample(eps)  # S, B, K
     f = loss(z)  # S, B
@@ -38,12 +40,13 @@ def delta_method(q, target, eps, objective=None, rng=None):
     H = (up - down) / (2 * step.T[..., None])  # K, B, K
     moved = z - q.mu  # S, B, K
     c = f_mu + (moved * (g + 0.5 * np.einsum("sbj,jbk->sbk", moved, H))).sum(axis=2)  # S, B
-    expected = np.concatenate([g[0], 0.5 * np.einsum("kbk->bk", H) * q.std * q.std], axis=1)  # B, 2K
+    expected = q.join(g[0], 0.5 * np.einsum("kbk->bk", H) * q.std * q.std)  # B, 2K
     dparams = (f - c)[..., None] * q.score(z) + expected  # S, B, 2K
     return Draws(f, dparams)
 
 
-class Relax:
+@estimator(objective="average", q=("score", "path", "moved"))
+class Relax(Learner):
     """The score function with a trained surrogate c(z) as control variate (the continuous case of RELAX, "LAX").
 
         (f(z) - c(z)) dlog q(z)/dlambda + dc/dz dz/dlambda
@@ -61,28 +64,26 @@ class Relax:
     """
 
     def __init__(self, hidden=(64,), rate=1e-3, seed=0, step=1e-4):
-        self.network, self._seen = SmallNetwork(hidden, rate, seed), None
+        super().__init__(SmallNetwork(hidden, rate, seed))
         self.step = validate.number("step", step, least=0, open_least=True)
 
     def __call__(self, q, target, eps, objective=None, rng=None):
-        require_average("relax", objective)
         loss = Integrand(q, target, objective)
         z = q.sample(eps)  # S, B, K
         f = loss(z)  # S, B
         inputs = _with_context(z, q)  # S * B, 3K
-        c, cache = self.network(inputs)  # S * B
-        dc = self.network.input_gradient(cache)[:, : z.shape[2]].reshape(z.shape).astype(z.dtype)  # S, B, K
+        c, cache = self.learnt(inputs)  # S * B
+        dc = self.learnt.input_gradient(cache)[:, : z.shape[2]].reshape(z.shape).astype(z.dtype)  # S, B, K
         score = q.score(z)  # S, B, 2K
         dparams = (f - c.reshape(f.shape).astype(f.dtype))[..., None] * score + q.path(dc, eps)  # S, B, 2K
-        mu_part, logvar_part = np.split(dparams, 2, axis=2)
-        v = mu_part + 0.5 * q.std * eps * logvar_part  # S, B, K: dparams' dz/dlambda
+        v = q.moved(dparams, eps)  # S, B, K: dz/dlambda dparams
         self._seen = f, inputs, cache, (dparams * score).sum(axis=2), v
         return Draws(f, dparams)
 
     def update(self):
         """One step of the surrogate down the mean square of the last call's estimate."""
         f, inputs, cache, along_score, v = self._seen
-        self.network.learn(self.passes(inputs, cache, along_score, v), f)
+        self.learnt.learn(self.passes(inputs, cache, along_score, v), f)
 
     def passes(self, inputs, cache, along_score, v):
         """d/dtheta mean |g|^2 = mean [-2 (g' score) dc/dtheta + 2 d/dtheta v' dc/dz], as backward passes of the network."""
@@ -91,19 +92,13 @@ class Relax:
         length = np.maximum(np.linalg.norm(v, axis=1), np.finfo("float64").tiny)  # n
         moved = np.zeros_like(inputs)
         moved[:, : v.shape[1]] = self.step * v / length[:, None]
-        _, ahead = self.network(inputs + moved)
-        _, behind = self.network(inputs - moved)
+        _, ahead = self.learnt(inputs + moved)
+        _, behind = self.learnt(inputs - moved)
         slope = length / (self.step * n)  # n: 2 |v| / (2 step)
         return [(cache, -2 * along_score.reshape(n).astype("float64") / n), (ahead, slope), (behind, -slope)]
 
-    def state(self):
-        return self.network.state()
-
-    def restore(self, state):
-        self.network.restore(state)
-
     def __repr__(self):
-        return f"Relax({self.network}, step={self.step})"
+        return f"Relax({self.learnt}, step={self.step})"
 
 
 def _with_context(z, q):

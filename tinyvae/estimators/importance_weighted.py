@@ -2,10 +2,13 @@
 
 import numpy as np
 
-from tinyvae.estimators.contract import Draws, check_samples
-from tinyvae.objectives import ImportanceWeighted, Integrand
+from tinyvae.estimators.contract import Draws, estimator
+from tinyvae.objectives import Integrand
+
+__all__ = ["dreg", "vimco"]
 
 
+@estimator(independent=True, objective="bound", q=("path",), f=("value", "grad"))
 def dreg(q, target, eps, objective=None, rng=None):
     """The doubly reparameterized gradient of the importance-weighted bound.
 
@@ -20,7 +23,6 @@ def dreg(q, target, eps, objective=None, rng=None):
     Raises ValueError under another objective, or if the target has no gradient or a shape does not fit.
     Source: Tucker, Lawson, Gu & Maddison 2019, eq. 8.
     """
-    _require_bound("dreg", objective)
     loss = Integrand(q, target, objective)
     z = q.sample(eps)  # S, B, K
     f = loss(z)  # S, B
@@ -30,6 +32,7 @@ def dreg(q, target, eps, objective=None, rng=None):
     return Draws(f, dparams)
 
 
+@estimator(samples=2, independent=True, objective="bound", q=("score",))
 def vimco(q, target, eps, objective=None, rng=None):
     """The score function on the importance-weighted bound, each sample's baseline made from the *others*.
 
@@ -44,8 +47,6 @@ def vimco(q, target, eps, objective=None, rng=None):
     Raises ValueError if S < 2, under another objective, or if a shape does not fit.
     Source: Mnih & Rezende 2016, eq. 10 and 11.
     """
-    _require_bound("vimco", objective)
-    check_samples("vimco", eps, least=2)
     loss = Integrand(q, target, objective)
     z = q.sample(eps)  # S, B, K
     f = loss(z)  # S, B
@@ -56,8 +57,3 @@ def vimco(q, target, eps, objective=None, rng=None):
     explicit = objective.weights(f)[..., None] * loss.explicit(z)  # S, B, 2K
     dparams = len(f) * ((bound - baseline)[..., None] * q.score(z) + explicit)  # S, B, 2K
     return Draws(f, dparams)
-
-
-def _require_bound(estimator, objective):
-    if not isinstance(objective, ImportanceWeighted):
-        raise ValueError(f"{estimator} estimates the gradient of the importance-weighted bound: pass objective=tv.ImportanceWeighted() (--objective importance_weighted)")

@@ -2,11 +2,13 @@
 
 import numpy as np
 
-from tinyvae import validate
-from tinyvae.estimators.contract import Draws
-from tinyvae.objectives import Integrand, require_average
+from tinyvae.estimators.contract import Draws, estimator
+from tinyvae.objectives import Integrand
+
+__all__ = ["MeasureValued"]
 
 
+@estimator(objective="average", q=("mu", "std", "join"), draws=True)
 class MeasureValued:
     """The measure-valued (weak) derivative, a coordinate at a time, the other coordinates left at z.
 
@@ -30,20 +32,18 @@ class MeasureValued:
         self.coupled = coupled
 
     def __call__(self, q, target, eps, objective=None, rng=None):
-        require_average("measure_valued", objective)
-        validate.generator("rng (measure_valued draws more than eps)", rng)
         loss = Integrand(q, target, objective)
         z = q.sample(eps)  # S, B, K
         f = loss(z)  # S, B
         up, down, maxwell, normal = (q.mu + q.std * offset for offset in self._offsets(rng, z))  # S, B, K each
-        dparams = np.empty((*z.shape[:2], 2 * z.shape[2]), z.dtype)  # S, B, 2K
+        dmu, dlogvar = np.empty_like(z), np.empty_like(z)  # S, B, K
         for k in range(z.shape[2]):
             moved = np.concatenate([z, z, z, z])  # 4S, B, K
             moved[..., k] = np.concatenate([end[..., k] for end in (up, down, maxwell, normal)])
             f_up, f_down, f_maxwell, f_normal = np.split(loss(moved), 4)  # S, B each
-            dparams[..., k] = (f_up - f_down) / (q.std[:, k] * np.sqrt(2 * np.pi).astype(z.dtype))
-            dparams[..., z.shape[2] + k] = (f_maxwell - f_normal) / 2
-        return Draws(f, dparams)
+            dmu[..., k] = (f_up - f_down) / (q.std[:, k] * np.sqrt(2 * np.pi).astype(z.dtype))
+            dlogvar[..., k] = (f_maxwell - f_normal) / 2
+        return Draws(f, q.join(dmu, dlogvar))  # S, B; S, B, 2K
 
     def __repr__(self):
         return f"MeasureValued(coupled={self.coupled})"

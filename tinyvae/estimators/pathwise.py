@@ -1,9 +1,12 @@
 """Move the parameters out of the distribution and into the sample, then differentiate the sample."""
 
-from tinyvae.estimators.contract import Draws
-from tinyvae.objectives import ImportanceWeighted, Integrand
+from tinyvae.estimators.contract import Draws, estimator
+from tinyvae.objectives import Integrand
+
+__all__ = ["reparameterization"]
 
 
+@estimator(objective="any", q=("path",), f=("value", "grad"))
 def reparameterization(q, target, eps, objective=None, rng=None):
     """The reparameterization (pathwise) estimator.
 
@@ -25,27 +28,4 @@ def reparameterization(q, target, eps, objective=None, rng=None):
     f = loss(z)  # S, B
     dz = loss.grad(z)  # S, B, K
     dparams = loss.weigh(f, q.path(dz, eps) + loss.explicit(z))  # S, B, 2K
-    return Draws(f, dparams)
-
-
-def path_derivative(q, target, eps, objective=None, rng=None):
-    """The path derivative ("sticking the landing"): the reparameterization without the explicit score.
-
-        d/dlambda E_q[l(z; lambda)] = E_eps[ dl/dz dz/dlambda ],  since E_q[dlog q(z)/dlambda] = 0
-
-    Differs from `reparameterization` only where the KL is sampled. Wins: close to the exact posterior, where
-    log p(x, z) - log q(z) no longer depends on z and the variance goes to zero. Loses: far from it, where
-    the dropped term would have cancelled noise. Costs the same. Biased on the importance-weighted bound.
-
-    q: DiagonalGaussian; target: Target; eps: (S, B, K); objective: None or an ELBO. Returns Draws.
-    Raises ValueError under ImportanceWeighted, or if the target has no gradient or a shape does not fit.
-    Source: Roeder, Wu & Duvenaud 2017.
-    """
-    if isinstance(objective, ImportanceWeighted):
-        raise ValueError("path_derivative is biased on the importance-weighted bound (Tucker et al. 2019); use 'dreg'")
-    loss = Integrand(q, target, objective)
-    z = q.sample(eps)  # S, B, K
-    f = loss(z)  # S, B
-    dz = loss.grad(z)  # S, B, K
-    dparams = q.path(dz, eps)  # S, B, 2K
     return Draws(f, dparams)

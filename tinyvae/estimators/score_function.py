@@ -2,10 +2,13 @@
 
 import numpy as np
 
-from tinyvae.estimators.contract import Draws, check_samples
-from tinyvae.objectives import Integrand, require_average
+from tinyvae.estimators.contract import Draws, estimator
+from tinyvae.objectives import Integrand
+
+__all__ = ["score_function", "leave_one_out", "optimal_constant"]
 
 
+@estimator(objective="average", q=("score",))
 def score_function(q, target, eps, objective=None, rng=None):
     """The score-function estimator (REINFORCE, likelihood ratio).
 
@@ -20,7 +23,6 @@ def score_function(q, target, eps, objective=None, rng=None):
     Raises ValueError under ImportanceWeighted or if a shape does not fit.
     Source: Williams 1992; Paisley et al. 2012; Kingma & Welling 2014, section 2.2.
     """
-    require_average("score_function", objective)
     loss = Integrand(q, target, objective)
     z = q.sample(eps)  # S, B, K
     f = loss(z)  # S, B
@@ -28,6 +30,7 @@ def score_function(q, target, eps, objective=None, rng=None):
     return Draws(f, dparams)
 
 
+@estimator(samples=2, independent=True, objective="average", q=("score",))
 def leave_one_out(q, target, eps, objective=None, rng=None):
     """The score function with, as each sample's baseline, the mean of the *other* samples (RLOO, VarGrad).
 
@@ -42,8 +45,6 @@ def leave_one_out(q, target, eps, objective=None, rng=None):
     Raises ValueError if S < 2, under ImportanceWeighted, or if a shape does not fit.
     Source: Salimans & Knowles 2014; Kool et al. 2019; Richter et al. 2020.
     """
-    require_average("leave_one_out", objective)
-    check_samples("leave_one_out", eps, least=2)
     loss = Integrand(q, target, objective)
     z = q.sample(eps)  # S, B, K
     f = loss(z)  # S, B
@@ -52,6 +53,7 @@ def leave_one_out(q, target, eps, objective=None, rng=None):
     return Draws(f, dparams)
 
 
+@estimator(samples=2, independent=True, objective="average", q=("score",))
 def optimal_constant(q, target, eps, objective=None, rng=None):
     """The score function with the variance-optimal constant for each coordinate, estimated from the *other* samples.
 
@@ -67,8 +69,6 @@ def optimal_constant(q, target, eps, objective=None, rng=None):
     Raises ValueError if S < 2, under ImportanceWeighted, or if a shape does not fit.
     Source: Greensmith et al. 2004; Ranganath et al. 2014, section 3.2.
     """
-    require_average("optimal_constant", objective)
-    check_samples("optimal_constant", eps, least=2)
     loss = Integrand(q, target, objective)
     z = q.sample(eps)  # S, B, K
     f = loss(z)  # S, B

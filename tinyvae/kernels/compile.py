@@ -1,8 +1,10 @@
-"""`loop`: how a Python loop becomes a compiled kernel, or gives way to its NumPy twin."""
+"""`loop`: how a Python loop becomes a compiled kernel, or gives way to its NumPy twin; `instead_of`, for what is not compiled."""
 
 import os
 
 import numba
+
+__all__ = ["loop", "instead_of", "USE_NUMPY", "FASTMATH"]
 
 USE_NUMPY = os.environ.get("TINYVAE_NUMPY", "") not in ("", "0")
 
@@ -27,3 +29,8 @@ def loop(twin):
             return numba.jit(**options)(function)
 
     return choose
+
+
+def instead_of(twin):
+    """Decorator: the function below it, or its plain `twin`, of the same arguments, if TINYVAE_NUMPY is set."""
+    return lambda function: twin if USE_NUMPY else function

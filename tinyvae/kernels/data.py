@@ -21,6 +21,19 @@ def all_finite(x):
     return finite
 
 
+def only_bits_numpy(x):
+    """Whether every element of x (n,) is 0 or 1."""
+    return bool(((x == 0) | (x == 1)).all())
+
+
+@loop(only_bits_numpy)
+def only_bits(x):
+    for i in range(x.size):
+        if x[i] != 0 and x[i] != 1:
+            return False
+    return True
+
+
 def same_numpy(x, y):
     """Whether x and y (n,) agree element by element; NaN agrees with nothing."""
     return bool((x == y).all())

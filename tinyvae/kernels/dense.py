@@ -1,4 +1,4 @@
-"""What surrounds the matrix products of a dense layer: bias and activation, and their backward; the Bernoulli loss.
+"""What surrounds the matrix products of a dense layer: bias and activation, and their backward.
 
 Each compiled loop stands directly below its NumPy twin and takes the same arguments. All work in
 place and allocate nothing that grows with the batch. In `bias_*`, `a` is `(B, n)` and holds `x @ W`
@@ -360,58 +360,3 @@ def column_sums(delta, out):
     for i in range(delta.shape[0]):
         for j in range(delta.shape[1]):
             out[j] += delta[i, j]
-
-
-# --- Bernoulli likelihood -----------------------------------------------------------------------
-# With m = |l|, e = exp(-m) and c = 1 - x where l > 0, c = x elsewhere:
-#     -log p(x | l) = log(1 + e^l) - x l = m c + log(1 + e)
-#     d/dl          = sigmoid(l) - x     = +-(c - e / (1 + e))
-# Nothing cancels and nothing overflows, however large l is.
-
-
-def bernoulli_loss_numpy(logits, x, loss):
-    """loss_r = -log p(x_r | l_r), nats. logits (S * B, D); x (B, D), float or uint8, repeated S times; loss (S * B,)."""
-    x = np.resize(x, logits.shape).astype(logits.dtype, copy=False)
-    size = np.abs(logits)
-    c = np.where(logits > 0, 1 - x, x)
-    loss[:] = (size * c + np.log1p(np.exp(-size))).sum(axis=1)
-
-
-@loop(bernoulli_loss_numpy)
-def bernoulli_loss(logits, x, loss):
-    zero, one = logits.dtype.type(0), logits.dtype.type(1)
-    for i in range(logits.shape[0]):
-        row = i % x.shape[0]
-        total = zero
-        for j in range(logits.shape[1]):
-            l = logits[i, j]
-            pixel = logits.dtype.type(x[row, j])
-            c = one - pixel if l > zero else pixel
-            total += abs(l) * c + log1p_unit(exp(-abs(l)))
-        loss[i] = total
-
-
-def bernoulli_loss_and_slope_numpy(logits, x, loss):
-    """The same, and the logits become the gradient: dloss_r / dl_r = sigmoid(l_r) - x_r."""
-    bernoulli_loss_numpy(logits, x, loss)
-    x = np.resize(x, logits.shape).astype(logits.dtype, copy=False)
-    c = np.where(logits > 0, 1 - x, x)
-    e = np.exp(-np.abs(logits))
-    logits[...] = np.where(logits > 0, c - e / (1 + e), e / (1 + e) - c)
-
-
-@loop(bernoulli_loss_and_slope_numpy)
-def bernoulli_loss_and_slope(logits, x, loss):
-    zero, one = logits.dtype.type(0), logits.dtype.type(1)
-    for i in range(logits.shape[0]):
-        row = i % x.shape[0]
-        total = zero
-        for j in range(logits.shape[1]):
-            l = logits[i, j]
-            pixel = logits.dtype.type(x[row, j])
-            c = one - pixel if l > zero else pixel
-            e = exp(-abs(l))
-            total += abs(l) * c + log1p_unit(e)
-            slope = c - e / (one + e)
-            logits[i, j] = slope if l > zero else -slope
-        loss[i] = total

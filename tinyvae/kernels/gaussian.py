@@ -141,21 +141,23 @@ def gaussian_kl_grad(params, std, out):
             out[b, n + k] = half * (std[b, k] * std[b, k] - one)
 
 
-def gaussian_batch_gradient_numpy(dparams, params, std, beta, out):
-    """d/d[mu, logvar] of the batch's mean loss: (mean_s dparams + beta dKL/dparams) / B; dparams (S, B, 2K), out (B, 2K)."""
+def gaussian_batch_gradient_numpy(dparams, params, std, shares, out):
+    """d/d[mu, logvar] of a batch's mean loss: mean_s dparams / B + shares dKL/dparams.
+
+    dparams (S, B, 2K); shares (B, 2K) float64, each KL's weight in the batch's mean loss; out (B, 2K).
+    """
     n_samples, n_points, n_params = dparams.shape
     gaussian_kl_grad_numpy(params, std, out)
-    out *= beta
-    out += dparams.sum(axis=0) / n_samples
-    out /= n_points
+    out *= shares
+    out += dparams.sum(axis=0) / (n_samples * n_points)
 
 
 @loop(gaussian_batch_gradient_numpy)
-def gaussian_batch_gradient(dparams, params, std, beta, out):
+def gaussian_batch_gradient(dparams, params, std, shares, out):
     real = std.dtype.type
     n_samples, n_points, n_params = dparams.shape
     n = n_params // 2
-    scale, kl_scale = real(1 / (n_samples * n_points)), real(beta / n_points)
+    scale = real(1 / (n_samples * n_points))
     half, one = real(0.5), real(1)
     for b in range(n_points):
         for k in range(n):
@@ -163,5 +165,6 @@ def gaussian_batch_gradient(dparams, params, std, beta, out):
             for s in range(n_samples):
                 dmu += dparams[s, b, k]
                 dlogvar += dparams[s, b, n + k]
-            out[b, k] = scale * dmu + kl_scale * params[b, k]
-            out[b, n + k] = scale * dlogvar + kl_scale * half * (std[b, k] * std[b, k] - one)
+            mu_share, logvar_share = real(shares[b, k]), real(shares[b, n + k])
+            out[b, k] = scale * dmu + mu_share * params[b, k]
+            out[b, n + k] = scale * dlogvar + logvar_share * half * (std[b, k] * std[b, k] - one)

@@ -7,7 +7,13 @@ a replicate and block.
 """
 
 from tinyvae.variance.decomposition import Decomposition, decompose
-from tinyvae.variance.measurement import BLOCKS, measure, measure_target
-from tinyvae.variance.ranking import Bias, Rank, bias, plain, ranking, ratio
+from tinyvae.variance.measurement import block_names, measure, measure_target
+from tinyvae.variance.plan import Plan
+from tinyvae.variance.ranking import Bias, Rank, Summary, bias, plain, ranking, ratio, summary
 from tinyvae.variance.replicates import folded
 from tinyvae.variance.report import Interval, Report, Total
+
+__all__ = [
+    "measure", "measure_target", "decompose", "Plan", "block_names", "Report", "Interval", "Total", "Decomposition", "Rank", "Bias",
+    "Summary", "ratio", "ranking", "bias", "summary", "plain", "folded",
+]  # fmt: skip

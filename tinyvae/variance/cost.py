@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinyvae.arena import Arena
-from tinyvae.distributions import LIKELIHOODS, DiagonalGaussian
 from tinyvae.estimators import Target
-from tinyvae.vae import Reconstruction
+from tinyvae.machine.arena import Arena
+from tinyvae.models.step import encoder_gradient
+
+__all__ = ["Cost", "Call", "vae_call", "target_call", "timed"]
 
 
 class Cost(NamedTuple):
@@ -30,24 +31,18 @@ class Call(NamedTuple):
 
 
 def vae_call(vae, x, eps, estimator, objective):
-    """A `Call` for one estimator, on arrays that are reused from call to call, as in training."""
+    """A `Call` for one estimator, on x as training holds it, and on arrays that are reused from call to call, as there."""
     estimator = copy.deepcopy(estimator)  # one with state must not learn from being timed
-    rng, empty, grads = np.random.default_rng(0), Arena(), np.empty_like(vae.theta)
-    encoder_grads = vae.encoder.views(grads[: vae.n_encoder])
+    rng, arena, grads = np.random.default_rng(0), Arena(), np.empty_like(vae.theta)
+    vae = vae.using(arena)
 
     def phi():
-        """The encoder's part of `VAE._step`. Returns the target, which has counted."""
-        empty.rewind()
-        params, cache = vae.encoder._forward(x, empty)
-        q = DiagonalGaussian.from_params(params)
-        target = Reconstruction(vae.decoder, LIKELIHOODS[vae.likelihood], x, empty)
-        draws = estimator(q, target, eps, objective, rng)
-        vae._encoder_gradient(q, cache, draws, objective, encoder_grads, empty)
-        return target
+        arena.rewind()
+        return encoder_gradient(vae, x, eps, estimator, objective, rng, grads)
 
     def step():
-        empty.rewind()
-        vae._step(x, eps, estimator, objective, rng, grads, empty)
+        arena.rewind()
+        vae.step(x, eps, estimator, objective, rng, grads)
 
     target = phi()
     return Call(phi, step, target.evaluations, target.gradients)

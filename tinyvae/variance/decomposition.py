@@ -4,13 +4,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinyvae import noise as schemes
 from tinyvae import validate
-from tinyvae.distributions import LIKELIHOODS
-from tinyvae.objectives import ELBO, check_objective
-from tinyvae.variance.measurement import checked_noise, counts_of, functions_of, reconstruction, vae_moments
-from tinyvae.variance.replicates import unsplit, warmed
+from tinyvae.variance.measurement import vae_moments
+from tinyvae.variance.plan import Plan
+from tinyvae.variance.replicates import unsplit
 from tinyvae.variance.report import Interval, quantile
+
+__all__ = ["Decomposition", "decompose", "PARTS"]
 
 PARTS = ("encoder", "decoder")
 
@@ -29,8 +29,8 @@ class Decomposition(NamedTuple):
     share: Interval
 
 
-def decompose(vae, x, estimators=("score_function", "reparameterization"), objective=ELBO(), n_batches=30, n_draws=30,
-              batch_size=100, n_samples=1, seed=0, noise="independent", warmup=200, blocks=PARTS):
+def decompose(vae, x, estimators=Plan.estimators, objective=Plan.objective, n_batches=30, n_draws=30, batch_size=100,
+              n_samples=Plan.n_samples, seed=Plan.seed, noise=Plan.noise, warmup=Plan.warmup, blocks=PARTS):
     """Split the variance of a training gradient by the law of total variance.
 
         Var(g) = Var_batch(E[g | batch]) + E_batch[Var(g | batch)]
@@ -46,32 +46,32 @@ def decompose(vae, x, estimators=("score_function", "reparameterization"), objec
     Raises ValueError or TypeError for input that does not fit, before anything is computed.
     Source: Searle, Casella & McCulloch 1992, section 3.5.
     """
-    x = LIKELIHOODS[vae.likelihood].check("x", x, vae.n_features)
-    check_objective(objective)
+    x = vae.check_data(x)
+    plan = Plan(estimators, objective, n_draws, n_samples, seed, 0, noise, warmup)
     n_batches = validate.integer("n_batches", n_batches, least=2)
     batch_size = validate.integer("batch_size", batch_size, least=1)
     if batch_size > len(x):
         raise ValueError(f"batch_size must be at most the {len(x)} rows of x, got {batch_size}")
-    (functions, fresh), noise = functions_of(estimators), schemes.resolve(noise)
-    counts = counts_of(n_draws, n_samples, 0, seed, warmup)
     for block in blocks:
         validate.choice("each of blocks", block, PARTS)
-    order, *streams = np.random.SeedSequence([counts["seed"], 2]).spawn(1 + n_batches)
+    order, *streams = np.random.SeedSequence([plan.seed, 2]).spawn(1 + n_batches)
     rng = np.random.default_rng(order)
-    batches = [vae._data(x[rng.choice(len(x), batch_size, replace=False)]) for _ in range(n_batches)]
-    checked_noise(noise, functions, objective, vae.encode(batches[0]), counts["n_samples"], counts["seed"])
-    situations = [(unsplit(vae.encode, batch), reconstruction(vae, batch)) for batch in batches]
-    functions = unsplit(warmed, functions, fresh, situations, objective, noise, counts["n_samples"], counts["warmup"], counts["seed"])
+    chosen = (x[rng.choice(len(x), batch_size, replace=False)] for _ in range(n_batches))
+    batches = [batch.astype(vae.dtype, copy=False) for batch in chosen]
+    plan.eps(vae.encode(batches[0]))  # raises where the noise does not fit
+    unsplit(plan.warm, [(unsplit(vae.encode, batch), vae.target(batch)) for batch in batches])
 
-    means = {(name, block): [] for name in functions for block in blocks}
+    means = {(name, block): [] for name in plan.functions for block in blocks}
     within = {key: [] for key in means}
     for batch, stream in zip(batches, streams):
-        own_seed = int(stream.generate_state(1)[0])
-        moments = vae_moments(vae, batch, functions, objective, noise, counts["n_draws"], counts["n_samples"], own_seed, blocks)
+        moments = vae_moments(vae, batch, plan.seeded(int(stream.generate_state(1)[0])), blocks)
         for name, block in means:
             means[name, block].append(moments[name][block].mean.astype("float64"))
             within[name, block].append(moments[name][block].squares[1:].mean())
-    return {name: {block: _split(means[name, block], within[name, block], counts["n_draws"]) for block in blocks} for name in functions}
+    return {
+        name: {block: _split(means[name, block], within[name, block], plan.n_draws) for block in blocks}
+        for name in plan.functions
+    }
 
 
 def _split(means, within, n_draws):

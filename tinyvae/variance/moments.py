@@ -1,10 +1,12 @@
-"""Moments of replicates in one pass: orthogonal contrasts, and the blocks "mu" and "logvar"."""
+"""Moments of replicates in one pass: orthogonal contrasts, and the blocks of q's parameters."""
 
 from typing import NamedTuple
 
 import numpy as np
 
 from tinyvae.kernels.moments import contrasts
+
+__all__ = ["Contrasts", "Block", "Outputs"]
 
 
 class Contrasts:
@@ -38,32 +40,27 @@ class Block(NamedTuple):
 
 
 class Outputs:
-    """The blocks "mu" and "logvar": the gradient with respect to q's parameters, (B, 2K)."""
+    """The blocks of q's parameters, "mu" and "logvar" for a Gaussian: the gradient with respect to them, (B, P)."""
 
-    def __init__(self):
-        self.contrasts, self.sums, self.squares, self.projections = Contrasts(), 0.0, [], []
+    def __init__(self, q):
+        self.q, self.contrasts = q, Contrasts()
+        self.sums, self.squares, self.projections = 0.0, [], []
 
     @property
     def mean(self):
         return self.contrasts.mean
 
     def add(self, dparams):
-        """dparams (R, B, 2K) -> its contrasts and the means before them, for the encoder's weights."""
+        """dparams (R, B, P) -> its contrasts and the means before them, for the encoder's weights."""
         u, before = self.contrasts(dparams)
         self.sums = self.sums + np.einsum("rbk,rbk->bk", u, u)
-        halves = [(u[..., part], before[..., part]) for part in self._parts()]
-        self.squares.append([np.einsum("rbk,rbk->r", u, u) for u, _ in halves])
-        self.projections.append([np.einsum("rbk,rbk->r", u, m) for u, m in halves])
+        parts = list(zip(self.q.split(u).values(), self.q.split(before).values()))
+        self.squares.append([np.einsum("rbk,rbk->r", u, u) for u, _ in parts])
+        self.projections.append([np.einsum("rbk,rbk->r", u, m) for u, m in parts])
         return u, before
 
-    def _parts(self):
-        n = self.mean.shape[-1] // 2
-        return slice(n), slice(n, None)
-
     def finish(self):
+        """{name: Block}."""
         squares, projections = np.concatenate(self.squares, axis=1), np.concatenate(self.projections, axis=1)
-        variance = self.sums / (self.contrasts.n - 1)
-        return {
-            name: Block(self.mean[:, part], variance[:, part], squares[i], projections[i])
-            for i, (name, part) in enumerate(zip(("mu", "logvar"), self._parts()))
-        }
+        means, variances = self.q.split(self.mean), self.q.split(self.sums / (self.contrasts.n - 1))
+        return {name: Block(means[name], variances[name], squares[i], projections[i]) for i, name in enumerate(means)}

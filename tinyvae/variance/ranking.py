@@ -7,6 +7,8 @@ import numpy as np
 from tinyvae import validate
 from tinyvae.variance.report import CONFIDENCE, COSTS, Interval, around, log_reach, quantile
 
+__all__ = ["ratio", "Rank", "ranking", "Bias", "bias", "Summary", "summary", "plain"]
+
 
 def ratio(a, b, block, cost=None):
     """Total variance of report `a` over that of report `b`, an Interval; a tie if it holds 1.
@@ -113,8 +115,20 @@ def bias(report, exact, block):
     return Bias(interval, float(z[worst]), tuple(map(int, worst)), float(min(1.0, 2 * z.size * stdtr(n - 1, -z[worst]))))
 
 
+class Summary(NamedTuple):
+    """What is told of one estimator. blocks: {block: {name: number or interval}}; costs: {name: number}, of one gradient."""
+
+    blocks: dict
+    costs: dict
+
+
 def plain(reports, exact=None):
-    """What `measure` returned as plain numbers, for JSON: {estimator: {block: numbers, and its costs}}.
+    """`summary` as plain numbers, for JSON: {estimator: {**blocks, **costs}}."""
+    return {name: {**found.blocks, **found.costs} for name, found in summary(reports, exact).items()}
+
+
+def summary(reports, exact=None):
+    """What `measure` returned, side by side: {estimator: Summary}.
 
     exact: {block: exact gradient}, where known. Intervals are [value, low, high]; ranks are as `Rank.label`.
     """
@@ -125,7 +139,7 @@ def plain(reports, exact=None):
         prices = {block: {line.name: line for line in ranking(reports, block, "milliseconds")} for block in blocks}
     record = {}
     for name, found in reports.items():
-        record[name] = row = {}
+        row = {}
         for block in blocks:
             row[block] = {
                 "variance": list(found.total[block].variance),
@@ -140,10 +154,10 @@ def plain(reports, exact=None):
             if block in exact:
                 off = bias(found, exact[block], block)
                 row[block]["bias"] = {"norm": list(off.norm), "z": off.z, "coordinate": list(off.coordinate), "p": off.p}
-        row.update(
-            evaluations=found.evaluations, gradients=found.gradients,
-            phi_milliseconds=found.milliseconds, step_milliseconds=found.step_milliseconds,
-        )
+        record[name] = Summary(row, {
+            "evaluations": found.evaluations, "gradients": found.gradients,
+            "phi_milliseconds": found.milliseconds, "step_milliseconds": found.step_milliseconds,
+        })
     return record
 
 

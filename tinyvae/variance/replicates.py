@@ -4,39 +4,49 @@ import copy
 
 import numpy as np
 
-from tinyvae import validate, workers
-from tinyvae.distributions import DiagonalGaussian
+from tinyvae import validate
 from tinyvae.estimators import Target
 from tinyvae.estimators.contract import checked_draws
+from tinyvae.machine import workers
+from tinyvae.noise import in_use
+
+__all__ = ["replicates", "unsplit", "folded", "analytic_kl_grad"]
 
 AHEAD = 16  # chunks that may wait, so that the workers need not when the results are taken in batches
 
 
-def replicates(q, new_target, functions, objective, noise, n_draws, n_samples, seed, per_chunk, also=None):
-    """Yield, in order, chunks of R replicates: ({name: dparams (R, B, 2K)}, also(tiled q, target, eps)).
+def replicates(q, new_target, plan, per_chunk, also=None):
+    """Yield, in order, chunks of R replicates: ({name: dparams (R, B, P)}, also(tiled q, target, eps)).
 
-    new_target() makes a chunk its own target, and each chunk has its own copies of the estimators and a seed of its
+    new_target() makes a chunk its own target, and each chunk has its own copies of the plan's estimators and a seed of its
     own: nothing depends on what was computed before, or on which worker did it. also: what else to do with a chunk.
     """
-    rows = len(q.mu)
-    kl_grad = objective.analytic_kl * q.kl_grad().astype("float64") if objective.analytic_kl else 0.0  # B, 2K
-    sizes = [min(per_chunk, n_draws - start) for start in range(0, n_draws, per_chunk)]
+    rows, kl_grad = len(q.params), analytic_kl_grad(q, plan.objective)
+    sizes = [min(per_chunk, plan.n_draws - start) for start in range(0, plan.n_draws, per_chunk)]
 
     def chunk(task):
         size, child = task
         noise_seed, estimator_seed = child.spawn(2)
-        tiled = DiagonalGaussian.from_params(np.tile(q.params, (size, 1)))
-        eps = noise(np.random.default_rng(noise_seed), n_samples, size * rows, q.mu.shape[1], q.dtype)
+        tiled = q.like(np.tile(q.params, (size, 1)))
+        eps = tiled.noise(np.random.default_rng(noise_seed), plan.n_samples, plan.noise)
         target, results = new_target(), {}
-        for name, function in functions.items():
-            drawn = copy.deepcopy(function)(tiled, folded(target, rows), eps.copy(), objective, np.random.default_rng(estimator_seed))
-            dparams = checked_draws(drawn, eps, name).dparams
+        for name, function in plan.functions.items():
+            rng = np.random.default_rng(estimator_seed)
+            with in_use(plan.noise):
+                drawn = copy.deepcopy(function)(tiled, folded(target, rows), eps.copy(), plan.objective, rng)
+            dparams = checked_draws(drawn, tiled, eps, name).dparams
             validate.check_finite(f"{name}'s dparams", dparams)
             results[name] = dparams.mean(axis=0, dtype="float64").reshape(size, rows, -1) + kl_grad
         return results, also(tiled, target, eps) if also else None
 
     ahead = 2 if also else AHEAD
-    yield from workers.run(chunk, list(zip(sizes, np.random.SeedSequence(seed).spawn(len(sizes)))), ahead)
+    yield from workers.run(chunk, list(zip(sizes, np.random.SeedSequence(plan.seed).spawn(len(sizes)))), ahead)
+
+
+def analytic_kl_grad(q, objective):
+    """What a KL in closed form adds to each data point's gradient, (B, P) float64; 0 where the objective takes none."""
+    weights = objective.kl_weights(q)
+    return q.by_params(weights) * q.kl_grad() if np.any(weights) else 0.0
 
 
 def unsplit(function, *arguments):
@@ -56,20 +66,3 @@ def folded(target, rows):
         return np.array(target.grad(z.reshape(-1, rows, z.shape[-1]))).reshape(z.shape)
 
     return Target(value, grad)
-
-
-def warmed(functions, fresh, situations, objective, noise, n_samples, warmup, seed):
-    """`functions`, those of `fresh` names that learn having made `warmup` calls and updates.
-
-    situations: a list of (q, target), taken in turn. Each estimator sees the same noise, which is not the measurement's.
-    """
-    for name in fresh:
-        function = functions[name]
-        if not hasattr(function, "update"):
-            continue
-        rng, own = (np.random.default_rng(child) for child in np.random.SeedSequence([seed, 1]).spawn(2))
-        for step in range(warmup):
-            q, target = situations[step % len(situations)]
-            function(q, target, noise(rng, n_samples, *q.mu.shape, q.dtype), objective, own)
-            function.update()
-    return functions

@@ -7,6 +7,8 @@ import numpy as np
 
 from tinyvae import validate
 
+__all__ = ["Interval", "Total", "Report", "report", "CONFIDENCE", "COSTS", "log_reach", "around", "quantile"]
+
 CONFIDENCE = 0.95
 COSTS = ("milliseconds", "step_milliseconds")
 
@@ -78,15 +80,15 @@ class Report:
         return Interval(*(getattr(self, cost) * v for v in self.total[block].variance))
 
 
-def report(blocks, n_draws, n_samples, dtype, cost):
-    """A Report from {name: Block} and a Cost."""
+def report(blocks, plan, dtype, cost):
+    """A Report from {name: Block}, the Plan of the measurement and a Cost."""
     return Report(
         mean={name: block.mean for name, block in blocks.items()},
         variance={name: block.variance for name, block in blocks.items()},
         snr={name: _snr(block.mean, block.variance) for name, block in blocks.items()},
         total={name: _total(block) for name, block in blocks.items()},
-        n_draws=n_draws,
-        n_samples=n_samples,
+        n_draws=plan.n_draws,
+        n_samples=plan.n_samples,
         dtype=dtype,
         **cost._asdict(),
     )

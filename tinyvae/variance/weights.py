@@ -2,12 +2,14 @@
 
 import numpy as np
 
-from tinyvae import workers
-from tinyvae.arena import Arena
 from tinyvae.kernels.moments import add_replicate
+from tinyvae.machine import workers
+from tinyvae.machine.arena import Arena
 from tinyvae.mlp import ACTIVATIONS, Cache
 from tinyvae.objectives import Integrand
 from tinyvae.variance.moments import Block
+
+__all__ = ["EncoderWeights", "DecoderWeights", "decoder_gradients"]
 
 DELTAS = 4_000_000  # elements of an encoder layer's deltas that are held at once
 UNITS = 200_000  # elements of those that are worked on at once: they should stay in the cache
@@ -54,7 +56,7 @@ class EncoderWeights:
         return fewer and n_out * self.rows**2 <= COVARIANCES
 
     def add(self, u, before):
-        """Contrasts of dL/d[mu, logvar] and the means before them, each (R, B, 2K), before division by B."""
+        """Contrasts of dL/dparams and the means before them, each (R, B, P), before division by B."""
         for start in range(len(u)):  # gathered: the covariances want long products
             if not self.waiting:
                 self.before = before[start]
@@ -79,7 +81,7 @@ class EncoderWeights:
         self.projections.append(np.einsum("rbk,bk->r", u, self._image(self.before)))
 
     def _deltas(self, dparams):
-        """dL/da of each layer, (n_out, R, B), from dL/d[mu, logvar] (R, B, 2K)."""
+        """dL/da of each layer, (n_out, R, B), from dL/dparams (R, B, P)."""
         self.empty.rewind()
         n_draws = len(dparams)
         dy = (dparams / self.rows).astype(self.mlp.dtype)
@@ -93,14 +95,14 @@ class EncoderWeights:
         return deltas
 
     def _image(self, dparams):
-        """What has the inner product with dL/d[mu, logvar] that their weight gradients have with `dparams`' (B, 2K)."""
+        """What has the inner product with dL/dparams that their weight gradients have with `dparams`' (B, P)."""
         image = 0.0
         for layer, delta in enumerate(self._deltas(dparams[None])):
             product = np.dot(delta[:, 0], self.grams[layer])  # n_out, B
             if layer:
                 product += np.dot(self.mlp.params[f"W{layer}"].T, self.slopes[layer - 1][:, 0] * image)
             image = product
-        return image.T / self.rows  # B, 2K
+        return image.T / self.rows  # B, P
 
     def _second_moments(self, layer, delta):
         """Sums over replicates, for n units: of C_j's products (n, B, B) or of the squared gradients (n, n_in + 1)."""
@@ -123,7 +125,7 @@ class EncoderWeights:
         return np.maximum(sums, 0)  # rounding may leave a zero just below it
 
     def finish(self, mean):
-        """The block, from the mean of dL/d[mu, logvar], (B, 2K)."""
+        """The block, from the mean of dL/dparams, (B, P)."""
         self._flush()
         squares, projections = (np.concatenate(s).astype("float64") for s in (self.squares, self.projections))
         means = [np.dot(h.T, delta[:, 0].T) for h, delta in zip(self.inputs, self._deltas(mean[None]))]
@@ -154,14 +156,14 @@ def decoder_gradients(mlp, q, target, eps, objective, rows):
     z = q.sample(eps)
     losses = Integrand(q, target, objective)(z)  # S, R * B
     weights = (objective.weights(losses) / rows).astype(z.dtype, copy=False)
-    deltas = target._backward(z)
+    deltas, layers = target.backward(z), target.inputs(z)
     gradients = np.empty((z.shape[1] // rows, len(mlp.theta)), mlp.dtype)
     for r, gradient in enumerate(gradients):
         def replicate(array):
             """The rows of replicate r, (S * B, n), of an array (S * R * B, n)."""
             return array.reshape(len(z), -1, rows, array.shape[-1])[:, r].reshape(-1, array.shape[-1])
 
-        inputs, slopes = [replicate(a) for a in target._cache.inputs], [replicate(a) for a in deltas]
-        for task in mlp._weight_gradients(Cache(inputs, []), slopes, mlp.views(gradient), replicate(weights.reshape(-1, 1)).ravel()):
+        inputs, slopes = [replicate(a) for a in layers], [replicate(a) for a in deltas]
+        for task in mlp.weight_gradients(Cache(inputs, []), slopes, mlp.views(gradient), replicate(weights.reshape(-1, 1)).ravel()):
             task()
     return gradients

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyvae import validate
-from tinyvae.distributions import LIKELIHOODS
+
+__all__ = ["Bound", "bound"]
 
 
 class Bound(NamedTuple):
@@ -22,18 +23,17 @@ def bound(vae, x, n_samples=1, seed=0, batch_size=1000):
     The same seed gives every model the same noise. At most `batch_size` decoder rows are held at once.
     Raises ValueError or TypeError for data that do not fit the model.
     """
-    likelihood = LIKELIHOODS[vae.likelihood]
-    x = likelihood.check("x", x, vae.n_features)
+    x = vae.check_data(x)
     rng = np.random.default_rng(seed)
     rows = max(1, validate.integer("batch_size", batch_size, least=1) // validate.integer("n_samples", n_samples, least=1))
     reconstruction = kl = 0.0
     for start in range(0, len(x), rows):
         piece = x[start : start + rows].astype(vae.dtype, copy=False)
         q = vae.encode(piece)
-        z = q.sample(q.noise(rng, n_samples))
-        logits, _ = vae.decoder._forward(z.reshape(-1, vae.n_latents), np.empty)
-        losses = np.empty(len(logits), vae.dtype)
-        likelihood.loss(logits, piece, losses)
+        z = q.sample(q.noise(rng, n_samples))  # S, B, K
+        outputs, _ = vae.decoder.propagate(z.reshape(-1, vae.n_latents))  # S * B, D
+        losses = np.empty(len(outputs), vae.dtype)
+        vae.likelihood.loss(outputs, piece, losses, **vae.own)
         reconstruction += float(losses.sum(dtype="float64")) / n_samples
         kl += float(q.kl().sum(dtype="float64"))
     reconstruction, kl = reconstruction / len(x), kl / len(x)

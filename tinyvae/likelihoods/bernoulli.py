@@ -3,7 +3,10 @@
 import numpy as np
 
 from tinyvae import validate
+from tinyvae.kernels import bernoulli as kernels
 from tinyvae.kernels import dense
+
+__all__ = ["Bernoulli"]
 
 
 class Bernoulli:
@@ -12,16 +15,24 @@ class Bernoulli:
     For x strictly between 0 and 1 the same formula is the cross-entropy that the literature reports
     for grey levels; it is no density (Loaiza-Ganem & Cunningham 2019).
 
-    A likelihood is such a class: `mean`, `log_prob`, and the two functions that training needs,
-    `check` (is x in the support?) and `loss_and_slope`.
+    The class is the likelihood, an instance is what it says of some pixels: see `tinyvae.likelihoods`.
     """
 
+    name = "bernoulli"
+    outputs = 1
+    is_density = False  # of grey levels; of bits, which it weighs with probabilities, it is a distribution
     check = staticmethod(validate.data)  # check(name, x, n_features): x itself, or an error
-    loss = staticmethod(dense.bernoulli_loss)
-    loss_and_slope = staticmethod(dense.bernoulli_loss_and_slope)
+
+    loss = staticmethod(kernels.bernoulli_loss)
+    loss_and_slope = staticmethod(kernels.bernoulli_loss_and_slope)
 
     def __init__(self, logits):
         self.logits = validate.array("logits", logits, ("n", "D"))
+
+    @staticmethod
+    def parameters(n_features):
+        """None of its own."""
+        return {}
 
     @property
     def mean(self):
@@ -37,6 +48,10 @@ class Bernoulli:
         """
         x = self.check("x", x, self.logits.shape[1]).astype(self.logits.dtype)
         validate.check_shape("x", x, self.logits.shape)
-        loss = np.empty(len(x), self.logits.dtype)
-        self.loss(self.logits, x, loss)
-        return -loss
+        losses = np.empty(len(x), self.logits.dtype)
+        self.loss(self.logits, x, losses)
+        return -losses
+
+    def sample(self, rng):
+        """Black or white pixels, uint8 holding 0 and 1, (n, D): one draw each. rng: a numpy Generator."""
+        return (validate.generator("rng", rng).random(self.logits.shape) < self.mean).astype("uint8")

@@ -9,6 +9,8 @@ import numpy as np
 
 from tinyvae import validate
 
+__all__ = ["Dataset", "binarize", "load", "names"]
+
 
 class Dataset(NamedTuple):
     """Images in a fixed split, one image a row.
@@ -63,7 +65,7 @@ def binarize(x, rng):
 def _digits():
     path = resources.files("tinyvae") / "data" / "digits.npz"
     if not path.is_file():  # a checkout keeps data/ beside the package; the wheel carries it inside
-        path = Path(__file__).parents[1] / "data" / "digits.npz"
+        path = Path(__file__).parents[2] / "data" / "digits.npz"
     with path.open("rb") as file, np.load(file) as arrays:
         train, test = (arrays[key].astype(np.float32) / 16 for key in ("train", "test"))
         labels = (arrays[key].astype(np.int64) for key in ("train_labels", "test_labels"))

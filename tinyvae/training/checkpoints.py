@@ -10,27 +10,30 @@ import os
 
 import numpy as np
 
-from tinyvae import files
-from tinyvae.history import History, Record, Validation
+from tinyvae.estimators import learns
+from tinyvae.machine import files
+from tinyvae.training.history import History, Record, Validation
+
+__all__ = ["require_state", "save", "resume"]
 
 
-def require_state(run):
+def require_state(plan):
     """Raise unless all that learns along with the model can be saved."""
-    learners = {"optimizer": run.optimizer} | ({"estimator": run.estimator} if hasattr(run.estimator, "update") else {})
+    learners = {"optimizer": plan.optimizer} | ({"estimator": plan.estimator} if learns(plan.estimator) else {})
     for name, learner in learners.items():
         if not (hasattr(learner, "state") and hasattr(learner, "restore")):
             raise TypeError(f"a checkpoint needs an {name} with state() and restore(state), got {learner!r}")
 
 
-def save(path, run, validation, history):
+def save(path, plan, validation, history):
     """Write everything that the run needs to go on, in one step from the old file to the new one."""
-    states = {f"{owner}.{name}": array for owner, state in _states(run).items() for name, array in state.items()}
+    states = {f"{owner}.{name}": array for owner, state in _states(plan).items() for name, array in state.items()}
     records, validations = (np.array(rows, "float64").reshape(-1, 6) for rows in (history.records, history.validation))
-    settings = json.dumps(_settings(run, validation))
-    files.write_npz(path, {**run.vae.arrays(), **states, "settings": settings, "records": records, "validation": validations})
+    settings = json.dumps(_settings(plan, validation))
+    files.write_npz(path, {**plan.vae.arrays(), **states, "settings": settings, "records": records, "validation": validations})
 
 
-def resume(path, run, validation):
+def resume(path, plan, validation):
     """Put the run back to where the file left it: model, optimiser, estimator. Returns its History, empty if there is no file.
 
     Raises ValueError, and changes nothing, if the file belongs to other settings, data or another model (it says
@@ -46,26 +49,26 @@ def resume(path, run, validation):
         return history
     except Exception as error:  # each kind of damage fails in its own way
         raise ValueError(f"{path} is damaged or is not a checkpoint of a training run: {error}; give another path") from error
-    here = _settings(run, validation)
+    here = _settings(plan, validation)
     differences = [f"{name} is {there.get(name)} there and {here.get(name)} here" for name in {**there, **here} if there.get(name) != here.get(name)]
     if differences:
         raise ValueError(f"{path} belongs to another run: {'; '.join(differences)}. Give another path, or the run's own settings")
-    run.vae.theta[:] = theta
-    for owner in _states(run):
+    plan.vae.theta[:] = theta
+    for owner in _states(plan):
         state = {name.removeprefix(f"{owner}."): array for name, array in file.items() if name.startswith(f"{owner}.")}
-        getattr(run, owner).restore(state)
+        getattr(plan, owner).restore(state)
     return history
 
 
-def _states(run):
+def _states(plan):
     """{"optimizer": {name: array}, and "estimator" if it has a state}."""
-    return {owner: getattr(run, owner).state() for owner in ("optimizer", "estimator") if hasattr(getattr(run, owner), "state")}
+    return {owner: getattr(plan, owner).state() for owner in ("optimizer", "estimator") if hasattr(getattr(plan, owner), "state")}
 
 
-def _settings(run, validation):
+def _settings(plan, validation):
     """{name: words}: what must be the same for the numbers to be the same. The number of epochs need not be."""
-    words = {name: _words(getattr(run, name)) for name in ("estimator", "objective", "optimizer", "noise", "n_samples", "batch_size", "seed")}
-    return {**{name: _words(value) for name, value in run.vae.config.items()}, **words, "x": _digest(run.x), "validation": _digest(validation)}
+    words = {name: _words(getattr(plan, name)) for name in ("estimator", "objective", "optimizer", "noise", "n_samples", "batch_size", "seed")}
+    return {**{name: _words(value) for name, value in plan.vae.config.items()}, **words, "x": _digest(plan.x), "validation": _digest(validation)}
 
 
 def _words(value):

@@ -9,10 +9,9 @@ import math
 import sys
 
 import tinyvae as tv
-from tinyvae import compare, datasets, estimators, mlp, noise, problems
-from tinyvae.distributions import LIKELIHOODS
+from tinyvae import compare, datasets, estimators, likelihoods, mlp, noise, problems
 
-ESTIMATORS = {"elbo": compare.Settings().estimators, "importance_weighted": ("reparameterization", "dreg", "vimco")}
+ESTIMATORS = {"elbo": compare.Settings().estimators, "importance_weighted": tuple(estimators.names("bound"))}
 QUICK = {"epochs": 10, "points": 3, "n_draws": 100}
 
 
@@ -152,7 +151,7 @@ def _add_model(one, d, full=False):
     group.add_argument("--n-latents", type=_count(1), default=d.n_latents, metavar="K", help="latent dimensions")
     if full:
         group.add_argument("--activation", default="tanh", choices=tuple(mlp.ACTIVATIONS), metavar="NAME", help="%(choices)s")
-        group.add_argument("--likelihood", default="bernoulli", choices=tuple(LIKELIHOODS), metavar="NAME", help="of a pixel: %(choices)s")
+        group.add_argument("--likelihood", default="bernoulli", choices=likelihoods.names(), metavar="NAME", help="of a pixel: %(choices)s")
         group.add_argument("--dtype", default="float32", choices=("float32", "float64"), metavar="TYPE", help="of the numbers: %(choices)s")
 
 

@@ -1,50 +1,15 @@
 """What the certificate tests an estimator on: targets whose exact gradient is known by quadrature."""
 
 import functools
-from typing import NamedTuple
 
 import numpy as np
 
-from tinyvae.check.quadrature import exact_gradient, exact_loss
 from tinyvae.distributions import DiagonalGaussian
 from tinyvae.estimators import Target
 from tinyvae.objectives import ELBO, ImportanceWeighted
+from tinyvae.problems.problem import problem
 
-
-class Problem(NamedTuple):
-    """One expectation whose gradient is known: gradient (B, 2K) = d E_q[l] / d [mu, logvar].
-
-    n_samples: the S for which it is the gradient; None for any, as with all but the importance-weighted bound. loss, size: (B,), the
-    mean of the estimator's f, E_q[l], and its root mean square; None leaves f untested.
-    """
-
-    name: str
-    q: DiagonalGaussian
-    target: Target
-    objective: object
-    gradient: np.ndarray
-    n_samples: object = None
-    loss: object = None
-    size: object = None
-
-
-def problem(name, q, target, objective=None, n_nodes=64, n_samples=None):
-    """A Problem whose gradient and loss come from `exact_gradient` and `exact_loss`. n_samples: S, for ImportanceWeighted."""
-    gradient = exact_gradient(q, target, objective, n_nodes, n_samples or 1)
-    return Problem(name, q, target, objective, gradient, n_samples, *exact_loss(q, target, objective, n_nodes))
-
-
-def alone(p, point):
-    """The Problem of one data point of another, as if it were alone in the batch."""
-    rows, one = len(p.gradient), slice(point, point + 1)
-
-    def only(function):
-        return lambda z: function(np.repeat(z, rows, axis=1))[:, one]
-
-    parts = (None if part is None else part[one] for part in (p.loss, p.size))
-    return Problem(
-        f"{p.name}, 1 point a call", DiagonalGaussian(p.q.mu[one], p.q.logvar[one]), Target(only(p.target), only(p.target.grad)), p.objective, p.gradient[one], p.n_samples, *parts
-    )
+__all__ = ["default_problems", "bound_problems"]
 
 
 @functools.cache  # the quadrature takes longer than a small test

@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 
 import numpy as np
 
-from tinyvae import blas
+from tinyvae.machine import blas
 from tinyvae.kernels.waiting import wait_for_change
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # that this process may use

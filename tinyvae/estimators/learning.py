@@ -1,10 +1,53 @@
-"""The small network that a learnt baseline or control variate is made of: an MLP with its own optimiser."""
+"""What an estimator that learns is made of: something that learns alongside, a moving mean or a small network."""
 
 import numpy as np
 
 from tinyvae import validate
 from tinyvae.mlp import MLP
 from tinyvae.optim import Adam
+
+__all__ = ["Learner", "MovingMean", "SmallNetwork"]
+
+
+class Learner:
+    """An estimator that learns. `learnt` is what it learns; `update` (given by the subclass) takes the last call into it.
+
+    The training loop calls `update` *after* the gradient was taken; a call alone changes nothing, so that a measurement
+    leaves it as it is. `state` and `restore` carry what was learnt into a file and back.
+    """
+
+    def __init__(self, learnt):
+        self.learnt, self._seen = learnt, None
+
+    def state(self):
+        """What was learnt so far, as arrays by name."""
+        return self.learnt.state()
+
+    def restore(self, state):
+        """Go on from what `state` returned."""
+        self.learnt.restore(state)
+
+
+class MovingMean:
+    """value <- decay value + (1 - decay) new; the first is taken as it is."""
+
+    def __init__(self, decay):
+        self.decay, self.value = validate.number("decay", decay, least=0, most=1), None
+
+    def add(self, new):
+        """Take in a number."""
+        self.value = new if self.value is None else self.decay * self.value + (1 - self.decay) * new
+
+    def state(self):
+        """What was learnt so far, as arrays by name."""
+        return {} if self.value is None else {"average": np.array(self.value)}
+
+    def restore(self, state):
+        """Go on from what `state` returned."""
+        self.value = float(state["average"]) if state else None
+
+    def __repr__(self):
+        return f"decay={self.decay}"
 
 
 class SmallNetwork:
@@ -32,8 +75,7 @@ class SmallNetwork:
 
     def input_gradient(self, cache):
         """dy/dinputs, (n, n_in)."""
-        dx, _ = self.mlp.backward(cache, np.full((len(cache.inputs[0]), 1), self.std))
-        return dx
+        return self.mlp.input_gradient(self.mlp.deltas(cache, np.full((len(cache.inputs[0]), 1), self.std)))
 
     def learn(self, passes, values):
         """One optimiser step down sum slope dy/dtheta over `passes`, [(cache, slope (n,))]; then follow `values`' scale.

@@ -1,0 +1,56 @@
+"""log p(x) of held-out data, by importance sampling."""
+
+import numpy as np
+
+from tinyvae import validate
+from tinyvae.machine import workers
+from tinyvae.machine.arena import one_per_thread
+
+__all__ = ["log_likelihood"]
+
+ROWS = 500  # decoder rows that are held at once, a worker: few enough for the cache, enough for BLAS
+POINTS = 100  # data points whose encoding is held at once
+
+
+def log_likelihood(vae, x, n_samples=5000, rng=None):
+    """An estimate of log p(x), nats, (n,), from importance samples z_s ~ q(z | x).
+
+        log 1/S sum_s p(x | z_s) p(z_s) / q(z_s | x)
+
+    In expectation a lower bound, the tighter the larger S = `n_samples` (Burda et al. 2016, eq. 8). x (n, D);
+    rng: a numpy Generator. At most `ROWS` decoder rows a worker are held at once; each chunk of
+    them has a random stream of its own, so that the result does not depend on the number of workers.
+    Raises ValueError or TypeError for input that does not fit.
+    """
+    x = vae.check_data(x)
+    n_samples = validate.integer("n_samples", n_samples, least=1)
+    validate.generator("rng", rng)
+    return np.concatenate([_some(vae, x[i : i + POINTS], n_samples, rng) for i in range(0, len(x), POINTS)])
+
+
+def _some(vae, x, n_samples, rng):
+    """The same for a few points, chunk by chunk: log sum exp is carried along as a largest term and a sum."""
+    q = vae.encode(x)
+    pixels = x.astype(vae.dtype, copy=False)  # n, D
+    n_points, arena = max(1, ROWS // n_samples), one_per_thread()
+
+    def chunks():
+        for i in range(0, len(x), n_points):
+            for s in range(0, n_samples, ROWS):
+                yield slice(i, i + n_points), min(ROWS, n_samples - s), rng.spawn(1)[0]
+
+    def log_weights(chunk):
+        points, n, stream = chunk
+        some, empty = q.like(q.params[points]), arena()
+        z = some.sample(some.noise(stream, n))  # s, p, K
+        outputs, _ = vae.decoder.using(empty).propagate(z.reshape(-1, vae.n_latents))  # s * p, D
+        losses = empty(z.shape[:2], vae.dtype)  # s, p
+        vae.likelihood.loss(outputs, pixels[points], losses.reshape(-1), **vae.own)
+        return points, (-losses - some.log_ratio(z)).astype("float64")  # s, p
+
+    largest, total = np.full(len(x), -np.inf), np.zeros(len(x))
+    for points, log_w in workers.run(log_weights, chunks()):
+        high = np.maximum(largest[points], log_w.max(axis=0))
+        total[points] = total[points] * np.exp(largest[points] - high) + np.exp(log_w - high).sum(axis=0)
+        largest[points] = high
+    return largest + np.log(total / n_samples)

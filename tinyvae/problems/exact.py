@@ -1,0 +1,138 @@
+"""Exact expectations: by quadrature over a few latents, or by whatever nodes a distribution has of its own."""
+
+import numpy as np
+
+from tinyvae import estimators as registry
+from tinyvae import validate
+from tinyvae.objectives import PLAIN, ImportanceWeighted, Integrand, check_objective
+from tinyvae.variance import folded
+
+__all__ = ["NODES", "exact_gradient", "exact_loss", "exact_spread", "spread_of", "exact_mean"]
+
+NODES = {1: 64, 2: 32, 3: 20}  # in each of so many latents, unless the caller says otherwise
+
+
+def exact_gradient(q, target, objective=None, n_nodes=32, n_samples=1):
+    """d E_q[l(z)] / d [mu, logvar] by quadrature, from values of f alone: what an estimator must give on average.
+
+        dE/dmu = E[l eps] / std,   dE/dlogvar = E[l (eps^2 - 1)] / 2
+
+    q: DiagonalGaussian, float64, of one to three latents; target: Target; objective: None, an ELBO, whose
+    sampled KL, taken in closed form here, belongs to l (an analytic KL is not the estimator's business), or
+    ImportanceWeighted, whose bound, and it alone, depends on n_samples.
+    Returns (B, 2K). Raises TypeError or ValueError for input that does not fit.
+    """
+    objective = _fits(q, objective)
+    if not objective.averages:
+        n_samples = validate.integer("n_samples", n_samples, least=1)
+        own = _bound_gradient if isinstance(objective, ImportanceWeighted) else _gradient_of_any_bound
+        return own(q, target, objective, n_nodes, n_samples)
+    z, _ = q.nodes(n_nodes)  # N, B, K
+    return q.exact_gradient(target(z), n_nodes, objective.sampled_kl)
+
+
+def _bound_gradient(q, target, objective, n_nodes, n_samples):
+    """d/dlambda of L = -E[log 1/S sum_s w_s], w = exp(-l), for any S by quadrature over one sample only.
+
+    log y = int_0^inf (e^-t - e^(-t y)) dt / t, hence with phi(t) = E[e^(-t w)], independent samples, and u = log t
+
+        dL/dlambda = int S phi^(S-1) dphi/dlambda du,   dphi/dlambda = E[e^(-t w) (1 + t w) dlog q/dlambda],
+
+    since log w has -dlog q/dlambda as its explicit derivative. The scale of w does not matter: its maximum is set to 1.
+    The integrand is analytic for |Im u| < pi / 2, so that the trapezoidal rule with steps of 1/3 is exact to rounding.
+    """
+    z, weights = q.nodes(n_nodes)  # N, B, K; N, B
+    near = (weights > 1e-30).any(axis=1)  # far nodes would stretch the integral for nothing
+    z, weights = np.ascontiguousarray(z[near]), weights[near]
+    losses, score = Integrand(q, target, objective)(z), q.score(z)  # N, B; N, B, P
+    gradient = np.zeros_like(q.params)
+    spread = float((losses.max(axis=0) - losses.min(axis=0)).max())  # until t w is large at the node with the least w
+    if not spread < 1e5:
+        raise ValueError(f"the losses must differ by less than 1e5 nats over q, got {spread:.3g}: the bound's quadrature would take too long")
+    for u in np.arange(-75, 3 * np.ceil(spread + 5)) / 3:
+        tw = np.exp(np.minimum(u + losses.min(axis=0) - losses, 700))  # N, B
+        decay = weights * np.exp(-tw)  # N, B
+        slope = np.einsum("nb,nbk->bk", decay * (1 + tw), score)
+        gradient += n_samples / 3 * decay.sum(axis=0)[:, None] ** (n_samples - 1) * slope
+    return gradient
+
+
+def _gradient_of_any_bound(q, target, objective, n_nodes, n_samples):
+    """d/dlambda of E[value of S samples' losses], by quadrature over all S at once and central differences in lambda."""
+    rows = len(q.params)
+    _fits_grid(q, n_nodes, n_samples)
+    eps, weights = q.noise_nodes(n_nodes, n_samples)  # S, N, K; N
+    eps = np.ascontiguousarray(np.repeat(eps, rows, axis=1))  # S, N * B, K: a data point's replicates side by side
+
+    def mean(params):
+        tiled = q.like(np.tile(params, (len(weights), 1)))
+        losses = Integrand(tiled, folded(target, rows), objective)(tiled.sample(eps))  # S, N * B
+        return weights @ objective.value(losses).reshape(len(weights), rows)  # B
+
+    gradient = np.empty_like(q.params)
+    for k in range(q.params.shape[1]):
+        step = np.zeros_like(q.params)
+        step[:, k] = 1e-4
+        ends = [mean(q.params + h * step) for h in (1, -1, 2, -2)]
+        gradient[:, k] = (8 * (ends[0] - ends[1]) - (ends[2] - ends[3])) / 12e-4
+    return gradient
+
+
+def exact_loss(q, target, objective=None, n_nodes=32):
+    """E_q[l(z)] and sqrt(E_q[l(z)^2]), (B,) each: an estimator's f on average. The arguments are `exact_gradient`'s.
+
+    Under ImportanceWeighted, l = -log w, one sample's, whatever the number of samples.
+    """
+    z, weights = q.nodes(n_nodes)
+    losses = Integrand(q, target, _fits(q, objective))(z)  # N, B
+    return (weights * losses).sum(axis=0), np.sqrt((weights * losses**2).sum(axis=0))
+
+
+def exact_spread(q, target, objective, loss, size, n_nodes=32):
+    """E_q[`spread_of`(l)], (B,): a second moment of l, which no tail can dominate. loss, size: as `exact_loss` gives them."""
+    z, weights = q.nodes(n_nodes)
+    losses = Integrand(q, target, _fits(q, objective))(z)  # N, B
+    return (weights * spread_of(losses, loss, size)).sum(axis=0)
+
+
+def spread_of(losses, loss, size):
+    """u^2 / (1 + u^2), u = (l - E l) / std(l), of the shape of losses (..., B); 0 where std is 0. loss, size: `exact_loss`'s."""
+    off, variance = (losses - loss) ** 2, np.maximum(size**2 - loss**2, 1e-12 * size**2)
+    return off / np.maximum(variance + off, np.finfo("float64").tiny)
+
+
+def exact_mean(estimator, q, target, objective=None, n_samples=1, n_nodes=20, rng=None):
+    """An estimator's expectation and variance by quadrature: two arrays, (B, 2K) each.
+
+    The nodes stand for the noise of a whole n_samples estimate: a product grid over n_samples * K dimensions, laid out
+    as n_nodes^(n_samples K) replicates on the batch axis, so that samples that look at each other (leave-one-out)
+    see independent ones. An unbiased estimator's mean equals `exact_gradient`, to rounding for polynomials.
+
+    estimator: a name or a callable that draws nothing but eps; the rest as in `exact_gradient`.
+    Raises ValueError where the grid would exceed 10 million numbers.
+    """
+    objective = _fits(q, objective)
+    rows = len(q.params)
+    n_samples, n_nodes = validate.integer("n_samples", n_samples, least=1), validate.integer("n_nodes", n_nodes, least=1)
+    _fits_grid(q, n_nodes, n_samples)
+    eps, weights = q.noise_nodes(n_nodes, n_samples)  # S, N, K; N
+    eps = np.ascontiguousarray(np.repeat(eps, rows, axis=1))  # S, N * B, K
+    tiled = q.like(np.tile(q.params, (len(weights), 1)))
+    draws = registry.resolve(estimator)(tiled, folded(target, rows), eps, objective, rng)
+    estimates = draws.dparams.mean(axis=0).reshape(len(weights), rows, -1)  # N, B, P
+    mean = np.einsum("n,nbk->bk", weights, estimates)
+    return mean, np.einsum("n,nbk->bk", weights, np.square(estimates - mean))
+
+
+def _fits(q, objective):
+    """The objective, `PLAIN` for None, if q and it can be integrated exactly."""
+    if not hasattr(q, "nodes") or q.dtype != np.float64:
+        raise TypeError("q must be a distribution such as a DiagonalGaussian in float64: quadrature is exact to rounding")
+    check_objective(PLAIN if objective is None else objective)
+    return PLAIN if objective is None else objective
+
+
+def _fits_grid(q, n_nodes, n_samples):
+    rows, n_latents = q.mean.shape
+    if n_nodes ** (n_samples * n_latents) * rows * n_samples * n_latents > 10_000_000:
+        raise ValueError(f"the grid has {n_nodes}^({n_samples} * {n_latents}) nodes: take fewer nodes, samples or latents")

@@ -1,0 +1,84 @@
+"""Named problems for the laboratory, each with its exact gradient: toys, and a linear-Gaussian model."""
+
+import numpy as np
+
+from tinyvae import validate
+from tinyvae.distributions import DiagonalGaussian
+from tinyvae.estimators import Target
+from tinyvae.objectives import PLAIN
+from tinyvae.problems.linear_gaussian import linear_gaussian
+from tinyvae.problems.problem import Problem
+
+__all__ = ["names", "make", "quadratic", "quadratic_offset", "exp", "cosine", "coupled", "PROBLEMS"]
+
+
+def names():
+    """The problems' names, in reading order."""
+    return list(PROBLEMS)
+
+
+def make(name, objective=None, n_samples=1, **options):
+    """The `check.Problem` called `name`, float64: q, target, objective, and the exact gradient that `variance.measure_target`
+    must find, (B, 2K), an analytic KL's included, or None where none is known.
+
+    objective: None for the problem's own: the plain expectation, or the ELBO for a model; the toys are expectations
+    and take no other. n_samples: S, on which the gradient of an importance-weighted bound depends; options: the
+    problem's own, see its function. Raises ValueError for an unknown name or an objective that does not fit.
+    """
+    function = PROBLEMS[validate.choice("problem", name, PROBLEMS)]
+    if function is linear_gaussian:
+        return linear_gaussian(objective, n_samples, **options)
+    if objective not in (None, PLAIN):
+        raise ValueError(f"problem {name!r} is a plain expectation, which has no KL and no bound: leave the objective out, or take 'linear_gaussian' or a model")
+    return function(**options)
+
+
+# --- toys -------------------------------------------------------------------------------------------------
+
+
+def quadratic(k=-3.0, offset=0.0, mu=1.0, sigma=1.0):
+    """(z - k)^2 + offset:  d/dmu = 2 (mu - k),  d/dlogvar = sigma^2."""
+    q = _one(mu, sigma)
+    target = Target(lambda z: ((z - k) ** 2).sum(axis=2) + offset, lambda z: 2 * (z - k))
+    return _problem("quadratic", q, target, 2 * (mu - k), sigma**2)
+
+
+def quadratic_offset():
+    """(z + 3)^2 + 1000: a constant that a learning signal without a baseline suffers from."""
+    return quadratic(offset=1000.0)._replace(name="quadratic_offset")
+
+
+def exp(k=1.0, mu=1.0, sigma=1.0):
+    """exp(-k z^2):  E = exp(-k mu^2 / c) / sqrt(c), c = 1 + 2 k sigma^2;  d/dmu = -2 k mu / c E,
+
+    d/dlogvar = sigma^2 (2 k^2 mu^2 / c^2 - k / c) E.
+    """
+    c = 1 + 2 * k * sigma**2
+    mean = np.exp(-k * mu**2 / c) / np.sqrt(c)
+    target = Target(lambda z: np.exp(-k * z * z).sum(axis=2), lambda z: -2 * k * z * np.exp(-k * z * z))
+    return _problem("exp", _one(mu, sigma), target, -2 * k * mu / c * mean, sigma**2 * (2 * (k * mu / c) ** 2 - k / c) * mean)
+
+
+def cosine(k=0.5, mu=1.0, sigma=1.0):
+    """cos(k z):  d/dmu = -k sin(k mu) exp(-k^2 sigma^2 / 2),  d/dlogvar = -k^2 sigma^2 / 2 cos(k mu) exp(-k^2 sigma^2 / 2)."""
+    damping = np.exp(-0.5 * (k * sigma) ** 2)
+    target = Target(lambda z: np.cos(k * z).sum(axis=2), lambda z: -k * np.sin(k * z))
+    return _problem("cosine", _one(mu, sigma), target, -k * np.sin(k * mu) * damping, -0.5 * (k * sigma) ** 2 * np.cos(k * mu) * damping)
+
+
+def coupled(n_latents=5, mu=1.0, sigma=1.0):
+    """(sum_k z_k - 1)^2:  d/dmu_k = 2 (sum mu - 1),  d/dlogvar_k = sigma^2."""
+    q = DiagonalGaussian(np.full((1, n_latents), mu), np.full((1, n_latents), 2 * np.log(sigma)))
+    target = Target(lambda z: (z.sum(axis=2) - 1) ** 2, lambda z: np.broadcast_to(2 * (z.sum(axis=2, keepdims=True) - 1), z.shape).copy())
+    return _problem("coupled", q, target, 2 * (n_latents * mu - 1), sigma**2)
+
+
+def _one(mu, sigma):
+    return DiagonalGaussian(np.full((1, 1), mu), np.full((1, 1), 2 * np.log(sigma)))
+
+
+def _problem(name, q, target, dmu, dlogvar):
+    return Problem(name, q, target, None, np.concatenate([np.full(q.mu.shape, dmu), np.full(q.mu.shape, dlogvar)], axis=1))
+
+
+PROBLEMS = {f.__name__: f for f in (quadratic, quadratic_offset, exp, cosine, coupled, linear_gaussian)}

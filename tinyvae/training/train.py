@@ -1,0 +1,180 @@
+"""Training: a generator that yields a record a step, and `fit`, which runs it with a progress bar and checkpoints."""
+
+import math
+import sys
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from tinyvae import estimators, evaluate, validate
+from tinyvae import noise as schemes
+from tinyvae.kernels.data import gather
+from tinyvae.machine import workers
+from tinyvae.machine.arena import Arena
+from tinyvae.machine.sparse import as_bits
+from tinyvae.models import NonFiniteLoss
+from tinyvae.objectives import ELBO, check_objective
+from tinyvae.optim import Adam
+from tinyvae.training import checkpoints
+from tinyvae.training.history import History, Record, Validation
+
+__all__ = ["Plan", "train", "fit", "summary"]
+
+START = Record(step=0, epoch=0, loss=np.nan, reconstruction=np.nan, kl=np.nan, seconds=0.0)
+
+
+@dataclass
+class Plan:
+    """What `train` is asked to do; it is checked as it is made. See `train` for the fields, whose defaults stand here.
+
+    x becomes what is trained on: floats that hold only 0 and 1 become bits, which a first layer need not multiply.
+    """
+
+    vae: object
+    x: np.ndarray
+    estimator: object = "reparameterization"
+    objective: object = ELBO()
+    optimizer: object = None
+    n_samples: int = 1
+    epochs: int = 10
+    batch_size: int = 100
+    seed: int = 0
+    noise: object = "independent"
+
+    def __post_init__(self):
+        vae = self.vae
+        self.x = as_bits(vae.check_data(self.x))
+        self.estimator = estimators.resolve(self.estimator)
+        check_objective(self.objective)
+        self.optimizer = Adam(1e-3) if self.optimizer is None else self.optimizer
+        if isinstance(self.optimizer, type) or not hasattr(self.optimizer, "step"):
+            raise TypeError(f"optimizer must be an optimiser such as tv.Adam(1e-3), got {self.optimizer!r}")
+        for name, least in (("n_samples", 1), ("batch_size", 1), ("seed", 0), ("epochs", 0)):
+            setattr(self, name, validate.integer(name, getattr(self, name), least=least))
+        self.noise = schemes.resolve(self.noise)
+        schemes.require_compatible(self.noise, self.estimator, self.objective)
+        eps = vae.noise(np.random.default_rng(0), self.n_samples, 1, self.noise)
+        validate.array("noise's eps", eps, (self.n_samples, *vae.noise_shape(1)), vae.dtype)
+
+    @property
+    def n_batches(self):
+        """Minibatches an epoch; the last may be smaller."""
+        return -(-len(self.x) // self.batch_size)
+
+
+def train(vae, x, estimator=Plan.estimator, objective=Plan.objective, optimizer=Plan.optimizer, n_samples=Plan.n_samples,
+          epochs=Plan.epochs, batch_size=Plan.batch_size, seed=Plan.seed, noise=Plan.noise):
+    """Train `vae` in place on `x`, yielding a Record a step.
+
+    x: (n, D), float in [0, 1], or bool / uint8 holding 0 and 1, which stay as they are and are converted
+    a minibatch at a time. estimator: a name or a callable, whose `update()`, if it has one, is called after each
+    step; objective: an ELBO or ImportanceWeighted; optimizer: Adam(1e-3) if None; n_samples: L, samples a data
+    point; batch_size: M; the last minibatch of an epoch may be smaller. noise: a scheme or its name, see `tv.noise`.
+    The seed fixes the minibatches and the noise, the same for every estimator, a stream for each epoch.
+
+    Raises ValueError or TypeError at once for input that does not fit; NonFiniteLoss at the first step
+    whose loss is not finite, naming the step and the term.
+    """
+    return _steps(Plan(vae, x, estimator, objective, optimizer, n_samples, epochs, batch_size, seed, noise), START)
+
+
+def _steps(plan, last):
+    """Yield the records of the epochs after the one of the Record `last`."""
+    with workers.instead_of_blas():
+        yield from _epochs(plan, last)
+
+
+def _epochs(plan, last):
+    x, arena, grads = plan.x, Arena(), np.empty_like(plan.vae.theta)
+    vae, step, seconds = plan.vae.using(arena), last.step, last.seconds
+    for epoch in range(last.epoch + 1, plan.epochs + 1):
+        # A stream for each epoch: a run that is taken up again needs no generator's state.
+        order_rng, noise_rng, estimator_rng = map(np.random.default_rng, np.random.SeedSequence([plan.seed, epoch]).spawn(3))
+        order = order_rng.permutation(len(x))
+        for start in range(0, len(x), plan.batch_size):
+            began = time.perf_counter()
+            rows = order[start : start + plan.batch_size]
+            arena.rewind()
+            batch = arena((len(rows), vae.n_features), vae.dtype if x.dtype.kind == "f" else x.dtype)
+            gather(x, rows, batch)
+            eps = vae.noise(noise_rng, plan.n_samples, len(rows), plan.noise)
+            step += 1
+            try:
+                with schemes.in_use(plan.noise):
+                    losses = vae.step(batch, eps, plan.estimator, plan.objective, estimator_rng, grads)
+            except NonFiniteLoss as error:
+                raise NonFiniteLoss(f"step {step}: {error}; try a smaller learning rate, or another estimator or more samples") from None
+            if not math.isfinite(losses.loss):
+                raise NonFiniteLoss(f"step {step}: the loss became {losses.loss}, though reconstruction and KL are finite; look at the estimator")
+            plan.optimizer.step(vae.theta, grads)
+            if estimators.learns(plan.estimator):
+                _update(plan.estimator, step)
+            seconds += time.perf_counter() - began
+            yield Record(step, epoch, *losses, seconds)
+
+
+def _update(estimator, step):
+    try:
+        estimator.update()
+    except ArithmeticError as error:
+        raise NonFiniteLoss(f"step {step}: {error}; try a smaller learning rate") from None
+
+
+def fit(vae, x, validation=None, epochs=Plan.epochs, checkpoint=None, after_epoch=None, **options):
+    """Run `train` to its end with a progress bar, validating after each epoch. Returns a History.
+
+    validation: held-out data (n, D); after_epoch: called with an epoch's number when it is over; the other options are `train`'s. Where the output is not a terminal, a plain
+    line an epoch stands in for the bar. Ctrl-C ends the run; the model keeps what it learnt so far.
+
+    checkpoint: a path, written after each epoch with all that the run is made of. If the file is there when `fit`
+    starts, the run goes on after the last epoch in it, and ends with the numbers, bit for bit, of one that was never
+    stopped. More epochs may be asked for than at first. Raises ValueError, saying what differs, if
+    the file belongs to other settings, data or another model, TypeError if the optimiser or estimator cannot be saved.
+    """
+    from tqdm import tqdm
+
+    plan = Plan(vae, x, epochs=epochs, **options)
+    if validation is not None:
+        validation = vae.check_data(validation, "validation")
+    history = History() if checkpoint is None else _resumed(checkpoint, plan, validation)
+    last = history.records[-1] if history.records else START
+    n_batches = plan.n_batches
+    terminal = sys.stderr.isatty()
+    with tqdm(total=plan.epochs * n_batches, initial=last.step, unit="step", disable=not terminal) as bar:
+        try:
+            for record in _steps(plan, last):
+                history.records.append(record)
+                bar.update()
+                if record.step % n_batches:
+                    continue
+                line = summary(history.records[-n_batches:])
+                if validation is not None:
+                    bound = evaluate.bound(vae, validation)
+                    history.validation.append(Validation(record.epoch, record.step, record.seconds, *bound))
+                    line += f", validation {bound.loss:.2f}"
+                if checkpoint is not None:
+                    checkpoints.save(checkpoint, plan, validation, history)
+                if terminal:
+                    bar.set_postfix_str(line)
+                else:
+                    print(f"epoch {record.epoch}/{plan.epochs}: {line}", file=sys.stderr)
+                if after_epoch is not None:
+                    after_epoch(record.epoch)
+        except KeyboardInterrupt:
+            history.interrupted = True
+    return history
+
+
+def _resumed(checkpoint, plan, validation):
+    checkpoints.require_state(plan)
+    history = checkpoints.resume(checkpoint, plan, validation)
+    if history.records and history.records[-1].epoch > plan.epochs:
+        raise ValueError(f"{checkpoint} holds {history.records[-1].epoch} epochs, more than the {plan.epochs} asked for")
+    return history
+
+
+def summary(records):
+    """One line on an epoch's records: mean loss and its two terms, nats."""
+    loss, reconstruction, kl = (np.mean([getattr(r, name) for r in records]) for name in ("loss", "reconstruction", "kl"))
+    return f"loss {loss:.2f} = reconstruction {reconstruction:.2f} + KL {kl:.2f}"
