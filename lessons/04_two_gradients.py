@@ -208,7 +208,9 @@ formula_score = a**4 / sigma**2 + 14 * a**2 + 15 * sigma**2
 formula_path = 4 * sigma**2
 print(f"score function:     variance {variance_score[0]:.6f}, formula {formula_score:.0f}")
 print(f"reparameterization: variance {variance_path[0]:.6f}, formula {formula_path:.0f}")
-print(f"For the same precision the score function needs {variance_score[0] / variance_path[0]:.2f} times as many samples.")
+print(
+    f"For the same precision the score function needs {variance_score[0] / variance_path[0]:.2f} times as many samples."
+)
 
 # %% [markdown]
 # ## One draw at a time
@@ -224,7 +226,10 @@ wrong = {name: (g < 0).mean() for name, g in single.items()}
 
 fig, ax = plt.subplots(figsize=(8, 4.2), layout="constrained")
 bins = np.arange(-20, 121, 1.0)
-for name, color, label in (("reparameterization", BLUE, "reparameterization"), ("score_function", ORANGE, "score function")):
+for name, color, label in (
+    ("reparameterization", BLUE, "reparameterization"),
+    ("score_function", ORANGE, "score function"),
+):
     g = single[name]
     ax.hist(g, bins, density=True, histtype="stepfilled", color=color, alpha=0.45)
     label = f"{label}: {g.mean():.1f} ± {g.std():.1f}, wrong sign {wrong[name]:.1%}"
@@ -341,7 +346,9 @@ for name in NAMES:
     walks[name] = np.array(path)  # steps, B
 
 fig, axes = plt.subplots(1, 3, figsize=(11, 3.8), sharey=True, layout="constrained")
-for ax, (name, color) in zip(axes, (("reparameterization", BLUE), ("leave_one_out", GREEN), ("score_function", ORANGE))):
+for ax, (name, color) in zip(
+    axes, (("reparameterization", BLUE), ("leave_one_out", GREEN), ("score_function", ORANGE))
+):
     low, middle, high = np.percentile(walks[name], (10, 50, 90), axis=1)
     ax.fill_between(range(n_steps), low, high, color=color, alpha=0.3, lw=0)
     ax.plot(walks[name][:, :3], color=color, lw=0.6)

@@ -28,7 +28,11 @@ from tinyvae import plots
 FIGURES = (Path(__file__).parent if "__file__" in globals() else Path()) / "figures"
 FIGURES.mkdir(exist_ok=True)
 COLORS = {"reparameterization": "#0072B2", "score_function": "#D55E00", "leave_one_out": "#009E73"}
-LABELS = {"reparameterization": "reparameterization", "score_function": "score function", "leave_one_out": "leave-one-out"}
+LABELS = {
+    "reparameterization": "reparameterization",
+    "score_function": "score function",
+    "leave_one_out": "leave-one-out",
+}
 rng = np.random.default_rng(0)
 
 
@@ -63,7 +67,11 @@ weights = weights / weights.sum()
 
 families = {  # name: (f, slope, values of k)
     "(z - k)²": (lambda z, k: (z - k) ** 2, lambda z, k: 2 * (z - k), np.linspace(-3, 5, 81)),
-    "exp(-k z²)": (lambda z, k: np.exp(-k * z**2), lambda z, k: -2 * k * z * np.exp(-k * z**2), np.geomspace(0.1, 10, 81)),
+    "exp(-k z²)": (
+        lambda z, k: np.exp(-k * z**2),
+        lambda z, k: -2 * k * z * np.exp(-k * z**2),
+        np.geomspace(0.1, 10, 81),
+    ),
     "cos(k z)": (lambda z, k: np.cos(k * z), lambda z, k: -k * np.sin(k * z), np.geomspace(0.25, 5, 81)),
 }
 
@@ -114,7 +122,9 @@ for column, (family, (f, slope, ks)) in enumerate(families.items()):
         g = tv.estimators.make(name)(q, make_target(family, few), eps).dparams  # n_draws, B, 2
         measured, interval = variance_with_interval(g)  # B, 2
         for row in (0, 1):
-            axes[row, column].errorbar(few, measured[:, row], interval[:, row], fmt="o", ms=4, capsize=2, color=COLORS[name])
+            axes[row, column].errorbar(
+                few, measured[:, row], interval[:, row], fmt="o", ms=4, capsize=2, color=COLORS[name]
+            )
     for name, style, color, label in (
         ("score_function", "-", COLORS["score_function"], "score function"),
         ("with_baseline", "--", COLORS["leave_one_out"], "score function, baseline E[f]"),
@@ -383,7 +393,9 @@ measured = [measured_variance(D, 2, n_replicates) for D in dimensions]
 print("Variance of dE/dμ_1, two samples, exact (measured)")
 print(f"{'D':>4}" + "".join(f"{label:>30}" for label in LABELS.values()))
 for row, D in enumerate(dimensions):
-    print(f"{D:4d}" + "".join(f"{exact_variance(name, D, 2):14,.0f} ({measured[row][name][0]:13,.2f})" for name in COLORS))
+    print(
+        f"{D:4d}" + "".join(f"{exact_variance(name, D, 2):14,.0f} ({measured[row][name][0]:13,.2f})" for name in COLORS)
+    )
 
 # %%
 fig, ax = plt.subplots(figsize=(8, 4.8), layout="constrained")
@@ -489,7 +501,9 @@ def price(report, slope_price):
 
 def best_two(reports, block, slope_price=1.0):
     """The winner and, if the intervals do not tell them apart, the one that ties with it (else None)."""
-    products = {name: report.total[block].variance.value * price(report, slope_price) for name, report in reports.items()}
+    products = {
+        name: report.total[block].variance.value * price(report, slope_price) for name, report in reports.items()
+    }
     winner, *others = sorted(products, key=products.get)
     for rival in others:
         low = tv.variance.ratio(reports[rival], reports[winner], block).low
@@ -504,7 +518,9 @@ for D in dims:
         for c in curvatures:
             q = gaussians(1, D, a)
             n = max(100, 2000 // D)  # the total over D coordinates needs fewer replicates
-            cells[D, a, c] = tv.variance.measure_target(q, pit(c), CONTENDERS, n_draws=n, n_samples=N_SAMPLES, n_timings=0)
+            cells[D, a, c] = tv.variance.measure_target(
+                q, pit(c), CONTENDERS, n_draws=n, n_samples=N_SAMPLES, n_timings=0
+            )
 
 # %%
 fig, axes = plt.subplots(2, 4, figsize=(12, 6.6), sharex=True, sharey=True, layout="constrained")
@@ -555,7 +571,9 @@ fig.savefig(FIGURES / "05_regimes.png", dpi=130)
 # %%
 shares = {}
 for slope_price in (1.0, 3.0):
-    print(f"Cells won by each (a tie counts for both), of {len(distances) * len(curvatures)}, if df/dz costs {slope_price:.0f} f")
+    print(
+        f"Cells won by each (a tie counts for both), of {len(distances) * len(curvatures)}, if df/dz costs {slope_price:.0f} f"
+    )
     for block in ("mu", "logvar"):
         for D in dims:
             pairs = [best_two(cells[D, a, c], block, slope_price) for a in distances for c in curvatures]
@@ -652,7 +670,9 @@ for (family, knob), values in known.items():
     assert np.allclose(found, values, rtol=1e-6, atol=1e-6)
 far = exact_variances_sigma("(z - k)²", -3.0)
 assert abs(far["coupled"][0, 0] - 17.487331) < 1e-6 and abs(far["uncoupled"][0, 0] - 10.016905) < 1e-6
-assert np.allclose(crossed["(z - k)²", "d/dμ", "coupled"], 1 + np.array([-1, 1]) * 2 / np.sqrt(16 / np.pi - 4), atol=1e-3)
+assert np.allclose(
+    crossed["(z - k)²", "d/dμ", "coupled"], 1 + np.array([-1, 1]) * 2 / np.sqrt(16 / np.pi - 4), atol=1e-3
+)
 assert abs(crossed["exp(-k z²)", "d/dμ", "score_function"][0] - crossings["exp(-k z²)", "d/dμ"]) < 1e-3
 assert all(np.mean(inside) > 0.85 for inside in holds.values())
 for block in ("mu", "logvar"):

@@ -105,7 +105,9 @@ def own_sample(q, target, eps, objective=None, rng=None):
 print("The gradient is 8.    own sample included       leave-one-out")
 shrunk = {}
 for S in (2, 4, 8):
-    (shrunk[S],), (variance,) = exact(own_sample, n_samples=S, n_nodes=4)  # polynomials of degree 6 at most: 4 nodes are exact
+    (shrunk[S],), (variance,) = exact(
+        own_sample, n_samples=S, n_nodes=4
+    )  # polynomials of degree 6 at most: 4 nodes are exact
     (mean,), (variance_loo,) = exact("leave_one_out", n_samples=S, n_nodes=4)
     print(f"S = {S}: mean, variance   {shrunk[S]:8.4f} {variance:8.2f}    {mean:14.4f} {variance_loo:8.2f}")
 
@@ -160,7 +162,9 @@ def own_optimum(q, target, eps, objective=None, rng=None):
     return tv.Draws(f, (f[..., None] - b) * h)
 
 
-reports = tv.variance.measure_target(q, bowl, [own_optimum, "optimal_constant"], n_draws=20_000, n_samples=8, n_timings=0)
+reports = tv.variance.measure_target(
+    q, bowl, [own_optimum, "optimal_constant"], n_draws=20_000, n_samples=8, n_timings=0
+)
 own, others = (
     (report.mean["mu"][0, 0], np.sqrt(report.variance["mu"][0, 0] / report.n_draws)) for report in reports.values()
 )
@@ -373,7 +377,9 @@ def named(name):
 
 
 batch = train[:batch_size]
-reports = tv.variance.measure(vae, batch, [named(name) for name in LABELS], n_draws=300, n_samples=S, seed=0, n_timings=0)
+reports = tv.variance.measure(
+    vae, batch, [named(name) for name in LABELS], n_draws=300, n_samples=S, seed=0, n_timings=0
+)
 
 # %% [markdown]
 # The price of a fixed precision is variance x cost (lesson 05). Two prices: milliseconds of the whole training step
@@ -387,7 +393,9 @@ print("Encoder's weights, total variance with its 95% interval; each cost; varia
 order = sorted(LABELS, key=lambda name: totals[name].value)
 for name in order:
     (v, low, high), costs = totals[name], [price[name] for price in prices.values()]
-    relative = [v * price[name] / min(totals[other].value * price[other] for other in LABELS) for price in prices.values()]
+    relative = [
+        v * price[name] / min(totals[other].value * price[other] for other in LABELS) for price in prices.values()
+    ]
     line = f"{costs[0]:8.2f} ms{costs[1]:5.0f} f{relative[0]:8.1f}x{relative[1]:8.1f}x"
     print(f"{LABELS[name]:<27}{v:10.2f} [{low:9.2f}, {high:9.2f}]{line}")
 print("Neighbours in this order: ratio of their variances, paired, with its 95% interval")
@@ -450,7 +458,14 @@ assert not certificate.passed
 assert abs(others[0] - 8) < 5 * others[1] < 8 - own[0]
 assert np.isclose(ladder["score_function"], (a**4 + 14 * a**2 + 15).mean()) and abs(ladder["delta_method"]) < 1e-6
 assert np.isclose(ladder["leave_one_out"], (8 * a**2 + 10 + (8 * a**2 + 2) / 7).mean())
-assert ladder["relax"] < 0.2 * floor < floor < ladder["input_dependent"] < ladder["leave_one_out"] < ladder["optimal_constant"]
+assert (
+    ladder["relax"]
+    < 0.2 * floor
+    < floor
+    < ladder["input_dependent"]
+    < ladder["leave_one_out"]
+    < ladder["optimal_constant"]
+)
 
 even = cases[1][0]
 pooled = []

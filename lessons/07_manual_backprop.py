@@ -8,8 +8,8 @@ against finite differences, and then makes the same six lines faster, step by st
 
 # %% [markdown]
 # You need the chain rule and NumPy. Every array carries its shape at the end of the line: B is the number of data
-# points in a batch, n the inputs and m the outputs of a layer. Times depend on your machine, and vary from run to run; the
-# gradients do not.
+# points in a batch, n the inputs and m the outputs of a layer. Times depend on your machine, and vary from run to run;
+# the gradients do not.
 
 # %%
 from pathlib import Path
@@ -19,8 +19,8 @@ import numpy as np
 
 import tinyvae as tv
 from tinyvae import bench, check
-from tinyvae.machine import blas, sparse
 from tinyvae.kernels import dense, optimizers
+from tinyvae.machine import blas, sparse
 
 FIGURES = (Path(__file__).parent if "__file__" in globals() else Path()) / "figures"
 FIGURES.mkdir(exist_ok=True)
@@ -51,15 +51,16 @@ def forward_loops(x, W, b):
 # %% [markdown]
 # ## One layer, backward
 # Somewhere behind the layer stands a loss L, one number. Suppose somebody hands us its derivative with respect to every
-# output, dy_bj = ∂L/∂y_bj. We want ∂L/∂W, ∂L/∂b, and ∂L/∂x for the layer before us. The rule is always the same: *follow
-# every path from the variable to the loss, multiply along it, add over the paths.*
+# output, dy_bj = ∂L/∂y_bj. We want ∂L/∂W, ∂L/∂b, and ∂L/∂x for the layer before us. The rule is always the same:
+# *follow every path from the variable to the loss, multiply along it, add over the paths.*
 #
-# **Through tanh.** a_bj reaches the loss by one path, y_bj. Since tanh' = 1 - tanh², the slope is known from the output:
+# **Through tanh.** a_bj reaches the loss by one path, y_bj. Since tanh' = 1 - tanh², the slope is known from the
+# output:
 #
 #     da_bj = dy_bj (1 - y_bj²)
 #
-# **The weights.** W_ij stands in a_bj for *every* data point b, and in no other column. One path a data point, each with
-# the slope ∂a_bj/∂W_ij = x_bi:
+# **The weights.** W_ij stands in a_bj for *every* data point b, and in no other column. One path a data point, each
+# with the slope ∂a_bj/∂W_ij = x_bi:
 #
 #     dW_ij = Σ_b x_bi da_bj
 #
@@ -85,8 +86,8 @@ def backward_loops(x, W, y, dy):
 # ## Is it right? Nudge and see
 # Take a loss with a known derivative, L = Σ c_bj y_bj with fixed random numbers c, so that dy = c. Move one argument a
 # little in some direction, and see whether L changes as the gradient says. `check.gradients` does this with central
-# differences in float64, along single coordinates and along random directions, and raises if they disagree by more than 1e-7 of
-# the gradient's norm.
+# differences in float64, along single coordinates and along random directions, and raises if they disagree by more
+# than 1e-7 of the gradient's norm.
 
 # %%
 B, n, m = 5, 7, 4
@@ -126,8 +127,8 @@ except AssertionError as found:
 
 # %% [markdown]
 # ## The same in matrices
-# Each sum over a shared index is a matrix product. Read the indices: Σ_b x_bi da_bj pairs the *rows* of x with the rows of
-# da, so x is transposed.
+# Each sum over a shared index is a matrix product. Read the indices: Σ_b x_bi da_bj pairs the *rows* of x with the
+# rows of da, so x is transposed.
 #
 #     y  = tanh(x W + b)      # B, m
 #     da = dy (1 - y²)        # B, m
@@ -151,7 +152,10 @@ def backward_numpy(x, W, y, dy):
 for name in arguments:
     errors[f"{name}, matrices"] = error_of(name, forward_numpy, backward_numpy)
 y_small = forward_numpy(**arguments)  # B, m
-for ours, theirs in zip(backward_numpy(arguments["x"], arguments["W"], y_small, c), backward_loops(arguments["x"], arguments["W"], y_small, c)):
+for ours, theirs in zip(
+    backward_numpy(arguments["x"], arguments["W"], y_small, c),
+    backward_loops(arguments["x"], arguments["W"], y_small, c),
+):
     assert np.allclose(ours, theirs, rtol=1e-12, atol=1e-14)
 print(f"loops and matrices agree; largest error against finite differences {max(errors.values()):.1e}")
 
@@ -176,8 +180,8 @@ print(f"three layers, {len(mlp.theta)} parameters: error {errors['MLP']:.1e}")
 # %% [markdown]
 # ## Now fast
 # A layer of the size that people train: 784 pixels to 500 units, a batch of 100, float32. We time forward plus
-# backward: three matrix products, and around them the bias, tanh, its slope, and the sum for db. Each time is the median of many
-# repeats. The loops would take minutes; one data point and 25 units cost 1/2000 of it, so we time that.
+# backward: three matrix products, and around them the bias, tanh, its slope, and the sum for db. Each time is the
+# median of many repeats. The loops would take minutes; one data point and 25 units cost 1/2000 of it, so we time that.
 
 # %%
 B, n, m = 100, 784, 500
@@ -193,10 +197,11 @@ def one_in_2000():
 def numpy_plain():
     backward_numpy(x, W, forward_numpy(x, W, b), dy)
 
+
 # %% [markdown]
-# **Stop asking for memory.** Each operation of NumPy makes a new array for its result: `dy * (1 - y * y)` makes three. New memory
-# is cold: it is not in the cache, and may first have to be fetched from the system, page by page. With `out=` the results go
-# where they went last time.
+# **Stop asking for memory.** Each operation of NumPy makes a new array for its result: `dy * (1 - y * y)` makes three.
+# New memory is cold: it is not in the cache, and may first have to be fetched from the system, page by page. With
+# `out=` the results go where they went last time.
 
 # %%
 y, da, slope = np.empty((3, B, m), "float32")  # B, m each
@@ -214,9 +219,10 @@ def numpy_out():
     np.sum(da, axis=0, out=db)
     np.dot(da, W.T, out=dx)
 
+
 # %% [markdown]
-# **Stop walking over the data again and again.** `y + b`, then `tanh`: two passes over the same array, each of which loads
-# and stores all of it. A compiled loop does both while the number is in a register. These loops are in
+# **Stop walking over the data again and again.** `y + b`, then `tanh`: two passes over the same array, each of which
+# loads and stores all of it. A compiled loop does both while the number is in a register. These loops are in
 # `tinyvae/kernels/dense.py`, each directly below the NumPy lines that it replaces (its *twin*):
 #
 #     for i in range(a.shape[0]):
@@ -242,8 +248,8 @@ for ours, theirs in zip((dx, dW, db), backward_numpy(x, W, forward_numpy(x, W, b
     assert np.abs(ours - theirs).max() < 1e-5 * np.abs(theirs).max()  # float32: each rounds in its own order
 
 # %% [markdown]
-# The floor is what remains if everything but the products is left out. All take turns, so that a machine that is busy for
-# a moment is busy for each of them, and all have one thread.
+# The floor is what remains if everything but the products is left out. All take turns, so that a machine that is busy
+# for a moment is busy for each of them, and all have one thread.
 
 
 # %%
@@ -253,18 +259,26 @@ def products():
     np.dot(dy, W.T, out=dx)
 
 
-stages = {"Python loops": one_in_2000, "NumPy": numpy_plain, "NumPy, out=": numpy_out, "fused loops": fused, "products alone": products}
+stages = {
+    "Python loops": one_in_2000,
+    "NumPy": numpy_plain,
+    "NumPy, out=": numpy_out,
+    "fused loops": fused,
+    "products alone": products,
+}
 with blas.one_thread():
     turns = bench.alternate(stages, rounds=10, seconds=0.05)
 seconds = {name: float(np.median(np.concatenate(times))) for name, times in turns.items()}
 seconds["Python loops"] *= 2000
 for name, value in seconds.items():
     around = value - seconds["products alone"]
-    print(f"{name:<16}{1e3 * value:12.3f} ms, {1e3 * around:12.3f} ms more than the products; {seconds['Python loops'] / value:8,.0f} times as fast as the loops")
+    print(
+        f"{name:<16}{1e3 * value:12.3f} ms, {1e3 * around:12.3f} ms more than the products; {seconds['Python loops'] / value:8,.0f} times as fast as the loops"
+    )
 
 # %% [markdown]
-# And the whole network, an encoder 784-500-40, through the package's front door, with as many threads as it likes. Its two layers
-# have six products. A large one is split in halves between two threads, together with the loop that follows.
+# And the whole network, an encoder 784-500-40, through the package's front door, with as many threads as it likes. Its
+# two layers have six products. A large one is split in halves between two threads, together with the loop that follows.
 
 # %%
 mlp = tv.MLP((n, m, 40), rng=rng)
@@ -284,19 +298,23 @@ def whole_products():
     np.dot(dout, W1.T)
 
 
-turns = bench.alternate({"MLP": whole_mlp, "products": whole_products}, 5, 0.1)  # in turn, so that both see the same machine
-print(f"MLP {1e3 * np.median(np.concatenate(turns['MLP'])):.2f} ms, {bench.ratio(turns['MLP'], turns['products'])['median']:.2f} times its products")
+turns = bench.alternate(
+    {"MLP": whole_mlp, "products": whole_products}, 5, 0.1
+)  # in turn, so that both see the same machine
+print(
+    f"MLP {1e3 * np.median(np.concatenate(turns['MLP'])):.2f} ms, {bench.ratio(turns['MLP'], turns['products'])['median']:.2f} times its products"
+)
 
 # %% [markdown]
 # ## What the hardware allows: the roofline
-# A loop must do two things: move bytes, and calculate. It cannot be faster than either allows. With I = operations / bytes, the
-# loop's **arithmetic intensity**,
+# A loop must do two things: move bytes, and calculate. It cannot be faster than either allows. With I = operations /
+# bytes, the loop's **arithmetic intensity**,
 #
 #     operations a second  ≤  min(peak, I · bandwidth)
 #
-# (Williams, Waterman & Patterson 2009). On a log-log plot this is a slanted roof that ends in a flat one. First the roofs of
-# this machine: the bandwidth from a += 2 b on arrays far larger than the cache, and on arrays that fit into it; the peak from a
-# large matrix product. One thread, here too.
+# (Williams, Waterman & Patterson 2009). On a log-log plot this is a slanted roof that ends in a flat one. First the
+# roofs of this machine: the bandwidth from a += 2 b on arrays far larger than the cache, and on arrays that fit into
+# it; the peak from a large matrix product. One thread, here too.
 
 # %%
 roof = {"memory": bench.bandwidth(200_000_000, threads=1), "cache": bench.bandwidth(400_000, threads=1)}  # GB/s
@@ -308,13 +326,15 @@ print(f"a loop on data in memory needs {peak / roof['memory']:.0f} operations a 
 # %% [markdown]
 # Then our loops, each compiled and as its NumPy twin. In the product x W every number that is loaded takes part in many
 # multiplications (each x_bi in 500 of them): 38 operations a byte. tanh, a ratio of two polynomials, takes some 20
-# operations for 8 bytes, load and store. And a training step does not end with the gradient: Adam updates the 392,000 weights,
-# reads four numbers for each and writes three, with a dozen operations between them. That is 0.43, hopelessly on the
-# slope: no cleverness inside such a loop will help. What helps is to visit the data once instead of once for each operator in
-# the formula, and that is what fusion does.
+# operations for 8 bytes, load and store. And a training step does not end with the gradient: Adam updates the 392,000
+# weights, reads four numbers for each and writes three, with a dozen operations between them. That is 0.43, hopelessly
+# on the slope: no cleverness inside such a loop will help. What helps is to visit the data once instead of once for
+# each operator in the formula, and that is what fusion does.
 
 # %%
-theta, grad, m1, m2 = np.full((4, n * m), 1e-3, "float32")  # P each: the layer's weights, their gradient, Adam's two averages
+theta, grad, m1, m2 = np.full(
+    (4, n * m), 1e-3, "float32"
+)  # P each: the layer's weights, their gradient, Adam's two averages
 
 
 def adam():
@@ -328,8 +348,16 @@ def adam_numpy():
 elements, P = B * m, theta.size
 work = {  # operations, bytes, and how the two ways to do it take their time
     "x W": (2 * B * n * m, 4 * (B * n + n * m + B * m), {"BLAS": lambda: np.dot(x, W, out=y)}),
-    "tanh(a + b)": (20 * elements, 8 * elements, {"fused": lambda: dense.bias_tanh(y, b), "NumPy": lambda: dense.bias_tanh_numpy(y, b)}),
-    "tanh's slope": (3 * elements, 12 * elements, {"fused": lambda: dense.tanh_backward(da, y), "NumPy": lambda: dense.tanh_backward_numpy(da, y)}),
+    "tanh(a + b)": (
+        20 * elements,
+        8 * elements,
+        {"fused": lambda: dense.bias_tanh(y, b), "NumPy": lambda: dense.bias_tanh_numpy(y, b)},
+    ),
+    "tanh's slope": (
+        3 * elements,
+        12 * elements,
+        {"fused": lambda: dense.tanh_backward(da, y), "NumPy": lambda: dense.tanh_backward_numpy(da, y)},
+    ),
     "Adam": (12 * P, 28 * P, {"fused": adam, "NumPy": adam_numpy}),
 }
 points, loop_times = [], {}
@@ -342,12 +370,17 @@ for name, (flops, moved, ways) in work.items():
             took = np.median(bench.block(function, 0.3))
         points.append((name, way, flops / moved, 1e-9 * flops / took))
         loop_times[name, way] = 1e3 * took
-        print(f"{name:<14}{way:<7}{flops / moved:10.2f}{1e-9 * flops / took:10.1f}{1e-9 * moved / took:8.1f}{1e3 * took:9.3f}")
+        print(
+            f"{name:<14}{way:<7}{flops / moved:10.2f}{1e-9 * flops / took:10.1f}{1e-9 * moved / took:8.1f}{1e3 * took:9.3f}"
+        )
 
 # %%
 fig, (left, right) = plt.subplots(1, 2, figsize=(11.5, 4.4), layout="constrained", width_ratios=(1, 1.3))
 colors = {"BLAS": GREEN, "fused": BLUE, "NumPy": ORANGE}
-bars = {("x W, x' da, da W'", "BLAS"): 1e3 * seconds["products alone"], **{key: ms for key, ms in loop_times.items() if key[1] != "BLAS"}}
+bars = {
+    ("x W, x' da, da W'", "BLAS"): 1e3 * seconds["products alone"],
+    **{key: ms for key, ms in loop_times.items() if key[1] != "BLAS"},
+}
 row, before = 0.0, None
 for (name, way), ms in bars.items():
     row, before = row + (1.0 if name == before else 1.5), name
@@ -359,7 +392,14 @@ left.set_xlim(right=1.9 * max(bars.values()))
 
 intensity = np.geomspace(0.1, 200, 200)
 for name, style in (("cache", "--"), ("memory", "-")):
-    right.loglog(intensity, np.minimum(peak, intensity * roof[name]), style, color="black", lw=1.2, label=f"{name}, {roof[name]:.0f} GB/s")
+    right.loglog(
+        intensity,
+        np.minimum(peak, intensity * roof[name]),
+        style,
+        color="black",
+        lw=1.2,
+        label=f"{name}, {roof[name]:.0f} GB/s",
+    )
 right.text(190, 1.12 * peak, f"products, {peak:.0f} GFLOP/s", ha="right", fontsize=9)
 for name, (flops, moved, _) in work.items():
     reached = [g for label, _, _, g in points if label == name]
@@ -368,26 +408,33 @@ for name, (flops, moved, _) in work.items():
 for way, marker in (("BLAS", "s"), ("fused", "o"), ("NumPy", "^")):
     chosen = [(i, g) for _, w, i, g in points if w == way]
     right.plot(*zip(*chosen), marker, color=colors[way], ms=9, label=way)
-right.set(xlabel="arithmetic intensity, operations a byte", ylabel="GFLOP/s", title="Roofline of one core of this machine", xlim=(0.1, 200))
+right.set(
+    xlabel="arithmetic intensity, operations a byte",
+    ylabel="GFLOP/s",
+    title="Roofline of one core of this machine",
+    xlim=(0.1, 200),
+)
 right.set_ylim(0.5 * min(g for *_, g in points), 3 * peak)
 right.legend(frameon=False, loc="lower right")
 fig.savefig(FIGURES / "07_roofline.png", dpi=130)
 
 # %% [markdown]
-# The product sits at the flat roof: nothing of ours will make it faster. tanh's slope and Adam lie between the two slanted roofs:
-# bytes decide, and their arrays stay in one cache or another from one call to the next. tanh itself stays below both, because its
-# division counts as one operation and takes the time of many. A grey line from a triangle up to its circle is what fusion bought.
+# The product sits at the flat roof: nothing of ours will make it faster. tanh's slope and Adam lie between the two
+# slanted roofs: bytes decide, and their arrays stay in one cache or another from one call to the next. tanh itself
+# stays below both, because its division counts as one operation and takes the time of many. A grey line from a
+# triangle up to its circle is what fusion bought.
 #
-# Where the formula is a single function, as in tanh, all depends on NumPy's own loop: on a processor with AVX-512 it is nearly
-# as good as ours, on others several times slower. Where it has many operators, as in Adam, each of NumPy's is a pass over all
-# the data: there the gain is severalfold, and without it the update would take about as long as the products. Measure before
-# you write a loop; and where the products take nearly all of the time, stop.
+# Where the formula is a single function, as in tanh, all depends on NumPy's own loop: on a processor with AVX-512 it
+# is nearly as good as ours, on others several times slower. Where it has many operators, as in Adam, each of NumPy's
+# is a pass over all the data: there the gain is severalfold, and without it the update would take about as long as the
+# products. Measure before you write a loop; and where the products take nearly all of the time, stop.
 #
 # ## A product that need not be made
-# The roof holds for those who multiply. In black and white digits some 13% of the pixels are ones, and a pixel that is 0 or 1
-# multiplies nothing: row i of x W is the sum of the rows of W that the ones of x_i select, and row j of x' da the sum of the rows
-# of da whose pixel j is on. That is an addition for an eighth of the pixels in place of a multiplication and an addition for
-# each. The loops are in `kernels/sparse.py`; a first layer uses them by itself where the pixels are bits and few are ones.
+# The roof holds for those who multiply. In black and white digits some 13% of the pixels are ones, and a pixel that is
+# 0 or 1 multiplies nothing: row i of x W is the sum of the rows of W that the ones of x_i select, and row j of x' da
+# the sum of the rows of da whose pixel j is on. That is an addition for an eighth of the pixels in place of a
+# multiplication and an addition for each. The loops are in `kernels/sparse.py`; a first layer uses them by itself
+# where the pixels are bits and few are ones.
 
 # %%
 bits = (rng.random((B, n)) < 0.13).astype("uint8")  # B, n
@@ -409,13 +456,15 @@ def added_up():
 with blas.one_thread():
     turns = bench.alternate({"multiplied": multiplied, "added up": added_up}, rounds=10, seconds=0.05)
 assert np.abs(summed - y).max() < 1e-5 * np.abs(y).max()
-print(f"two products with {bits.mean():.0%} ones: {1e3 * np.median(np.concatenate(turns['multiplied'])):.2f} ms; "
-      f"added up, ones found first, {bench.ratio(turns['added up'], turns['multiplied'])['median']:.2f} of that")
+print(
+    f"two products with {bits.mean():.0%} ones: {1e3 * np.median(np.concatenate(turns['multiplied'])):.2f} ms; "
+    f"added up, ones found first, {bench.ratio(turns['added up'], turns['multiplied'])['median']:.2f} of that"
+)
 
 # %% [markdown]
 # ## The headline
-# The gradients agree with finite differences to 1e-7 of their norm, whichever way they are computed. The fused layer does
-# what the loops do, and far more than 20 times as fast.
+# The gradients agree with finite differences to 1e-7 of their norm, whichever way they are computed. The fused layer
+# does what the loops do, and far more than 20 times as fast.
 
 # %%
 assert max(errors.values()) < 1e-7

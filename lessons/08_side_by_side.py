@@ -34,7 +34,12 @@ import tinyvae as tv
 
 FIGURES = (Path(__file__).parent if "__file__" in globals() else Path()) / "figures"
 FIGURES.mkdir(exist_ok=True)
-COLORS = {"reparameterization": "#0072B2", "leave_one_out": "#009E73", "score_function": "#D55E00", "no_gradient": "#555555"}
+COLORS = {
+    "reparameterization": "#0072B2",
+    "leave_one_out": "#009E73",
+    "score_function": "#D55E00",
+    "no_gradient": "#555555",
+}
 NAMES = ["reparameterization", "leave_one_out", "score_function"]
 LABELS = dict(zip(COLORS, ("reparameterization", "leave-one-out", "score function", "no gradient of f")))
 K, S = 20, 2  # two samples an image, because leave-one-out needs another sample for its baseline
@@ -171,12 +176,16 @@ fig, axes = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained")
 x = np.arange(len(SNAPSHOTS))
 for name in ("score_function", "leave_one_out", "reparameterization"):
     totals = [report[name].total["encoder"] for report in reports.values()]
-    variances, snrs = (np.array([getattr(total, what) for total in totals]).T for what in ("variance", "snr"))  # 3, snapshots
+    variances, snrs = (
+        np.array([getattr(total, what) for total in totals]).T for what in ("variance", "snr")
+    )  # 3, snapshots
     for ax, (value, low, high) in ((axes[0], variances), (axes[1], angle(snrs))):
         ax.plot(x, value, "o-", ms=4, color=COLORS[name], label=LABELS[name])
         ax.fill_between(x, low, high, color=COLORS[name], alpha=0.3, lw=0)
 axes[0].set(yscale="log", ylabel="total variance, encoder weights, (nats / weight)²", title="noise")
-axes[1].set(ylim=(0, 92), yticks=range(0, 91, 15), ylabel="typical angle to the true gradient, degrees", title="direction")
+axes[1].set(
+    ylim=(0, 92), yticks=range(0, 91, 15), ylabel="typical angle to the true gradient, degrees", title="direction"
+)
 axes[1].axhline(90, color="black", lw=0.8, ls=":")
 for ax in axes:
     ax.set_xticks(x, SNAPSHOTS)
@@ -218,7 +227,11 @@ for values, name, label in (
     ax.hist(values, bins, density=True, histtype="stepfilled", color=COLORS[name], alpha=0.45)
     ax.hist(values, bins, density=True, histtype="step", color=COLORS[name], label=label)
 ax.axvline(0, color="black", lw=0.8)
-ax.set(xlabel="what multiplies the score, nats (one training image, 1,000 codes)", ylabel="probability density", ylim=(0, 0.27))
+ax.set(
+    xlabel="what multiplies the score, nats (one training image, 1,000 codes)",
+    ylabel="probability density",
+    ylim=(0, 0.27),
+)
 ax.legend(frameon=False)
 fig.savefig(FIGURES / "08_why.png", dpi=130)
 
@@ -239,7 +252,9 @@ print(f"{'':<20}{'ms: gradient':>14}{'whole step':>12}{'variance x ms a step':>2
 best = min(report.variance_times_cost("encoder", "step_milliseconds").value for report in last.values())
 for name, report in last.items():
     price = report.variance_times_cost("encoder", "step_milliseconds").value
-    print(f"{LABELS[name]:<20}{report.milliseconds:14.2f}{report.step_milliseconds:12.2f}{price:22.1f}{price / best:11.0f}x")
+    print(
+        f"{LABELS[name]:<20}{report.milliseconds:14.2f}{report.step_milliseconds:12.2f}{price:22.1f}{price / best:11.0f}x"
+    )
 
 # %% [markdown]
 # ## See it
@@ -274,7 +289,11 @@ def difference(worse, better):
     return gap.mean(), gap.std() / np.sqrt(len(gap))
 
 
-pairs = (("leave_one_out", "reparameterization"), ("score_function", "leave_one_out"), ("score_function", "no code at all"))
+pairs = (
+    ("leave_one_out", "reparameterization"),
+    ("score_function", "leave_one_out"),
+    ("score_function", "no code at all"),
+)
 for worse, better in pairs:
     gap, error = difference(final[worse], final.get(better, without_code))
     print(f"{LABELS[worse]} - {LABELS.get(better, better)}: {gap:.2f} ± {error:.2f} nats a test image")

@@ -30,7 +30,9 @@ from tinyvae import check, plots
 FIGURES = (Path(__file__).parent if "__file__" in globals() else Path()) / "figures"
 FIGURES.mkdir(exist_ok=True)
 x, log_px = 1.0, -0.5 * np.log(2 * np.pi * 2) - 1 / 4
-target = tv.Target(lambda z: 0.5 * ((x - z) ** 2).sum(axis=-1) + 0.5 * np.log(2 * np.pi), lambda z: z - x)  # f = -log p(x | z)
+target = tv.Target(
+    lambda z: 0.5 * ((x - z) ** 2).sum(axis=-1) + 0.5 * np.log(2 * np.pi), lambda z: z - x
+)  # f = -log p(x | z)
 
 
 def gaussian(mu, s):
@@ -83,7 +85,9 @@ def by_quadrature(mu, s):
     """The same from the package's estimators, over Gauss-Hermite nodes."""
     found = {}
     for way, (estimator, objective, *_) in WAYS.items():
-        _, variance = check.exact_mean(estimator, gaussian(mu, s), target, objective, n_nodes=20)  # 1, 2: d/dμ, d/dlogvar
+        _, variance = check.exact_mean(
+            estimator, gaussian(mu, s), target, objective, n_nodes=20
+        )  # 1, 2: d/dμ, d/dlogvar
         found[way] = variance[0, 0], variance[0, 1] * (2 / s) ** 2  # ds = s/2 dlogvar
     return found
 
@@ -118,7 +122,9 @@ axes[1].axvline(0, color="#999999", lw=0.8)
 axes[0].text(np.sqrt(0.5) + 0.01, 6.6, "the posterior's s", fontsize=9, color="#555555")
 axes[1].text(0.03, 11.2, "the posterior's μ", fontsize=9, color="#555555")
 axes[0].set(xlabel="s, at μ = 1/2", ylabel="variance of d/dμ, one sample", title="too narrow, too wide", ylim=(-0.2, 7))
-axes[1].set(xlabel="a = μ - 1/2, at s² = 1/2", ylabel="variance of d/ds, one sample", title="off centre", ylim=(-0.3, 12))
+axes[1].set(
+    xlabel="a = μ - 1/2, at s² = 1/2", ylabel="variance of d/ds, one sample", title="off centre", ylim=(-0.3, 12)
+)
 title = "line: formula; dot: measured, 95% interval"
 fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, title=title)
 fig.savefig(FIGURES / "13_landing.png", dpi=130)
@@ -172,7 +178,9 @@ chi2 = weights @ (w - 1) ** 2
 for S in (1, 2, 3):
     print(f"S = {S}: log p(x) - L_S = {gaps[S]:.6f}, on a grid {gap_on_a_grid(S):.6f}")
     assert abs(gaps[S] - gap_on_a_grid(S)) < 1e-8
-print(f"S = 256: {gaps[256]:.6f}; Var[w/p(x)] / 2S = {chi2 / 512:.6f}: for large S the gap is the variance of w over 2S")
+print(
+    f"S = 256: {gaps[256]:.6f}; Var[w/p(x)] / 2S = {chi2 / 512:.6f}: for large S the gap is the variance of w over 2S"
+)
 
 # %% [markdown]
 # ## What happens to the gradient
@@ -293,9 +301,13 @@ log_p, losses, models = {}, {}, {}
 for name, (estimator, objective, _) in RUNS.items():
     for seed in SEEDS:
         vae = tv.VAE(n_features=64, n_latents=10, hidden=(50,), seed=seed)
-        for record in tv.train(vae, train, estimator, objective, tv.Adam(3e-3), n_samples=8, epochs=EPOCHS[-1], seed=seed):
+        for record in tv.train(
+            vae, train, estimator, objective, tv.Adam(3e-3), n_samples=8, epochs=EPOCHS[-1], seed=seed
+        ):
             if record.step % steps_an_epoch == 0 and record.epoch in EPOCHS:
-                log_p[name, seed, record.epoch] = vae.log_likelihood(test, n_samples=200, rng=np.random.default_rng(1))  # 360
+                log_p[name, seed, record.epoch] = vae.log_likelihood(
+                    test, n_samples=200, rng=np.random.default_rng(1)
+                )  # 360
         losses[name, seed], models[name, seed] = tv.evaluate.bound(vae, test, n_samples=10).loss, vae
 
 
@@ -325,7 +337,9 @@ for name, value in gap_at_end.items():
 # %%
 network = {}
 for S in (1, 4, 16, 64):
-    reports = tv.variance.measure(models["elbo", 0], train[:50], ["reparameterization", "dreg"], bound, 120, S, n_timings=0)
+    reports = tv.variance.measure(
+        models["elbo", 0], train[:50], ["reparameterization", "dreg"], bound, 120, S, n_timings=0
+    )
     network[S] = {name: report.total["encoder"].snr for name, report in reports.items()}
     pathwise, dreg = ("{:.3f} [{:.3f}, {:.3f}]".format(*found) for found in network[S].values())
     print(f"S = {S:2d}: pathwise {pathwise}, DReG {dreg}")
@@ -353,7 +367,9 @@ axes[0].text(EPOCHS[0], 0.015, "trained on the ELBO", fontsize=9)
 axes[0].set(xscale="log", xlabel="epochs", ylabel="gain in test log p(x), nats an image")
 axes[0].set_title("who is ahead depends on when you look")
 axes[0].set_xticks(EPOCHS, [str(epoch) for epoch in EPOCHS])
-axes[1].set(xscale="log", yscale="log", xlabel="samples S in the bound", ylabel="signal-to-noise ratio", ylim=(0.03, 2.5))
+axes[1].set(
+    xscale="log", yscale="log", xlabel="samples S in the bound", ylabel="signal-to-noise ratio", ylim=(0.03, 2.5)
+)
 axes[1].set_title("encoder's gradient, one network")
 axes[1].set_xticks(list(network), [str(S) for S in network])
 axes[1].set_yticks((0.03, 0.1, 0.3, 1), ("0.03", "0.1", "0.3", "1"))
@@ -393,7 +409,11 @@ fig.savefig(FIGURES / "13_digits.png", dpi=130)
 exact_gaps = {1: 0.272826, 2: 0.119168, 3: 0.074855}
 assert abs(log_px + 1.515512) < 1e-6 and all(abs(gaps[S] - value) < 1e-6 for S, value in exact_gaps.items())
 landed, far = by_quadrature(0.5, np.sqrt(0.5)), by_quadrature(1.0, 0.5)
-assert np.allclose(landed["path"], 0) and np.allclose(landed["total"], (2, 4)) and np.allclose(landed["analytic"], (0.5, 1.25))
+assert (
+    np.allclose(landed["path"], 0)
+    and np.allclose(landed["total"], (2, 4))
+    and np.allclose(landed["analytic"], (0.5, 1.25))
+)
 assert np.allclose(far["path"], (1, 3)) and np.allclose(far["analytic"], (0.25, 0.5))
 for s_cross, rival in ((1 / 2, "total"), (1 / np.sqrt(3), "analytic"), (1, "analytic")):
     assert np.isclose(formulas(0.5, s_cross)["path"][0], formulas(0.5, s_cross)[rival][0])
@@ -404,7 +424,9 @@ known = {("reparameterization", 16): 0.128, ("dreg", 16): 5.21, ("prior_mean", 1
 known |= {("reparameterization", 256): 0.0316, ("dreg", 256): 20.7, ("prior_mean", 256): 9.70}
 for (name, S), value in known.items():
     found = snr[name][S]
-    assert abs(found.value - value) < 2.6 * (found.high - found.low) / 2 + 0.005 * value  # five standard errors, and rounding
+    assert (
+        abs(found.value - value) < 2.6 * (found.high - found.low) / 2 + 0.005 * value
+    )  # five standard errors, and rounding
 for name, power in (("reparameterization", -0.5), ("dreg", 0.5), ("prior_mean", 0.5), ("vimco", -0.5)):
     fitted, half_width = slopes[name]
     assert abs(fitted - power) < 2.6 * half_width + 0.02  # a power of S in the limit only: at S = 8 it is 0.02 off

@@ -58,7 +58,12 @@ def test_the_table_says_what_was_measured(result):
 def test_the_package_is_as_before(result):
     kernels = (dense.bias_tanh, tv.mlp.ACTIVATIONS["tanh"].forward, tv.Bernoulli.loss_and_slope, np.dot)
     with pytest.raises(KeyError), bench._replaced(lambda name, function: lambda *args: None):
-        assert not any(a is b for a, b in zip(kernels, (dense.bias_tanh, tv.mlp.ACTIVATIONS["tanh"].forward, tv.Bernoulli.loss_and_slope, np.dot)))
+        assert not any(
+            a is b
+            for a, b in zip(
+                kernels, (dense.bias_tanh, tv.mlp.ACTIVATIONS["tanh"].forward, tv.Bernoulli.loss_and_slope, np.dot)
+            )
+        )
         raise KeyError
     assert kernels == (dense.bias_tanh, tv.mlp.ACTIVATIONS["tanh"].forward, tv.Bernoulli.loss_and_slope, np.dot)
 
@@ -68,7 +73,10 @@ def test_the_floor_does_the_step_s_products(n_samples, monkeypatch):
     """Of the same shapes, each as often."""
     vae = tv.VAE(30, 3, (20, 10))
     monkeypatch.setenv("TINYVAE_WORKERS", "1")
-    step, floor = bench.training_step(vae, bench.pixels(50, 30, True), 10, n_samples), bench.bare_products(vae, 10, n_samples)
+    step, floor = (
+        bench.training_step(vae, bench.pixels(50, 30, True), 10, n_samples),
+        bench.bare_products(vae, 10, n_samples),
+    )
     step()
 
     def shapes(function):
@@ -101,7 +109,18 @@ def test_wrong_sizes_are_refused():
 
 
 def compare(folder, *arguments):
-    command = [sys.executable, str(SCRIPT), "--quick", "--anyway", "--without", "torch", "jax", "--out", str(folder), *arguments]
+    command = [
+        sys.executable,
+        str(SCRIPT),
+        "--quick",
+        "--anyway",
+        "--without",
+        "torch",
+        "jax",
+        "--out",
+        str(folder),
+        *arguments,
+    ]
     return subprocess.run(command, capture_output=True, text=True, timeout=200)
 
 
@@ -128,8 +147,13 @@ def test_a_contender_that_fails_is_named(tmp_path):
     finally:
         sys.path.remove(str(SCRIPT.parent))
     options = run.parse(["--quick", "--without", "torch", "jax"])
-    row = run.Row("a row", "train_step", {"sizes": (8, 4, 2, 4, 8), "batch_size": 5, "binary": True},
-                  {"tinyvae": run.Contender("ours"), "broken": run.Contender("ours", {"no_such_argument": 1})}, {})
+    row = run.Row(
+        "a row",
+        "train_step",
+        {"sizes": (8, 4, 2, 4, 8), "batch_size": 5, "binary": True},
+        {"tinyvae": run.Contender("ours"), "broken": run.Contender("ours", {"no_such_argument": 1})},
+        {},
+    )
     result = run.compare(row, options)
     assert "no_such_argument" in result["absent"]["broken"]
     assert "tinyvae" in result["values"]

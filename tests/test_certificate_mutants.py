@@ -233,10 +233,14 @@ def test_a_problem_that_none_of_the_sizes_fits_is_refused():
 def test_a_baseline_from_the_whole_batch_shows_in_small_batches_only():
     problems = [p for p in check.default_problems() if p.name == "quadratic"]
     certificate = check.unbiased(baseline_from_the_current_batch, problems, (1, 8), max_draws=40_000)
-    assert {(t.problem, t.n_samples) for t in certificate.failures} == {(name, s) for name in ("quadratic", "quadratic, 1 point a call") for s in (1, 8)}
+    assert {(t.problem, t.n_samples) for t in certificate.failures} == {
+        (name, s) for name in ("quadratic", "quadratic, 1 point a call") for s in (1, 8)
+    }
     for t in certificate.failures:
         n_points = 1 if "1 point" in t.problem else 2
-        assert abs(t.bias + t.exact / (n_points * t.n_samples)) < t.threshold  # of so many values, one is the own: that share is lost
+        assert (
+            abs(t.bias + t.exact / (n_points * t.n_samples)) < t.threshold
+        )  # of so many values, one is the own: that share is lost
 
 
 def test_a_baseline_from_the_other_points_is_no_mistake():
@@ -277,7 +281,10 @@ def test_a_mixture_of_points_that_only_some_sample_sizes_show_is_found():
         return tv.Draws(f, (f - baseline)[..., None] * q.score(q.sample(eps)))
 
     certificate = check.unbiased(others, QUADRATIC, (1, 2), max_draws=40_000)
-    assert {(t.problem, t.n_samples) for t in certificate.failures} == {("quadratic", 2), ("quadratic, 1 point a call", 2)}
+    assert {(t.problem, t.n_samples) for t in certificate.failures} == {
+        ("quadratic", 2),
+        ("quadratic, 1 point a call", 2),
+    }
 
 
 # --- what a reviewer slipped past an earlier certificate ---
@@ -313,7 +320,14 @@ def f_without_the_sampled_kl(q, target, eps, objective=None, rng=None):
     return Draws(target(q.sample(eps)), tv.estimators.reparameterization(q, target, eps, objective).dparams)
 
 
-SLIPPERY = (first_row_as_baseline, neighbour_as_baseline, batch_mean_if_coupled, reversed_partner, analytic_kl_twice, f_without_the_sampled_kl)
+SLIPPERY = (
+    first_row_as_baseline,
+    neighbour_as_baseline,
+    batch_mean_if_coupled,
+    reversed_partner,
+    analytic_kl_twice,
+    f_without_the_sampled_kl,
+)
 
 
 @pytest.mark.parametrize("mutant", SLIPPERY, ids=lambda mutant: mutant.__name__)
@@ -347,7 +361,9 @@ def test_correct_estimators_that_link_the_points_of_a_call_are_no_false_alarm(es
 
 def test_rounding_of_an_exact_zero_is_no_bias():
     draws = np.zeros((3, 6))
-    tests = check.certificate._tests(COUPLED[0], 1, 40_000, np.full((3, 6), 1e-15), draws, draws, 4.0, 2.0, np.ones((3, 1)), list("abcdef"))
+    tests = check.certificate._tests(
+        COUPLED[0], 1, 40_000, np.full((3, 6), 1e-15), draws, draws, 4.0, 2.0, np.ones((3, 1)), list("abcdef")
+    )
     assert all(t.passed for t in tests)
 
 
@@ -397,9 +413,13 @@ def test_false_alarms_of_all_estimators_keep_to_the_level(monkeypatch):
     alarms = dict.fromkeys(FAST, 0)
     for seed in range(200):
         name = FAST[seed % len(FAST)]
-        alarms[name] += not check.unbiased(name, problems[name in ("dreg", "vimco")], (2,), level=0.1, max_draws=10_000, seed=seed).passed
+        alarms[name] += not check.unbiased(
+            name, problems[name in ("dreg", "vimco")], (2,), level=0.1, max_draws=10_000, seed=seed
+        ).passed
     assert sum(alarms.values()) <= binom.ppf(0.999, 200, 0.1)
-    assert max(alarms.values()) <= binom.ppf(1 - 0.001 / len(FAST), 20, 0.1)  # one that alarms half the time is found with probability 0.75
+    assert max(alarms.values()) <= binom.ppf(
+        1 - 0.001 / len(FAST), 20, 0.1
+    )  # one that alarms half the time is found with probability 0.75
 
 
 def test_dependent_noise_is_no_false_alarm_where_it_is_allowed():

@@ -103,7 +103,9 @@ def test_exact_gradients_are_the_closed_forms():
     # REFERENCE: (z - k)^2 has d/dmu = 2 (mu - k), d/dlogvar = sigma^2; exp(-z^2) at mu = sigma = 1 has -.275793 and, for
     # d/dsigma, -.091931 (Mohamed et al. 2020, section 3).
     one = tv.DiagonalGaussian(np.ones((1, 1)), np.zeros((1, 1)))
-    np.testing.assert_allclose(check.exact_gradient(one, tv.Target(lambda z: ((z + 3) ** 2).sum(axis=2))), [[8, 1]], rtol=1e-12)
+    np.testing.assert_allclose(
+        check.exact_gradient(one, tv.Target(lambda z: ((z + 3) ** 2).sum(axis=2))), [[8, 1]], rtol=1e-12
+    )
     bump = check.exact_gradient(one, tv.Target(lambda z: np.exp(-(z**2)).sum(axis=2)), n_nodes=64)
     np.testing.assert_allclose(bump, [[-0.275793, -0.091931 / 2]], atol=6e-7)
     kl = check.exact_gradient(one, tv.Target(lambda z: 0 * z.sum(axis=2)), tv.ELBO(beta=2.0, kl="monte_carlo"))
@@ -156,8 +158,13 @@ def test_correct_estimators_are_certified(name):
 def test_false_alarms_keep_to_the_level():
     # 40 seeds at a level of 0.2, on two problems with heavy tails: where the level is kept, more alarms than the bound
     # come once in 1,000 times at most. Bonferroni is conservative for dependent coordinates, so fewer are usual.
-    heavy = [p for p in check.default_problems() if p.name in ("coupled (z1 + z2 - 1.5)^2", "quadratic, sampled KL, beta 3")]
-    passed = [check.unbiased("score_function", heavy, (1,), level=0.2, max_draws=40_000, seed=seed).passed for seed in range(40)]
+    heavy = [
+        p for p in check.default_problems() if p.name in ("coupled (z1 + z2 - 1.5)^2", "quadratic, sampled KL, beta 3")
+    ]
+    passed = [
+        check.unbiased("score_function", heavy, (1,), level=0.2, max_draws=40_000, seed=seed).passed
+        for seed in range(40)
+    ]
     alarms = passed.count(False)
     assert alarms <= binom.ppf(0.999, 40, 0.2)
 
@@ -169,7 +176,9 @@ def test_the_stated_power_is_kept():
 
     def shifted(q, target, eps, objective=None, rng=None):
         draws = tv.estimators.score_function(q, target, eps, objective, rng)
-        draws.dparams[:, q.mu[:, 0] == EASY[0].q.mu[0, 0], 0] += 0.1 * scale[0]  # the first of the two data points, in every replicate
+        draws.dparams[:, q.mu[:, 0] == EASY[0].q.mu[0, 0], 0] += (
+            0.1 * scale[0]
+        )  # the first of the two data points, in every replicate
         return draws
 
     certificates = [check.unbiased(shifted, EASY, (1,), seed=seed) for seed in range(30)]
@@ -181,7 +190,9 @@ def test_the_stated_power_is_kept():
 def test_without_the_budget_the_certificate_says_what_it_would_have_missed():
     certificate = check.unbiased("score_function", n_samples=(1,), max_draws=40_000)
     assert not certificate.powerful
-    assert "except, for the budget of draws" in certificate.report() and "quadratic + 1000, S = 1:" in certificate.report()
+    assert (
+        "except, for the budget of draws" in certificate.report() and "quadratic + 1000, S = 1:" in certificate.report()
+    )
 
 
 # Mutants: each is the estimator in one piece, with one mistake.

@@ -42,7 +42,9 @@ def interrupted_after(steps, estimator):
 
 
 @pytest.mark.parametrize("optimizer", [lambda: tv.Adam(1e-2), lambda: tv.SGD(1e-2, 0.9)], ids=["adam", "sgd"])
-@pytest.mark.parametrize("estimator", ["reparameterization", "leave_one_out", "measure_valued", "moving_average", "input_dependent", "relax"])
+@pytest.mark.parametrize(
+    "estimator", ["reparameterization", "leave_one_out", "measure_valued", "moving_average", "input_dependent", "relax"]
+)
 def test_a_run_in_two_parts_is_a_run_in_one(estimator, optimizer, digits, tmp_path):
     path = tmp_path / "run.npz"
     whole, history = fit(digits, estimator=estimator, optimizer=optimizer())
@@ -52,7 +54,9 @@ def test_a_run_in_two_parts_is_a_run_in_one(estimator, optimizer, digits, tmp_pa
     np.testing.assert_array_equal(again.theta, whole.theta)
     assert numbers(later.records) == numbers(history.records) and len(later.records) == 12
     assert numbers(later.validation) == numbers(history.validation) and len(later.validation) == 4
-    assert (np.diff(later.seconds) > 0).all() and all(type(r.step) is int and type(r.epoch) is int for r in later.records)
+    assert (np.diff(later.seconds) > 0).all() and all(
+        type(r.step) is int and type(r.epoch) is int for r in later.records
+    )
     if hasattr(learner, "update"):
         unbroken = tv.estimators.make(estimator)
         fit(digits, estimator=unbroken, optimizer=optimizer())
@@ -74,7 +78,10 @@ def test_a_run_stopped_within_an_epoch_goes_on_from_its_start(steps, digits, tmp
     assert numbers(later.records) == numbers(history.records) and not later.interrupted
 
 
-@pytest.mark.parametrize("noise, objective, estimator", [("sobol", tv.ELBO(2.0, "monte_carlo"), "path_derivative"), ("independent", tv.ImportanceWeighted(), "dreg")])
+@pytest.mark.parametrize(
+    "noise, objective, estimator",
+    [("sobol", tv.ELBO(2.0, "monte_carlo"), "path_derivative"), ("independent", tv.ImportanceWeighted(), "dreg")],
+)
 def test_noise_and_objective_are_taken_up_too(noise, objective, estimator, digits, tmp_path):
     options = dict(noise=noise, objective=objective, estimator=estimator)
     whole, _ = fit(digits, **options)
@@ -118,7 +125,10 @@ OTHER = [
     (dict(noise="antithetic"), "noise is independent there and antithetic here"),
     (dict(estimator="score_function"), "estimator is reparameterization there and score_function here"),
     (dict(estimator="moving_average"), r"estimator is reparameterization there and MovingAverage\(decay=0.9\) here"),
-    (dict(objective=tv.ELBO(2.0)), r"objective is ELBO\(beta=1.0, kl='analytic'\) there and ELBO\(beta=2.0, kl='analytic'\) here"),
+    (
+        dict(objective=tv.ELBO(2.0)),
+        r"objective is ELBO\(beta=1.0, kl='analytic'\) there and ELBO\(beta=2.0, kl='analytic'\) here",
+    ),
     (dict(optimizer=tv.Adam(3e-3)), r"optimizer is Adam\(rate=0.01, .*\) there and Adam\(rate=0.003, .*\) here"),
     (dict(optimizer=tv.SGD(1e-2)), r"optimizer is Adam\(.*\) there and SGD\(rate=0.01, momentum=0.0\) here"),
     (dict(rows=91), r"x is float32 \(90, 64\) with digest \w{12} there and float32 \(91, 64\) with digest"),

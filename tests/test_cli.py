@@ -65,7 +65,15 @@ def test_help_shows_the_default_of_every_option_and_an_example(command, capsys):
     assert f"  tinyvae {command}" in text.split("examples:")[1]
     assert "--seed N" in text and "[0]" in text
     options = text.split("examples:")[0].split("\n  --")[1:]
-    without_default = {"quick", "binarize", "model", "image-shape", "problem", "decompose", "checkpoint"}  # switches, and what is optional
+    without_default = {
+        "quick",
+        "binarize",
+        "model",
+        "image-shape",
+        "problem",
+        "decompose",
+        "checkpoint",
+    }  # switches, and what is optional
     for option in options:
         assert option.split()[0] in without_default or "[" in option, option
 
@@ -111,19 +119,32 @@ def test_compare_starts_all_estimators_from_one_initialisation(compared):
 
 def test_the_words_follow_the_numbers():
     def row(elbo, variance, ratio, cost):
-        return {"elbo": elbo, "variance": [variance] * 3, "ratio_to_best": ratio, "variance_times_step_cost": [cost] * 3}
+        return {
+            "elbo": elbo,
+            "variance": [variance] * 3,
+            "ratio_to_best": ratio,
+            "variance_times_step_cost": [cost] * 3,
+        }
 
     # Made up: the score function best in variance, the other two the other way round in bound and cost.
-    table = {"a": row(-20.0, 2.0, [2.0, 1.5, 2.5], 5.0), "b": row(-21.0, 1.0, [1.0, 1.0, 1.0], 10.0), "c": row(-22.5, 1.1, [1.1, 0.9, 1.3], 20.0)}
+    table = {
+        "a": row(-20.0, 2.0, [2.0, 1.5, 2.5], 5.0),
+        "b": row(-21.0, 1.0, [1.0, 1.0, 1.0], 10.0),
+        "c": row(-22.5, 1.1, [1.1, 0.9, 1.3], 20.0),
+    }
     point = {"estimators": {name: {"encoder": r} for name, r in table.items()}}
     words = compare._words(table, [point, point], compare.Settings(epochs=4))
     assert "b gave the encoder's gradient the least variance at 2 of the 2 points" in words["variance"]
-    assert "c could not be told apart from it" in words["variance"] and "a had 2 times its variance" in words["variance"]
+    assert (
+        "c could not be told apart from it" in words["variance"] and "a had 2 times its variance" in words["variance"]
+    )
     assert "a reached the highest bound, -20.00 nats" in words["bound"] and "2.50 above c" in words["bound"]
     assert "a takes the least time, b 2 times as long and c 4 times as long" in words["cost"]
 
 
-@pytest.mark.parametrize("value, text", [(0.01234, "0.0123"), (1, "1"), (99.96, "100"), (123.4, "123"), (54321.0, "54321"), (0, "0")])
+@pytest.mark.parametrize(
+    "value, text", [(0.01234, "0.0123"), (1, "1"), (99.96, "100"), (123.4, "123"), (54321.0, "54321"), (0, "0")]
+)
 def test_numbers_are_printed_with_three_digits(value, text):
     assert compare.brief(value) == text
 
@@ -136,7 +157,9 @@ def test_train_then_sample_then_variance(tmp_path, capsys):
     assert "reconstruction" in capsys.readouterr().out
     history = json.loads((tmp_path / "train.json").read_text())
     assert len(history["steps"]["loss"]) == 2 * 4 and [v["epoch"] for v in history["validation"]] == [1, 2]
-    np.testing.assert_allclose(history["steps"]["loss"], np.add(history["steps"]["reconstruction"], history["steps"]["kl"]), rtol=1e-5)
+    np.testing.assert_allclose(
+        history["steps"]["loss"], np.add(history["steps"]["reconstruction"], history["steps"]["kl"]), rtol=1e-5
+    )
     model = tmp_path / "model.npz"
     assert tv.VAE.load(model).hidden == (16,)
 
@@ -151,7 +174,22 @@ def test_train_then_sample_then_variance(tmp_path, capsys):
 
 def test_variance_ranks_with_ties_and_shows_the_bias_against_the_exact_gradient(tmp_path, capsys):
     words = ["reparameterization", "score_function", "constant_baseline", "moving_average"]
-    assert run("variance", "--problem", "quadratic", "--n-draws", 2000, "--n-samples", 1, "--estimators", *words, "--out", tmp_path) == 0
+    assert (
+        run(
+            "variance",
+            "--problem",
+            "quadratic",
+            "--n-draws",
+            2000,
+            "--n-samples",
+            1,
+            "--estimators",
+            *words,
+            "--out",
+            tmp_path,
+        )
+        == 0
+    )
     text = capsys.readouterr().out
     rows = json.loads((tmp_path / "variance.json").read_text())["estimators"]
     assert [rows[name]["mu"]["rank"] for name in words] == ["1", "3-4", "3-4", "2"]
@@ -167,7 +205,19 @@ def test_variance_ranks_with_ties_and_shows_the_bias_against_the_exact_gradient(
 
 
 def test_variance_of_the_bound_decomposed(tmp_path, capsys, model):
-    words = ["--model", model, "--objective", "importance_weighted", "--n-draws", 50, "--batch-size", 10, "--decompose", "--n-batches", 3]
+    words = [
+        "--model",
+        model,
+        "--objective",
+        "importance_weighted",
+        "--n-draws",
+        50,
+        "--batch-size",
+        10,
+        "--decompose",
+        "--n-batches",
+        3,
+    ]
     assert run("variance", *words, "--out", tmp_path) == 0
     record = json.loads((tmp_path / "variance.json").read_text())
     assert list(record["decomposition"]) == [*record["settings"]["estimators"], "any estimator"]
@@ -179,9 +229,27 @@ def test_variance_of_the_bound_decomposed(tmp_path, capsys, model):
 
 def test_variance_along_a_posterior_collapse(tmp_path, capsys):
     # At beta = 30 the posterior becomes the prior: the KL goes to 0, and the pathwise gradient's variance with it.
-    words = ["--hidden", 16, "--epochs", 4, "--batch-size", 100, "--beta", 30, "--binarize", "--rate", "1e-2", "--save-every", 2, "--out", tmp_path]
+    words = [
+        "--hidden",
+        16,
+        "--epochs",
+        4,
+        "--batch-size",
+        100,
+        "--beta",
+        30,
+        "--binarize",
+        "--rate",
+        "1e-2",
+        "--save-every",
+        2,
+        "--out",
+        tmp_path,
+    ]
     assert run("train", *words) == 0
-    assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines() if line.startswith("epoch")] == [f"epoch {i}/4" for i in (1, 2, 3, 4)]
+    assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines() if line.startswith("epoch")] == [
+        f"epoch {i}/4" for i in (1, 2, 3, 4)
+    ]
     series = [tmp_path / f"model-{epoch:04d}.npz" for epoch in (0, 2, 4)]
     assert sorted(tmp_path.glob("model-*.npz")) == series
     np.testing.assert_array_equal(tv.VAE.load(series[-1]).theta, tv.VAE.load(tmp_path / "model.npz").theta)
@@ -202,7 +270,19 @@ def test_compare_takes_the_bound_and_its_estimators_by_name(tmp_path):
     words = ["--quick", *SMALL, "--n-draws", 10, "--points", 2, "--objective", "importance_weighted", "--n-samples", 4]
     assert run("compare", *words, "--out", tmp_path) == 0
     assert list(json.loads((tmp_path / "compare.json").read_text())["table"]) == ["reparameterization", "dreg", "vimco"]
-    words = ["--quick", *SMALL, "--n-draws", 10, "--points", 2, "--noise", "antithetic", "--estimators", "reparameterization", "moving_average"]
+    words = [
+        "--quick",
+        *SMALL,
+        "--n-draws",
+        10,
+        "--points",
+        2,
+        "--noise",
+        "antithetic",
+        "--estimators",
+        "reparameterization",
+        "moving_average",
+    ]
     assert run("compare", *words, "--out", tmp_path) == 0
 
 
@@ -231,8 +311,12 @@ def test_check_tells_a_right_estimator_of_the_readers_own_from_a_wrong_one(tmp_p
     assert run("check", "reparameterization", f"{file}:right", "--n-samples", 2, "--bias", 0.5) == 0
     assert run("check", f"{file}:doubled", "--n-samples", 2, "--bias", 0.5) == 1
     text = capsys.readouterr().out
-    assert text.count("doubled is biased: its variance and ranks above tell little") == 1 and "right is biased" not in text
-    assert "doubled: BIASED" in text and "right: no bias found" in text and "would be found with probability 0.99" in text
+    assert (
+        text.count("doubled is biased: its variance and ranks above tell little") == 1 and "right is biased" not in text
+    )
+    assert (
+        "doubled: BIASED" in text and "right: no bias found" in text and "would be found with probability 0.99" in text
+    )
     assert "Beside the built-in ones" in text and "d/dmu[0]" in text and text.count("linear_gaussian") == 3
     assert run("check", "dreg", "--n-samples", 2, "--bias", 0.5) == 0
     assert "vimco" in capsys.readouterr().out
@@ -261,22 +345,29 @@ def test_an_interrupted_run_is_taken_up_by_the_same_command(tmp_path, monkeypatc
     assert run(*words) == 0
     assert "Going on from" in (text := capsys.readouterr().err) and "epoch 2/2" in text and "epoch 1/2" not in text
     for name in ("model.npz", "model-0000.npz", "model-0001.npz", "model-0002.npz"):
-        np.testing.assert_array_equal(tv.VAE.load(tmp_path / "whole" / name).theta, tv.VAE.load(tmp_path / "parts" / name).theta)
+        np.testing.assert_array_equal(
+            tv.VAE.load(tmp_path / "whole" / name).theta, tv.VAE.load(tmp_path / "parts" / name).theta
+        )
     assert len(json.loads((tmp_path / "parts" / "train.json").read_text())["steps"]["loss"]) == 2 * 4
 
 
-@pytest.mark.parametrize("ratio, step, remarks", [
-    (1.2, (4, 5), []),
-    (0.9, (4, 5), ["the step came out faster than its own matrix products"]),
-    (1.2, (4, 10), ["the step varied by a factor of 2.5"]),
-])
+@pytest.mark.parametrize(
+    "ratio, step, remarks",
+    [
+        (1.2, (4, 5), []),
+        (0.9, (4, 5), ["the step came out faster than its own matrix products"]),
+        (1.2, (4, 10), ["the step varied by a factor of 2.5"]),
+    ],
+)
 def test_bench_says_when_its_times_cannot_be_trusted(ratio, step, remarks):
     quiet = {"median": 3, "low": 3, "high": 4}
     result = {"ratio": {"median": ratio}, "step": {"low": step[0], "high": step[1]}, "floor": quiet, "twins": quiet}
     assert jobs._doubts(result) == remarks
 
 
-@pytest.mark.parametrize("value, text", [(1.13, "110"), (0.0123, "1.2"), (0, "0"), (8, "800"), (0.00051, "0.051"), (412, "41000")])
+@pytest.mark.parametrize(
+    "value, text", [(1.13, "110"), (0.0123, "1.2"), (0, "0"), (8, "800"), (0.00051, "0.051"), (412, "41000")]
+)
 def test_percentages_have_two_digits_and_no_exponent(value, text):
     assert words.percent(value) == text
 
@@ -315,22 +406,43 @@ WRONG = [
     (["train", "--data", "frey_faces"], "TINYVAE_DATA is not set"),
     (["train", "--activation", "swish"], "--activation: invalid choice: 'swish'"),
     (["sample", "--model", "nowhere.npz"], "no such file: nowhere.npz; train one with `tinyvae train`"),
-    (["sample", "--model", "MINE"], "mine.py is damaged or is not a model that tinyvae saved: it is not an npz file, or not a whole one"),
+    (
+        ["sample", "--model", "MINE"],
+        "mine.py is damaged or is not a model that tinyvae saved: it is not an npz file, or not a whole one",
+    ),
     (["sample", "--model", "MODEL", "--n", "0"], "--n: must be a whole number of at least 1, got '0'"),
-    (["sample", "--model", "MODEL", "--image-shape", "7", "9"], "--image-shape 7 9 has 63 pixels, but the model's images have 64"),
+    (
+        ["sample", "--model", "MODEL", "--image-shape", "7", "9"],
+        "--image-shape 7 9 has 63 pixels, but the model's images have 64",
+    ),
     (["sample", "--model", __file__], "is damaged or is not a model that tinyvae saved"),
     (["variance", "--model", "nowhere.npz"], "no such file: nowhere.npz; train one with `tinyvae train`"),
     (["variance", "--n-draws", "1"], "--n-draws: must be a whole number of at least 2, got '1'"),
     (["variance", "--problem", "cubic"], "--problem: invalid choice: 'cubic'"),
     (["variance", "--problem", "exp", "--beta", "2"], "--problem exp is a plain expectation"),
     (["variance", "--problem", "exp", "--kl", "analytic"], "--problem exp is a plain expectation"),
-    (["variance", "--problem", "exp", "--model", "MODEL", "--decompose"], "measured without a model and its data: leave out --model and --decompose (see"),
-    (["variance", "--problem", "linear_gaussian", "--n-latents", "3"], "measured without a model and its data: leave out --n-latents"),
-    (["variance", "--problem", "exp", "--hidden=128", "--batch-size", "5", "--data", "digits"], "leave out --data and --batch-size and --hidden"),
-    (["variance", "--model", "MODEL", "--hidden", "16", "--n-latents", "2"], "has its own layers and latents: leave out --hidden and --n-latents"),
+    (
+        ["variance", "--problem", "exp", "--model", "MODEL", "--decompose"],
+        "measured without a model and its data: leave out --model and --decompose (see",
+    ),
+    (
+        ["variance", "--problem", "linear_gaussian", "--n-latents", "3"],
+        "measured without a model and its data: leave out --n-latents",
+    ),
+    (
+        ["variance", "--problem", "exp", "--hidden=128", "--batch-size", "5", "--data", "digits"],
+        "leave out --data and --batch-size and --hidden",
+    ),
+    (
+        ["variance", "--model", "MODEL", "--hidden", "16", "--n-latents", "2"],
+        "has its own layers and latents: leave out --hidden and --n-latents",
+    ),
     (["variance", "--model", "MODEL", "MODEL", "--decompose"], "--model names several: leave out --decompose"),
     (["variance", "--n-batches", "3"], "without --decompose no minibatches are drawn: leave out --n-batches"),
-    (["variance", "--objective", "importance_weighted", "--kl", "analytic"], "takes the KL by sampling: leave out --kl"),
+    (
+        ["variance", "--objective", "importance_weighted", "--kl", "analytic"],
+        "takes the KL by sampling: leave out --kl",
+    ),
     (["variance", "--objective", "importance_weighted", "--beta", "2"], "the importance-weighted bound has no beta"),
     (["variance", "--objective", "iwae"], "--objective: invalid choice: 'iwae'"),
     (["variance", "--noise", "sobol", "--estimators", "leave_one_out"], "sobol noise would bias it"),
@@ -339,16 +451,27 @@ WRONG = [
     (["train", "--save-every", "-1"], "--save-every: must be a whole number of at least 0, got '-1'"),
     (["check"], "required: ESTIMATOR"),
     (["check", "reinforce"], "estimator must be one of 'reparameterization', "),
-    (["check", "MINE"], "got the file mine.py; to take a function from it write file.py:name, for example mine.py:my_function"),
-    (["compare", "--estimators", "MINE:right"], "got mine.py:right; the form file.py:name is for tinyvae train, tinyvae variance and tinyvae check"),
-    (["train", "--checkpoint", "MINE", "--epochs", "1"], "is not a checkpoint of a training run: it is not an npz file, or not a whole one; give another path"),
+    (
+        ["check", "MINE"],
+        "got the file mine.py; to take a function from it write file.py:name, for example mine.py:my_function",
+    ),
+    (
+        ["compare", "--estimators", "MINE:right"],
+        "got mine.py:right; the form file.py:name is for tinyvae train, tinyvae variance and tinyvae check",
+    ),
+    (
+        ["train", "--checkpoint", "MINE", "--epochs", "1"],
+        "is not a checkpoint of a training run: it is not an npz file, or not a whole one; give another path",
+    ),
     (["check", "MINE:nothing"], "holds no function 'nothing'; it holds right, doubled"),
     (["check", "BROKEN:f"], "could not be run: ZeroDivisionError"),
     (["check", "score_function", "--level", "2"], "--level: must be a number above 0 and at most 1, got '2'"),
 ]
 
 
-@pytest.mark.parametrize("words, message", WRONG, ids=[" ".join(words).replace(str(__file__), "FILE") or "nothing" for words, _ in WRONG])
+@pytest.mark.parametrize(
+    "words, message", WRONG, ids=[" ".join(words).replace(str(__file__), "FILE") or "nothing" for words, _ in WRONG]
+)
 def test_a_wrong_value_gives_one_line_and_status_2(words, message, model, tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("TINYVAE_DATA", raising=False)
     monkeypatch.chdir(tmp_path)

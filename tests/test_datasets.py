@@ -44,7 +44,9 @@ def test_digits_split_is_disjoint(digits):
 
 
 def test_digits_are_scikit_learns_in_the_documented_split(digits):
-    sklearn_datasets = pytest.importorskip("sklearn.datasets", reason="compares with scikit-learn's copy: pip install scikit-learn")
+    sklearn_datasets = pytest.importorskip(
+        "sklearn.datasets", reason="compares with scikit-learn's copy: pip install scikit-learn"
+    )
     images, labels = sklearn_datasets.load_digits(return_X_y=True)
     is_test = np.zeros(len(labels), dtype=bool)
     for digit in range(10):
@@ -175,13 +177,17 @@ def test_frey_faces_keep_the_order_of_the_film():
     assert data.image_shape == (28, 20) and data.train_labels is None and data.test_labels is None
 
 
-@pytest.mark.parametrize("name, filename", [("binarized_mnist", "binarized_mnist_train.npz"), ("frey_faces", "frey_faces.npy")])
+@pytest.mark.parametrize(
+    "name, filename", [("binarized_mnist", "binarized_mnist_train.npz"), ("frey_faces", "frey_faces.npy")]
+)
 def test_missing_data_folder_says_what_to_set(name, filename, monkeypatch, tmp_path):
     monkeypatch.delenv("TINYVAE_DATA", raising=False)
     with pytest.raises(FileNotFoundError, match=f"{filename}: TINYVAE_DATA is not set. Set this environment variable"):
         datasets.load(name)
     monkeypatch.setenv("TINYVAE_DATA", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match=f"{filename}: not found in TINYVAE_DATA={tmp_path}. Put the file there"):
+    with pytest.raises(
+        FileNotFoundError, match=f"{filename}: not found in TINYVAE_DATA={tmp_path}. Put the file there"
+    ):
         datasets.load(name)
 
 
@@ -190,7 +196,9 @@ def test_damaged_or_foreign_data_file_is_named(monkeypatch, tmp_path):
     faces, bits = tmp_path / "frey_faces.npy", tmp_path / "binarized_mnist_train.npz"
 
     np.save(faces, np.zeros((3, 560), np.uint8))
-    with pytest.raises(ValueError, match=r"frey_faces.npy: expected .* \(1965, 560\), got uint8 of shape \(3, 560\).*replace it"):
+    with pytest.raises(
+        ValueError, match=r"frey_faces.npy: expected .* \(1965, 560\), got uint8 of shape \(3, 560\).*replace it"
+    ):
         datasets.load("frey_faces")
     np.save(faces, np.zeros((1965, 560)))
     with pytest.raises(ValueError, match="got float64 of shape"):
@@ -215,7 +223,5 @@ def test_setup_cfg_lists_every_package():
     config = configparser.ConfigParser()
     config.read(CHECKOUT / "setup.cfg")
     listed = set(config["options"]["packages"].split())
-    present = {
-        ".".join(file.parent.relative_to(CHECKOUT).parts) for file in (CHECKOUT / "tinyvae").rglob("*.py")
-    }
+    present = {".".join(file.parent.relative_to(CHECKOUT).parts) for file in (CHECKOUT / "tinyvae").rglob("*.py")}
     assert listed == present | {"tinyvae.data", "tinyvae.lessons"}

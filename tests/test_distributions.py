@@ -101,7 +101,10 @@ def test_kl_is_the_integral(q):
         return np.exp(log_q) * (log_q - log_p)
 
     for kl, mu, std in zip(q.kl(), MU, np.exp(LOGVAR / 2)):
-        parts = [scipy.integrate.quad(integrand, m - 12 * s, m + 12 * s, args=(m, s), epsabs=1e-13)[0] for m, s in zip(mu, std)]
+        parts = [
+            scipy.integrate.quad(integrand, m - 12 * s, m + 12 * s, args=(m, s), epsabs=1e-13)[0]
+            for m, s in zip(mu, std)
+        ]
         assert kl == pytest.approx(sum(parts), rel=1e-10)
 
 
@@ -131,7 +134,9 @@ def test_closed_forms_keep_float32():
 
 # --- the Bernoulli likelihood ---------------------------------------------------------------------
 
-LOGITS = np.array([-1e30, -1e5, -800.0, -745.0, -40.0, -1.0, -1e-8, -1e-30, 0.0, 1e-30, 1e-8, 0.5, 36.0, 700.0, 1e5, 1e30])
+LOGITS = np.array(
+    [-1e30, -1e5, -800.0, -745.0, -40.0, -1.0, -1e-8, -1e-30, 0.0, 1e-30, 1e-8, 0.5, 36.0, 700.0, 1e5, 1e30]
+)
 
 
 def column(x):
@@ -194,7 +199,9 @@ def test_loss_and_slope_gives_the_loss_of_loss():
 
 
 def test_mean_is_the_sigmoid_for_logits_of_any_size():
-    np.testing.assert_allclose(tv.Bernoulli(column(LOGITS)).mean[:, 0], scipy.special.expit(LOGITS), rtol=1e-15, atol=5e-324)
+    np.testing.assert_allclose(
+        tv.Bernoulli(column(LOGITS)).mean[:, 0], scipy.special.expit(LOGITS), rtol=1e-15, atol=5e-324
+    )
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "bool", "float32"])

@@ -74,7 +74,9 @@ def test_mean_is_exact_where_latents_interact(estimator, nodes):
     points, weights = nodes(6)
     eps = np.stack(np.meshgrid(points, points, indexing="ij"), axis=-1).reshape(-1, 1, 2)
     q = tv.DiagonalGaussian(np.array([[0.7, -1.1]]), np.array([[0.4, -0.6]]))
-    f = tv.Target(lambda z: z[..., 0] ** 2 * z[..., 1], lambda z: np.stack([2 * z[..., 0] * z[..., 1], z[..., 0] ** 2], axis=-1))
+    f = tv.Target(
+        lambda z: z[..., 0] ** 2 * z[..., 1], lambda z: np.stack([2 * z[..., 0] * z[..., 1], z[..., 0] ** 2], axis=-1)
+    )
     mean = np.outer(weights, weights).ravel() @ estimator(q, f, eps).dparams[:, 0]
     var1 = np.exp(0.4)
     exact = [2 * 0.7 * -1.1, 0.7**2 + var1, var1 * -1.1, 0]
@@ -101,7 +103,9 @@ def test_variance_on_a_quadratic_is_the_closed_form(estimator, mu, std, k, nodes
     np.testing.assert_allclose(variance, quadratic_variances(mu - k, std)[estimator], rtol=1e-11)
 
 
-@pytest.mark.parametrize("estimator, spot", [(score_function, [495, 1546]), (reparameterization, [4, 72]), (leave_one_out, [134, 416])])
+@pytest.mark.parametrize(
+    "estimator, spot", [(score_function, [495, 1546]), (reparameterization, [4, 72]), (leave_one_out, [134, 416])]
+)
 def test_variance_on_a_quadratic_at_the_spot(estimator, spot, nodes):
     _, variance = exact_moments(estimator, 1.0, 1.0, lambda z: (z + 3) ** 2, lambda z: 2 * (z + 3), nodes, n=12)
     np.testing.assert_allclose(variance, spot, rtol=1e-11)
@@ -161,7 +165,14 @@ def test_variance_of_the_elbos_gradient_on_a_prior_and_one_observation(kl, mu, s
     x, a = 1.0, mu - 0.5
     known = {"monte_carlo": [4 * s**2, 4 * a**2 + 8 * s**2], "analytic": [s**2, (1 - mu) ** 2 + 2 * s**2]}
     _, variance = exact_moments(
-        reparameterization, mu, s, lambda z: (x - z) ** 2 / 2 + np.log(2 * np.pi) / 2, lambda z: z - x, nodes, n=12, objective=tv.ELBO(kl=kl)
+        reparameterization,
+        mu,
+        s,
+        lambda z: (x - z) ** 2 / 2 + np.log(2 * np.pi) / 2,
+        lambda z: z - x,
+        nodes,
+        n=12,
+        objective=tv.ELBO(kl=kl),
     )
     np.testing.assert_allclose(variance, known[kl], rtol=1e-11, atol=1e-14)
 
@@ -209,7 +220,9 @@ def test_estimators_leave_the_noise_and_the_distribution(name, q):
     np.testing.assert_array_equal(q.params, before[1])
 
 
-@pytest.mark.parametrize("name, evaluations, gradients", [("reparameterization", 4, 4), ("score_function", 4, 0), ("leave_one_out", 4, 0)])
+@pytest.mark.parametrize(
+    "name, evaluations, gradients", [("reparameterization", 4, 4), ("score_function", 4, 0), ("leave_one_out", 4, 0)]
+)
 def test_evaluations_are_counted(name, evaluations, gradients, q):
     f = quadratic()
     tv.estimators.make(name)(q, f, q.noise(np.random.default_rng(1), 4))

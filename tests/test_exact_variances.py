@@ -43,6 +43,7 @@ def legendre(n, low, high):
 
 def measure_valued_moments(coupled, mu, std, f, n=100):
     """The same for the measure-valued estimator, over its own variables: (W, W') for mu, (M, U) or (M, N) for sigma."""
+
     def density(x):
         return np.exp(-x * x / 2) / np.sqrt(2 * np.pi)
 
@@ -59,10 +60,15 @@ def measure_valued_moments(coupled, mu, std, f, n=100):
     uniforms = [np.where(first_m < 0, 0.0, 0.9)] + [other_u] * coupled
     rng = Nodes([normals] + [np.stack([other_w, zero])] * (not coupled), uniforms)
     target = tv.Target(lambda z: f(z)[..., 0])
-    draws = MeasureValued(coupled)(gaussian(mu, std, len(zero)), target, np.zeros((1, len(zero), 1)), rng=rng).dparams[0]
+    draws = MeasureValued(coupled)(gaussian(mu, std, len(zero)), target, np.zeros((1, len(zero), 1)), rng=rng).dparams[
+        0
+    ]
     assert not rng.normals and not rng.uniforms
     mean, variance = [], []
-    for column, grid in ((draws[:, 0], np.outer(rayleigh, rayleigh)), (draws[:, 1] * 2 / std, np.outer(maxwell, second))):
+    for column, grid in (
+        (draws[:, 0], np.outer(rayleigh, rayleigh)),
+        (draws[:, 1] * 2 / std, np.outer(maxwell, second)),
+    ):
         mean.append(grid.ravel() @ column)
         variance.append(grid.ravel() @ (column - mean[-1]) ** 2)
     return np.array(mean), np.array(variance)
@@ -116,7 +122,12 @@ def test_coupling_can_lose():
 def test_measure_valued_variances_by_sampling_too(coupled, known):
     # Four numbers at a level of 0.001 together: 3.5 standard errors each. This draws what the nodes above stand for.
     n = 200_000
-    draws = MeasureValued(coupled)(gaussian(1, 1, n), tv.Target(lambda z: ((z + 3) ** 2)[..., 0]), np.zeros((1, n, 1)), rng=np.random.default_rng(0))
+    draws = MeasureValued(coupled)(
+        gaussian(1, 1, n),
+        tv.Target(lambda z: ((z + 3) ** 2)[..., 0]),
+        np.zeros((1, n, 1)),
+        rng=np.random.default_rng(0),
+    )
     for column, gradient, variance in zip((draws.dparams[0] * [1, 2]).T, (8, 2), known):
         assert abs(column.mean() - gradient) < 3.5 * column.std() / np.sqrt(n)
         squares = (column - column.mean()) ** 2
@@ -128,7 +139,9 @@ def test_measure_valued_variances_by_sampling_too(coupled, known):
 def test_rezendes_forms(c, mu, s):
     # f = c z^2 / 2 (Rezende et al. 2014, appendix D). His f' eps form is the pathwise derivative with respect to sigma.
     f, slope = lambda z: c * z**2 / 2, lambda z: c * z
-    np.testing.assert_allclose(moments(reparameterization, mu, s, f, slope)[1], [c**2 * s**2, 2 * c**2 * s**2 + c**2 * mu**2], rtol=1e-11)
+    np.testing.assert_allclose(
+        moments(reparameterization, mu, s, f, slope)[1], [c**2 * s**2, 2 * c**2 * s**2 + c**2 * mu**2], rtol=1e-11
+    )
     by_score = moments(ConstantBaseline(c * (mu**2 + s**2) / 2), mu, s, f)[1][0]
     assert by_score == pytest.approx(2 * c**2 * mu**2 + 2.5 * c**2 * s**2, rel=1e-11)
 
@@ -137,9 +150,33 @@ def test_rezendes_forms(c, mu, s):
 
 # f, k: gradient, then the variances of score function, SF with optimal baseline, pathwise, measure-valued; [d/dmu, d/dsigma]
 MOHAMED = [
-    ("exp", 0.1, [-0.139980, -0.116650], [0.563532, 0.935384], [0.040468, 0.140991], [0.016290, 0.027770], [0.002509, 0.021971]),
-    ("exp", 1.0, [-0.275793, -0.091931], [0.175750, 0.176690], [0.072222, 0.112784], [0.211723, 0.175731], [0.012568, 0.070665]),
-    ("cos", 0.5, [-0.211546, -0.193616], [0.455248, 0.798658], [0.117864, 0.460102], [0.039285, 0.087513], [0.008275, 0.065266]),
+    (
+        "exp",
+        0.1,
+        [-0.139980, -0.116650],
+        [0.563532, 0.935384],
+        [0.040468, 0.140991],
+        [0.016290, 0.027770],
+        [0.002509, 0.021971],
+    ),
+    (
+        "exp",
+        1.0,
+        [-0.275793, -0.091931],
+        [0.175750, 0.176690],
+        [0.072222, 0.112784],
+        [0.211723, 0.175731],
+        [0.012568, 0.070665],
+    ),
+    (
+        "cos",
+        0.5,
+        [-0.211546, -0.193616],
+        [0.455248, 0.798658],
+        [0.117864, 0.460102],
+        [0.039285, 0.087513],
+        [0.008275, 0.065266],
+    ),
 ]
 
 
@@ -179,15 +216,23 @@ def test_total_analytic_and_path_derivative(mu, s):
         (path_derivative, analytic): [s**2, (1 - mu) ** 2 + 2 * s**2],
     }
     for (estimator, objective), variance in known.items():
-        np.testing.assert_allclose(moments(estimator, mu, s, f, slope, objective, n=12)[1], variance, rtol=1e-11, atol=1e-12)
+        np.testing.assert_allclose(
+            moments(estimator, mu, s, f, slope, objective, n=12)[1], variance, rtol=1e-11, atol=1e-12
+        )
 
 
 def test_the_landings_spot_values():
     f, slope, sampled = lambda z: (1 - z) ** 2 / 2, lambda z: z - 1, tv.ELBO(kl="monte_carlo")
-    np.testing.assert_allclose(moments(path_derivative, 0.5, np.sqrt(0.5), f, slope, sampled, 12)[1], [0, 0], atol=1e-13)
-    np.testing.assert_allclose(moments(path_derivative, 0.2, 0.9, f, slope, sampled, 12)[1], [0.474568, 1.309136], atol=6e-7)
+    np.testing.assert_allclose(
+        moments(path_derivative, 0.5, np.sqrt(0.5), f, slope, sampled, 12)[1], [0, 0], atol=1e-13
+    )
+    np.testing.assert_allclose(
+        moments(path_derivative, 0.2, 0.9, f, slope, sampled, 12)[1], [0.474568, 1.309136], atol=6e-7
+    )
     np.testing.assert_allclose(moments(reparameterization, 0.2, 0.9, f, slope, sampled, 12)[1], [3.24, 6.84], atol=6e-7)
     # Far from the posterior the path derivative is as bad as the total one, and worse than the analytic KL.
     np.testing.assert_allclose(moments(path_derivative, 1.0, 0.5, f, slope, sampled, 12)[1], [1, 3], atol=6e-7)
     np.testing.assert_allclose(moments(reparameterization, 1.0, 0.5, f, slope, sampled, 12)[1], [1, 3], atol=6e-7)
-    np.testing.assert_allclose(moments(reparameterization, 1.0, 0.5, f, slope, tv.ELBO(), 12)[1], [0.25, 0.5], atol=6e-7)
+    np.testing.assert_allclose(
+        moments(reparameterization, 1.0, 0.5, f, slope, tv.ELBO(), 12)[1], [0.25, 0.5], atol=6e-7
+    )

@@ -72,7 +72,11 @@ def test_the_exact_gradient_is_that_of_the_product_quadrature():
     ("reparameterization", 1, 100), ("reparameterization", 2, 100), ("reparameterization", 3, 50),
     ("dreg", 1, 100), ("dreg", 2, 100), ("dreg", 3, 50), ("vimco", 2, 100), ("vimco", 3, 50),
 ])  # fmt: skip
-@pytest.mark.parametrize("q, target", [(gaussian(1.0, 2 / 3), observed()), (gaussian(0.3, 0.9), observed(-0.5, offset=1000.0))], ids=["landing", "offset"])
+@pytest.mark.parametrize(
+    "q, target",
+    [(gaussian(1.0, 2 / 3), observed()), (gaussian(0.3, 0.9), observed(-0.5, offset=1000.0))],
+    ids=["landing", "offset"],
+)
 def test_estimators_are_unbiased_by_product_quadrature(name, n_samples, n_nodes, q, target):
     mean, _ = check.exact_mean(name, q, target, BOUND, n_samples, n_nodes)
     exact = check.exact_gradient(q, target, BOUND, n_nodes=128, n_samples=n_samples)
@@ -82,8 +86,12 @@ def test_estimators_are_unbiased_by_product_quadrature(name, n_samples, n_nodes,
 def test_with_one_sample_the_bound_is_the_elbo_and_dreg_the_path_derivative():
     q, sampled = gaussian(0.2, 0.81), tv.ELBO(kl="monte_carlo")
     eps = q.noise(np.random.default_rng(0), 1)
-    np.testing.assert_allclose(dreg(q, observed(), eps, BOUND).dparams, tv.estimators.path_derivative(q, observed(), eps, sampled).dparams)
-    np.testing.assert_allclose(reparameterization(q, observed(), eps, BOUND).dparams, reparameterization(q, observed(), eps, sampled).dparams)
+    np.testing.assert_allclose(
+        dreg(q, observed(), eps, BOUND).dparams, tv.estimators.path_derivative(q, observed(), eps, sampled).dparams
+    )
+    np.testing.assert_allclose(
+        reparameterization(q, observed(), eps, BOUND).dparams, reparameterization(q, observed(), eps, sampled).dparams
+    )
     _, variance = check.exact_mean("dreg", q, observed(), BOUND)
     np.testing.assert_allclose(variance[0], [0.474568, 1.309136 * 0.9**2 / 4], atol=6e-7)
 
@@ -110,7 +118,10 @@ def test_the_path_derivative_of_the_bound_would_be_biased_and_is_refused():
 @pytest.mark.parametrize("name", ["dreg", "vimco"])
 def test_they_refuse_an_average(name):
     for objective in (None, tv.ELBO()):
-        with pytest.raises(ValueError, match=f"{name} estimates the gradient of the importance-weighted bound: pass objective=tv.ImportanceWeighted"):
+        with pytest.raises(
+            ValueError,
+            match=f"{name} estimates the gradient of the importance-weighted bound: pass objective=tv.ImportanceWeighted",
+        ):
             tv.estimators.make(name)(gaussian(0, 1), observed(), np.zeros((2, 1, 1)), objective)
     if name == "vimco":
         with pytest.raises(ValueError, match="vimco needs n_samples of at least 2, got 1"):

@@ -32,7 +32,11 @@ def compiled_loops(module):
 
 # --- the pairing ----------------------------------------------------------------------------------
 
-LOOPS = {function.name: (module, above, function, twin) for module in MODULES for above, function, twin in compiled_loops(module)}
+LOOPS = {
+    function.name: (module, above, function, twin)
+    for module in MODULES
+    for above, function, twin in compiled_loops(module)
+}
 
 
 @pytest.mark.parametrize("name", LOOPS)
@@ -115,7 +119,13 @@ def kl_scale(params, std, out):
 
 
 def batch_gradient_arguments(draw, B, n):
-    return [draw(3, B, 2 * n), draw(B, 2 * n), np.abs(draw(B, n)), np.full((B, 2 * n), 0.5), np.full((B, 2 * n), -7, draw.dtype)]
+    return [
+        draw(3, B, 2 * n),
+        draw(B, 2 * n),
+        np.abs(draw(B, n)),
+        np.full((B, 2 * n), 0.5),
+        np.full((B, 2 * n), -7, draw.dtype),
+    ]
 
 
 def batch_gradient_scale(dparams, params, std, shares, out):
@@ -219,7 +229,10 @@ PAIRS = {
     "softplus_backward": dense_pair(np.abs),
     "elu_backward": dense_pair(lambda y: np.maximum(y, -1)),
     "gelu_backward": dense_pair(scale=lambda dy, a: {0: np.abs(dy) * (1 + np.abs(a * np.exp(-a * a / 2)))}),
-    "column_sums": ((lambda draw, B, n: [draw(B, n), np.full(n, -7, draw.dtype)]), lambda d, out: {1: np.abs(d).sum(axis=0)}),
+    "column_sums": (
+        (lambda draw, B, n: [draw(B, n), np.full(n, -7, draw.dtype)]),
+        lambda d, out: {1: np.abs(d).sum(axis=0)},
+    ),
     "bernoulli_loss": bernoulli_pair(),
     "bernoulli_loss_and_slope": bernoulli_pair(lambda logits, x, loss: {0: np.ones_like(logits)}),
     "gaussian_sample": gaussian_pair("like z", lambda p, std, eps, z: {3: np.abs(halves(p)[0]) + np.abs(std * eps)}),
@@ -228,10 +241,15 @@ PAIRS = {
     "gaussian_score": gaussian_pair("a score", score_scale),
     "gaussian_path": (path_arguments, None),
     "gaussian_kl": gaussian_pair("a row", kl_scale),
-    "gaussian_kl_grad": gaussian_pair("a row's score", lambda p, std, out: {2: np.concatenate([np.abs(halves(p)[0]), std * std + 1], axis=1)}),
+    "gaussian_kl_grad": gaussian_pair(
+        "a row's score", lambda p, std, out: {2: np.concatenate([np.abs(halves(p)[0]), std * std + 1], axis=1)}
+    ),
     "gaussian_batch_gradient": (batch_gradient_arguments, batch_gradient_scale),
     "contrasts": (contrasts_arguments, contrasts_scale),
-    "find_ones": ((lambda draw, B, n: [bits(draw, B, n), np.zeros(B * n + 1, np.uint32), np.full(B + 1, 7, np.uint32)]), None),
+    "find_ones": (
+        (lambda draw, B, n: [bits(draw, B, n), np.zeros(B * n + 1, np.uint32), np.full(B + 1, 7, np.uint32)]),
+        None,
+    ),
     "transpose_ones": (transpose_arguments, None),
     "sum_selected_rows": (selected_arguments, selected_scale),
     "add_replicate": (moments_arguments, moments_scale),
@@ -281,7 +299,9 @@ def assert_same(name, draw, B, n, ulps=16):
         # The smallest normal number: below it float32's exp has fewer digits.
         allowed = ulps * np.finfo(draw.dtype).eps * size[finite].astype(np.float64) + 4 * np.finfo(draw.dtype).tiny
         error = np.abs(mine[finite].astype(np.float64) - twins[finite])
-        assert (error <= allowed).all(), f"{name}, argument {i}: {(error / allowed).max():.3g} times what rounding allows"
+        assert (error <= allowed).all(), (
+            f"{name}, argument {i}: {(error / allowed).max():.3g} times what rounding allows"
+        )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -404,7 +424,9 @@ def test_float32_function_at_special_values(function, at, values):
 def run(script, **environment):
     """The output of a Python script in a fresh process that finds this package."""
     path = {"PYTHONPATH": str(Path(tinyvae.__file__).parents[1])}
-    done = subprocess.run([sys.executable, "-P", "-c", script], env=os.environ | path | environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", script], env=os.environ | path | environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 

@@ -26,7 +26,10 @@ def bowl(offset=0.0):
 
 def valley():
     """A quadratic whose latents are coupled."""
-    return tv.Target(lambda z: (z.sum(axis=2) - 1.5) ** 2, lambda z: np.broadcast_to(2 * (z.sum(axis=2, keepdims=True) - 1.5), z.shape))
+    return tv.Target(
+        lambda z: (z.sum(axis=2) - 1.5) ** 2,
+        lambda z: np.broadcast_to(2 * (z.sum(axis=2, keepdims=True) - 1.5), z.shape),
+    )
 
 
 def wave():
@@ -62,9 +65,13 @@ def test_estimators_of_one_sample_are_exactly_unbiased(name, target, objective):
 
 @pytest.mark.parametrize("name", PLAIN + LEARNERS)
 def test_they_are_exactly_unbiased_where_latents_interact(name):
-    estimator = learnt(name, TWO, valley(), rate=1e-2) if name in ("input_dependent", "relax") else tv.estimators.make(name)
+    estimator = (
+        learnt(name, TWO, valley(), rate=1e-2) if name in ("input_dependent", "relax") else tv.estimators.make(name)
+    )
     mean, _ = check.exact_mean(estimator, TWO, valley(), SAMPLED, n_nodes=40)
-    np.testing.assert_allclose(mean, check.exact_gradient(TWO, valley(), SAMPLED), rtol=0, atol=1e-6 if name == "relax" else 1e-11)
+    np.testing.assert_allclose(
+        mean, check.exact_gradient(TWO, valley(), SAMPLED), rtol=0, atol=1e-6 if name == "relax" else 1e-11
+    )
 
 
 @pytest.mark.parametrize("n_samples, n_nodes", [(2, 24), (3, 24)])
@@ -77,7 +84,9 @@ def test_optimal_constant_is_exactly_unbiased(n_samples, n_nodes, objective):
 
 def test_optimal_constant_of_two_samples_is_leave_one_out():
     eps = TWO.noise(np.random.default_rng(0), 2)
-    np.testing.assert_allclose(optimal_constant(TWO, valley(), eps).dparams, leave_one_out(TWO, valley(), eps).dparams, rtol=1e-12)
+    np.testing.assert_allclose(
+        optimal_constant(TWO, valley(), eps).dparams, leave_one_out(TWO, valley(), eps).dparams, rtol=1e-12
+    )
 
 
 def test_optimal_constant_wins_near_a_minimum_and_loses_far_from_one():
@@ -252,7 +261,9 @@ def objective_for(name):
 def test_every_estimator_trains_a_vae(name, dtype, digits):
     vae = tv.VAE(64, 2, hidden=(8,), dtype=dtype, seed=0)
     before = vae.theta.copy()
-    records = list(tv.train(vae, digits[:60], name, objective_for(name), tv.Adam(1e-2), n_samples=2, epochs=3, batch_size=30))
+    records = list(
+        tv.train(vae, digits[:60], name, objective_for(name), tv.Adam(1e-2), n_samples=2, epochs=3, batch_size=30)
+    )
     assert len(records) == 6 and np.isfinite([r.loss for r in records]).all()
     assert records[-1].loss < records[0].loss
     assert vae.theta.dtype == dtype and (vae.theta[: vae.n_encoder] != before[: vae.n_encoder]).any()
@@ -265,7 +276,11 @@ def test_draws_keep_dtype_shape_and_their_arguments(name):
     before = eps.copy(), q.params.copy()
     objective = tv.ImportanceWeighted() if name in ("dreg", "vimco") else None
     draws = tv.estimators.make(name)(q, f, eps, objective, np.random.default_rng(0))
-    assert draws.f.shape == (4, 3) and draws.dparams.shape == (4, 3, 4) and draws.f.dtype == draws.dparams.dtype == "float32"
+    assert (
+        draws.f.shape == (4, 3)
+        and draws.dparams.shape == (4, 3, 4)
+        and draws.f.dtype == draws.dparams.dtype == "float32"
+    )
     np.testing.assert_allclose(draws.f, f(q.sample(eps)) + (q.log_ratio(q.sample(eps)) if objective else 0), rtol=1e-5)
     np.testing.assert_array_equal(eps, before[0])
     np.testing.assert_array_equal(q.params, before[1])
@@ -276,10 +291,23 @@ def test_each_docstring_tells_formula_wins_loses_cost_and_source(name):
     text = inspect.getdoc(tv.estimators.ESTIMATORS[name])
     for word in ("Wins:", "Loses:", "Costs", "Source:", "Raises"):
         assert word in text, word
-    assert any(line.startswith("    ") for line in text.splitlines()) or name == "constant_baseline"  # its formula is in the first line
+    assert (
+        any(line.startswith("    ") for line in text.splitlines()) or name == "constant_baseline"
+    )  # its formula is in the first line
 
 
-@pytest.mark.parametrize("name", ["score_function", "leave_one_out", "optimal_constant", "delta_method", "path_derivative", "measure_valued", *LEARNERS])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "score_function",
+        "leave_one_out",
+        "optimal_constant",
+        "delta_method",
+        "path_derivative",
+        "measure_valued",
+        *LEARNERS,
+    ],
+)
 def test_averages_refuse_the_importance_weighted_bound(name):
     with pytest.raises(ValueError, match="importance-weighted bound"):
         tv.estimators.make(name)(TWO, valley(), np.zeros((2, 2, 2)), tv.ImportanceWeighted(), np.random.default_rng(0))
@@ -288,12 +316,24 @@ def test_averages_refuse_the_importance_weighted_bound(name):
 BAD = [
     (lambda: tv.estimators.make("moving_average", decay=1.5), ValueError, "decay must be .* at most 1, got 1.5"),
     (lambda: tv.estimators.make("constant_baseline", value="high"), TypeError, "value must be a number, got 'high'"),
-    (lambda: tv.estimators.make("input_dependent", hidden=(0,)), ValueError, "each of hidden must be at least 1, got 0"),
+    (
+        lambda: tv.estimators.make("input_dependent", hidden=(0,)),
+        ValueError,
+        "each of hidden must be at least 1, got 0",
+    ),
     (lambda: tv.estimators.make("relax", step=0.0), ValueError, "step must be .* greater than 0, got 0"),
     (lambda: tv.estimators.make("relax", rate=-1), ValueError, "rate must be"),
     (lambda: tv.estimators.make("measure_valued", coupled=1), TypeError, "coupled must be True or False, got 1"),
-    (lambda: tv.estimators.make("measure_valued")(ONE, bowl(), np.zeros((1, 2, 1))), TypeError, r"rng \(measure_valued draws more than eps\) must be"),
-    (lambda: optimal_constant(ONE, bowl(), np.zeros((1, 2, 1))), ValueError, "optimal_constant needs n_samples of at least 2, got 1"),
+    (
+        lambda: tv.estimators.make("measure_valued")(ONE, bowl(), np.zeros((1, 2, 1))),
+        TypeError,
+        r"rng \(measure_valued draws more than eps\) must be",
+    ),
+    (
+        lambda: optimal_constant(ONE, bowl(), np.zeros((1, 2, 1))),
+        ValueError,
+        "optimal_constant needs n_samples of at least 2, got 1",
+    ),
     (lambda: delta_method(ONE, tv.Target(lambda z: z.sum(-1)), np.zeros((1, 2, 1))), ValueError, "needs df/dz"),
 ]
 

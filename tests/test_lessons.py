@@ -20,12 +20,20 @@ each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: less
 
 def run(arguments, folder, text=None):
     """Run Python in `folder` as a user without a display would, with the package under test."""
-    env = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY", "MPLBACKEND")}
+    env = {
+        name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY", "MPLBACKEND")
+    }
     env |= {"PYTHONPATH": str(Path(tv.__file__).parents[1]), "PYTHONUTF8": "1"}
     # Matrices this small gain nothing from threads, which cost much where the cores are busy.
     env |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     result = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=env, input=text, capture_output=True, encoding="utf-8", timeout=300
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=env,
+        input=text,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
     )
     assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
     return result.stdout
@@ -44,7 +52,9 @@ def check_figures(lesson, folder):
         inked = (pixels < 0.95).any(axis=-1)
         assert inked.mean() > 0.01, f"{path.name} is all but blank"
         assert len(np.unique((pixels[inked] * 16).astype(int), axis=0)) > 10, f"{path.name} has hardly a colour"
-        assert inked[5:-5].any(axis=1).mean() > 0.5 and inked[:, 5:-5].any(axis=0).mean() > 0.5, f"{path.name} is half empty"
+        assert inked[5:-5].any(axis=1).mean() > 0.5 and inked[:, 5:-5].any(axis=0).mean() > 0.5, (
+            f"{path.name} is half empty"
+        )
 
 
 def test_there_are_lessons():
@@ -53,7 +63,9 @@ def test_there_are_lessons():
 
 def test_the_readme_lists_them_in_order():
     readme = (LESSONS[0].parent / "README.md").read_text(encoding="utf-8")
-    assert re.findall(r"^\| \[(.+?)\]\((.+?)\) \| .+\? ?.*\|$", readme, re.MULTILINE) == [(lesson.name,) * 2 for lesson in LESSONS]
+    assert re.findall(r"^\| \[(.+?)\]\((.+?)\) \| .+\? ?.*\|$", readme, re.MULTILINE) == [
+        (lesson.name,) * 2 for lesson in LESSONS
+    ]
 
 
 @each_lesson

@@ -37,7 +37,11 @@ def kl_to_posterior(model, q):
     """KL(q || p(z | x)) of a diagonal and a full Gaussian, nats."""
     variance, off = np.exp(q.logvar[0]), q.mu[0] - model.mean
     return 0.5 * (
-        variance @ np.diag(model.precision) + off @ model.precision @ off - 2 - q.logvar[0].sum() - np.linalg.slogdet(model.precision)[1]
+        variance @ np.diag(model.precision)
+        + off @ model.precision @ off
+        - 2
+        - q.logvar[0].sum()
+        - np.linalg.slogdet(model.precision)[1]
     )
 
 

@@ -7,8 +7,8 @@ import pytest
 
 import tinyvae as tv
 from tinyvae import check
-from tinyvae.machine import blas
 from tinyvae.kernels.compile import USE_NUMPY
+from tinyvae.machine import blas
 
 
 def rng(seed=0):
@@ -167,7 +167,12 @@ def test_memory_is_bounded_by_a_chunk(monkeypatch):
 
 def test_bad_input_is_refused_before_anything_is_computed():
     vae, x = make()
-    for bad, message in ((x[0], "x must have shape"), (x[:, :3], "x must have shape"), (x + 2, "lie in"), (x * np.nan, "finite")):
+    for bad, message in (
+        (x[0], "x must have shape"),
+        (x[:, :3], "x must have shape"),
+        (x + 2, "lie in"),
+        (x * np.nan, "finite"),
+    ):
         with pytest.raises(ValueError, match=message):
             vae.log_likelihood(bad, 10, rng())
     with pytest.raises(TypeError, match="x must be"):

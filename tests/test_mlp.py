@@ -62,7 +62,9 @@ def test_forward_is_the_textbook_formula(activation, dtype, tolerance):
     y, _ = mlp.forward(x)
     p = mlp.params
     assert y.dtype == dtype
-    np.testing.assert_allclose(y, FORMULAS[activation](x @ p["W0"] + p["b0"]) @ p["W1"] + p["b1"], rtol=0, atol=tolerance)
+    np.testing.assert_allclose(
+        y, FORMULAS[activation](x @ p["W0"] + p["b0"]) @ p["W1"] + p["b1"], rtol=0, atol=tolerance
+    )
 
 
 def test_every_activation_of_the_contract_is_there():
@@ -153,9 +155,16 @@ def test_no_rows_give_no_output_and_zero_gradients():
 def test_params_are_views_that_fill_theta_in_order(dtype):
     mlp = tv.MLP((3, 4, 2), dtype=dtype, rng=np.random.default_rng(0))
     assert mlp.theta.shape == (3 * 4 + 4 + 4 * 2 + 2,) == (count_parameters((3, 4, 2)),)
-    assert {name: view.shape for name, view in mlp.params.items()} == {"W0": (3, 4), "b0": (4,), "W1": (4, 2), "b1": (2,)}
+    assert {name: view.shape for name, view in mlp.params.items()} == {
+        "W0": (3, 4),
+        "b0": (4,),
+        "W1": (4, 2),
+        "b1": (2,),
+    }
     mlp.theta[:] = np.arange(len(mlp.theta))
-    np.testing.assert_array_equal(np.concatenate([view.ravel() for view in mlp.params.values()]), np.arange(len(mlp.theta)))
+    np.testing.assert_array_equal(
+        np.concatenate([view.ravel() for view in mlp.params.values()]), np.arange(len(mlp.theta))
+    )
     mlp.params["b0"][:] = -1
     assert (mlp.theta == -1).sum() == 4
     assert mlp.theta.dtype == dtype

@@ -168,17 +168,32 @@ def copy_of_the_package(folder):
 
 def run(folder, tests, compiled):
     """pytest on the checkout's tests and on the package in `folder`, in a fresh process."""
-    environment = os.environ | {"PYTHONPATH": str(folder), "TINYVAE_NUMPY": "0" if compiled else "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = os.environ | {
+        "PYTHONPATH": str(folder),
+        "TINYVAE_NUMPY": "0" if compiled else "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     environment.pop("NUMBA_CACHE_DIR", None)  # the copy caches beside itself
     # The assertion makes sure that it is the copy that is tested.
     script = f"import sys, pytest, tinyvae; assert tinyvae.__file__.startswith({str(folder)!r}); sys.exit(pytest.main(sys.argv[1:]))"
-    options = ["-q", "-x", "-p", "no:cacheprovider", f"--rootdir={TESTS.parent}", *(str(TESTS / test) for test in sorted(tests))]
-    return subprocess.run([sys.executable, "-P", "-c", script, *options], cwd=folder, env=environment, capture_output=True, text=True)
+    options = [
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        f"--rootdir={TESTS.parent}",
+        *(str(TESTS / test) for test in sorted(tests)),
+    ]
+    return subprocess.run(
+        [sys.executable, "-P", "-c", script, *options], cwd=folder, env=environment, capture_output=True, text=True
+    )
 
 
 def test_an_unchanged_copy_passes(tmp_path):
     copy_of_the_package(tmp_path)
-    done = run(tmp_path, {test for mutant in MUTANTS.values() if not mutant.compiled for test in mutant.tests}, compiled=False)
+    done = run(
+        tmp_path, {test for mutant in MUTANTS.values() if not mutant.compiled for test in mutant.tests}, compiled=False
+    )
     assert done.returncode == pytest.ExitCode.OK, done.stdout + done.stderr
 
 
@@ -187,7 +202,9 @@ def test_mutant_is_caught(name, tmp_path):
     mutant = MUTANTS[name]
     file = copy_of_the_package(tmp_path) / mutant.file
     source = file.read_text()
-    assert source.count(mutant.right) == 1, f"{mutant.file} holds {mutant.right!r} {source.count(mutant.right)} times: mend this mutant"
+    assert source.count(mutant.right) == 1, (
+        f"{mutant.file} holds {mutant.right!r} {source.count(mutant.right)} times: mend this mutant"
+    )
     file.write_text(source.replace(mutant.right, mutant.wrong))
     done = run(tmp_path, mutant.tests, mutant.compiled)
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr

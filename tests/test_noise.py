@@ -54,7 +54,9 @@ def test_sobols_moments():
 
 def test_sobol_points_are_one_in_each_cell():
     u = ndtr(sobol(np.random.default_rng(0), 16, 50, 4, "float64"))  # S, B, K
-    np.testing.assert_array_equal(np.sort((16 * u).astype(int), axis=0), np.broadcast_to(np.arange(16)[:, None, None], u.shape))
+    np.testing.assert_array_equal(
+        np.sort((16 * u).astype(int), axis=0), np.broadcast_to(np.arange(16)[:, None, None], u.shape)
+    )
     for columns, rows in ((2, 8), (4, 4), (8, 2)):  # the first two latents: one in each box of area 1/16
         cells = (columns * u[..., 0]).astype(int) * rows + (rows * u[..., 1]).astype(int)
         np.testing.assert_array_equal(np.sort(cells, axis=0), np.broadcast_to(np.arange(16)[:, None], cells.shape))
@@ -94,9 +96,13 @@ def test_dependent_noise_is_unbiased_by_sampling(scheme, estimator):
     reach = norm.ppf(1 - 0.001 / 64)
     for p in SMOOTH:
         for n_samples in (2, 8):
-            drawn = variance.measure_target(p.q, p.target, [scheme_estimator(estimator, scheme)], p.objective, 20_000, n_samples, n_timings=0)
+            drawn = variance.measure_target(
+                p.q, p.target, [scheme_estimator(estimator, scheme)], p.objective, 20_000, n_samples, n_timings=0
+            )
             (report,) = drawn.values()
-            mean, spread = (np.concatenate([part["mu"], part["logvar"]], axis=1) for part in (report.mean, report.variance))
+            mean, spread = (
+                np.concatenate([part["mu"], part["logvar"]], axis=1) for part in (report.mean, report.variance)
+            )
             assert (np.abs(mean - p.gradient) < reach * np.sqrt(spread / 20_000) + 1e-12).all(), (p.name, n_samples)
 
 
@@ -172,7 +178,9 @@ def test_a_scheme_trains_a_vae(scheme, digits):
         seen.append(eps.copy())
         return reparameterization(q, target, eps, objective)
 
-    records = list(tv.train(vae, digits[:70], spy, n_samples=4, epochs=2, batch_size=30, noise=scheme, optimizer=tv.Adam(1e-2)))
+    records = list(
+        tv.train(vae, digits[:70], spy, n_samples=4, epochs=2, batch_size=30, noise=scheme, optimizer=tv.Adam(1e-2))
+    )
     assert records[-1].loss < records[0].loss and [e.shape for e in seen] == 2 * [(4, 30, 2), (4, 30, 2), (4, 10, 2)]
     if scheme != "sobol":
         assert all((eps[2:] == -eps[:2]).all() for eps in seen)
@@ -196,8 +204,16 @@ WRONG = [
     (dict(noise="sobol", n_samples=3), ValueError, "n_samples must be 1, 2, 4"),
     (dict(noise="antithetic", n_samples=4, estimator="leave_one_out"), ValueError, "antithetic noise would bias it"),
     (dict(noise="sobol", n_samples=4, estimator="dreg"), ValueError, "sobol noise would bias it"),
-    (dict(noise=lambda rng, s, b, k, dtype: np.zeros((s, b), dtype)), ValueError, r"noise's eps must have shape \(1, 1, 2\), got \(1, 1\)"),
-    (dict(noise=lambda rng, s, b, k, dtype: np.zeros((s, b, k))), TypeError, "noise's eps must be float32, got float64"),
+    (
+        dict(noise=lambda rng, s, b, k, dtype: np.zeros((s, b), dtype)),
+        ValueError,
+        r"noise's eps must have shape \(1, 1, 2\), got \(1, 1\)",
+    ),
+    (
+        dict(noise=lambda rng, s, b, k, dtype: np.zeros((s, b, k))),
+        TypeError,
+        "noise's eps must be float32, got float64",
+    ),
 ]
 
 

@@ -14,7 +14,12 @@ NAMES = estimators.names()[:3]
 def curves():
     steps = [0, 10, 20]
     return {
-        "variance": {"steps": steps, "variances": {name: [(v, 0.9 * v, 1.1 * v) for v in (i + 1.0, i + 2.0, i + 3.0)] for i, name in enumerate(NAMES)}},
+        "variance": {
+            "steps": steps,
+            "variances": {
+                name: [(v, 0.9 * v, 1.1 * v) for v in (i + 1.0, i + 2.0, i + 3.0)] for i, name in enumerate(NAMES)
+            },
+        },
         "step": dict.fromkeys(NAMES, steps),
         "seconds": dict.fromkeys(NAMES, [0.0, 1.0, 2.0]),
         "elbo": {name: [-40.0, -30.0 - i, -25.0 - i] for i, name in enumerate(NAMES)},
@@ -33,13 +38,21 @@ def pictures(rng):
 FIGURES = {
     "variance_along_training": lambda rng: plots.variance_along_training(**curves()["variance"]),
     "bounds": lambda rng: plots.bounds(curves()["step"], curves()["elbo"]),
-    "training": lambda rng: plots.training([1, 2], {"reconstruction": [3, 2], "kl": [1, 1]}, {"reconstruction": [3, 3], "kl": [1, 2]}),
+    "training": lambda rng: plots.training(
+        [1, 2], {"reconstruction": [3, 2], "kl": [1, 1]}, {"reconstruction": [3, 3], "kl": [1, 2]}
+    ),
     "training, no validation": lambda rng: plots.training([1], {"reconstruction": [3], "kl": [1]}, {}),
     "variances": lambda rng: plots.variances({"mu": {name: (2.0, 1.0, 3.0) for name in NAMES}}),
     "variances of zero": lambda rng: plots.variances({"mu": {name: (0.0, 0.0, 0.0) for name in NAMES}}),
-    "variances and prices": lambda rng: plots.variances({"mu": {name: (2.0, 0.0, np.inf) for name in NAMES}}, {"mu x ms": {name: (2.0, 1.0, 3.0) for name in NAMES}}),
-    "along": lambda rng: plots.along(["a", "b"], [1.0, 0.0], *[{name: [(2.0, 1.0, 3.0), (0.0, 0.0, 1.0)] for name in NAMES}] * 2),
-    "decomposition": lambda rng: plots.decomposition({name: {"encoder": {"share": (-0.1, 0.0, 0.3)}, "decoder": {"share": (0.5, 0.3, 0.7)}} for name in NAMES}),
+    "variances and prices": lambda rng: plots.variances(
+        {"mu": {name: (2.0, 0.0, np.inf) for name in NAMES}}, {"mu x ms": {name: (2.0, 1.0, 3.0) for name in NAMES}}
+    ),
+    "along": lambda rng: plots.along(
+        ["a", "b"], [1.0, 0.0], *[{name: [(2.0, 1.0, 3.0), (0.0, 0.0, 1.0)] for name in NAMES}] * 2
+    ),
+    "decomposition": lambda rng: plots.decomposition(
+        {name: {"encoder": {"share": (-0.1, 0.0, 0.3)}, "decoder": {"share": (0.5, 0.3, 0.7)}} for name in NAMES}
+    ),
     "samples": lambda rng: plots.samples(rng.random((13, 560)), (28, 20)),
     "reconstructions": lambda rng: plots.reconstructions(**pictures(rng)["reconstructions"]),
     "latents": lambda rng: plots.latents(**pictures(rng)["latents"]),
@@ -90,13 +103,17 @@ def test_an_estimator_looks_the_same_everywhere_and_like_no_other():
     looks = [tuple(plots.style(name).values()) for name in estimators.names()]
     assert len(set(looks)) == len(looks)
     own = [f"a_reader_s_own_{i}" for i in range(4)]
-    assert len({plots.style(name)["color"] for name in own}) == 4 and not {plots.style(name)["color"] for name in own} & set(plots.PALETTE)
+    assert len({plots.style(name)["color"] for name in own}) == 4 and not {
+        plots.style(name)["color"] for name in own
+    } & set(plots.PALETTE)
     assert len({plots.marker(name) for name in own}) == 4 and "o" not in map(plots.marker, own)
     assert plots.style(own[2]) == plots.style(own[2]) and plots.marker(NAMES[0]) == "o"
     figure = plots.compare(curves(), pictures(np.random.default_rng(0)))
     top = [axes for sub in figure.subfigs for axes in sub.axes][:3]
     for axes in top:
-        assert [colors.to_hex(line.get_color()).upper() for line in axes.lines] == [plots.style(name)["color"] for name in NAMES]
+        assert [colors.to_hex(line.get_color()).upper() for line in axes.lines] == [
+            plots.style(name)["color"] for name in NAMES
+        ]
         assert axes.get_xlabel() and axes.get_ylabel()
 
 

@@ -17,7 +17,11 @@ def test_the_closed_forms_of_the_toys_are_those_of_quadrature(name, options):
 
 def test_the_toys_gradients_are_the_published_ones():
     # Mohamed et al. 2020, section 3, at mu = sigma = 1; d/dlogvar = (sigma / 2) d/dsigma.
-    for name, k, dmu, dsigma in (("exp", 0.1, -0.139980, -0.116650), ("exp", 1.0, -0.275793, -0.091931), ("cosine", 0.5, -0.211546, -0.193616)):
+    for name, k, dmu, dsigma in (
+        ("exp", 0.1, -0.139980, -0.116650),
+        ("exp", 1.0, -0.275793, -0.091931),
+        ("cosine", 0.5, -0.211546, -0.193616),
+    ):
         np.testing.assert_allclose(problems.make(name, k=k).gradient, [[dmu, dsigma / 2]], atol=6e-7)
     np.testing.assert_array_equal(problems.make("quadratic").gradient, [[8, 1]])
     np.testing.assert_array_equal(problems.make("quadratic_offset").gradient, [[8, 1]])
@@ -52,14 +56,19 @@ def test_likelihood_posterior_and_elbo_fit_together(model):
     # log p(x) = ELBO + KL(q || posterior), and the best diagonal q leaves the gap of REFERENCE, section 4.
     x = model.sample(4, np.random.default_rng(0))
     C = model.W @ model.W.T + model.s**2 * np.eye(3)
-    np.testing.assert_allclose(model.log_likelihood(x), scipy.stats.multivariate_normal(model.m, C).logpdf(x), rtol=1e-12)
+    np.testing.assert_allclose(
+        model.log_likelihood(x), scipy.stats.multivariate_normal(model.m, C).logpdf(x), rtol=1e-12
+    )
     gap = 0.5 * (np.log(np.diag(model.M)).sum() - np.linalg.slogdet(model.M)[1])
     assert gap > 0.01
     np.testing.assert_allclose(model.log_likelihood(x) - model.elbo(model.best(x), x), gap, rtol=1e-10)
     np.testing.assert_allclose(model.gradient(model.best(x), x), 0, atol=1e-10)
     mean, covariance = model.posterior(x)
     joint = scipy.stats.multivariate_normal(model.m + model.W @ mean[0], model.s**2 * np.eye(3)).logpdf(x[0])
-    prior, posterior = (scipy.stats.multivariate_normal(m, c).logpdf(mean[0]) for m, c in ((np.zeros(2), np.eye(2)), (mean[0], covariance)))
+    prior, posterior = (
+        scipy.stats.multivariate_normal(m, c).logpdf(mean[0])
+        for m, c in ((np.zeros(2), np.eye(2)), (mean[0], covariance))
+    )
     assert joint + prior - posterior == pytest.approx(model.log_likelihood(x)[0])  # Bayes
 
 
@@ -87,7 +96,10 @@ def test_the_likelihood_of_frey_faces_is_the_published_one():
     assert model.log_likelihood(x).mean() == pytest.approx(555.8278, abs=0.01)
 
 
-@pytest.mark.parametrize("objective, names", [(tv.ELBO(), ["reparameterization", "leave_one_out"]), (tv.ImportanceWeighted(), ["dreg", "vimco"])])
+@pytest.mark.parametrize(
+    "objective, names",
+    [(tv.ELBO(), ["reparameterization", "leave_one_out"]), (tv.ImportanceWeighted(), ["dreg", "vimco"])],
+)
 def test_the_estimators_find_it(objective, names):
     # 24 coordinates for each of two estimators, Bonferroni at 0.001 each: a false alarm once in 500 seeds.
     p = problems.make("linear_gaussian", objective, n_samples=4)
@@ -119,9 +131,14 @@ def test_the_exact_gradient_inside_a_vae_is_the_derivative_of_the_exact_loss(n_l
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("objective, names", [
-    (tv.ELBO(beta=2.0), ["reparameterization", "score_function"]), (tv.ELBO(kl="monte_carlo"), ["path_derivative"]), (tv.ImportanceWeighted(), ["dreg", "vimco"]),
-])
+@pytest.mark.parametrize(
+    "objective, names",
+    [
+        (tv.ELBO(beta=2.0), ["reparameterization", "score_function"]),
+        (tv.ELBO(kl="monte_carlo"), ["path_derivative"]),
+        (tv.ImportanceWeighted(), ["dreg", "vimco"]),
+    ],
+)
 def test_the_estimators_are_unbiased_inside_a_vae(objective, names, dtype, digits):
     # Bonferroni at 0.001 in each of three blocks and 10 cases: a false alarm once in 33 seeds.
     vae = tv.VAE(64, 1, (6,), dtype=dtype, seed=1)
@@ -142,9 +159,14 @@ def test_a_bias_inside_a_vae_is_seen(digits):
 
     vae = tv.VAE(64, 1, (6,), dtype="float64", seed=1)
     exact = problems.vae_gradient(vae, digits[:8]).gradients
-    report = variance.measure(vae, digits[:8], [halved_scale], n_draws=20_000, n_timings=0, blocks=tuple(exact))["halved_scale"]
+    report = variance.measure(vae, digits[:8], [halved_scale], n_draws=20_000, n_timings=0, blocks=tuple(exact))[
+        "halved_scale"
+    ]
     assert variance.bias(report, exact["mu"], "mu").p > 0.001
-    assert variance.bias(report, exact["logvar"], "logvar").p < 1e-6 and variance.bias(report, exact["encoder"], "encoder").p < 1e-6
+    assert (
+        variance.bias(report, exact["logvar"], "logvar").p < 1e-6
+        and variance.bias(report, exact["encoder"], "encoder").p < 1e-6
+    )
 
 
 def test_what_has_no_exact_gradient_is_refused():

@@ -23,7 +23,9 @@ def test_the_example_runs():
 
 
 def test_the_two_estimators_of_the_readme_are_the_package_s():
-    block = next(block for block in README.split("```") if "def score_function" in block and "def reparameterization" in block)
+    block = next(
+        block for block in README.split("```") if "def score_function" in block and "def reparameterization" in block
+    )
     lines = block.strip("\n").splitlines()
     column = lines[0].index("def score_function")
     names = {"Integrand": tv.objectives.Integrand, "Draws": tv.Draws}
@@ -35,5 +37,8 @@ def test_the_two_estimators_of_the_readme_are_the_package_s():
     eps = q.noise(rng, 4)
     for name in ("reparameterization", "score_function"):
         for objective in (None, tv.ELBO(kl="monte_carlo")):
-            ours, theirs = names[name](q, target, eps, objective, None), tv.estimators.make(name)(q, target, eps, objective)
+            ours, theirs = (
+                names[name](q, target, eps, objective, None),
+                tv.estimators.make(name)(q, target, eps, objective),
+            )
             np.testing.assert_array_equal(ours.dparams, theirs.dparams)

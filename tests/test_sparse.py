@@ -74,7 +74,9 @@ def test_the_gradient_is_the_one_of_the_same_pixels_in_float(estimator):
 def test_training_on_sparse_pixels_repeats_bit_for_bit():
     def theta():
         vae = tv.VAE(300, 3, hidden=(N_OUT,), seed=3)
-        for _ in tv.train(vae, pixels(0.13, (350, 300)), epochs=2, batch_size=100, seed=5):  # the last minibatch: 50 rows
+        for _ in tv.train(
+            vae, pixels(0.13, (350, 300)), epochs=2, batch_size=100, seed=5
+        ):  # the last minibatch: 50 rows
             pass
         return vae.theta
 

@@ -84,9 +84,13 @@ def test_the_same_seed_gives_the_same_bits(estimator, digits):
     assert (other.theta != one.theta).any()
 
 
-@pytest.mark.parametrize("estimator, n_samples", [("reparameterization", 1), ("score_function", 8), ("leave_one_out", 8)])
+@pytest.mark.parametrize(
+    "estimator, n_samples", [("reparameterization", 1), ("score_function", 8), ("leave_one_out", 8)]
+)
 def test_the_loss_goes_down(estimator, n_samples, digits):
-    history = tv.fit(make(), digits, estimator=estimator, n_samples=n_samples, epochs=20, batch_size=50, optimizer=tv.Adam(5e-3))
+    history = tv.fit(
+        make(), digits, estimator=estimator, n_samples=n_samples, epochs=20, batch_size=50, optimizer=tv.Adam(5e-3)
+    )
     assert history.loss[-10:].mean() < 0.8 * history.loss[:10].mean()
 
 
@@ -212,7 +216,10 @@ def test_input_that_does_not_fit_is_refused_at_the_call(digits):
 
 def test_a_rate_that_is_too_large_names_the_step_and_the_term(digits):
     vae = make()
-    with np.errstate(all="ignore"), pytest.raises(tv.NonFiniteLoss, match=r"step 2: the (KL|reconstruction) term became (inf|nan); try a smaller"):
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(tv.NonFiniteLoss, match=r"step 2: the (KL|reconstruction) term became (inf|nan); try a smaller"),
+    ):
         run(vae, digits, optimizer=tv.SGD(1e30), seed=0)
 
 
@@ -311,7 +318,12 @@ def test_without_a_terminal_there_is_a_plain_line_an_epoch(digits, capsys):
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2
     for epoch, line in enumerate(lines, start=1):
-        assert line.startswith(f"epoch {epoch}/2: loss ") and " = reconstruction " in line and " + KL " in line and ", validation " in line
+        assert (
+            line.startswith(f"epoch {epoch}/2: loss ")
+            and " = reconstruction " in line
+            and " + KL " in line
+            and ", validation " in line
+        )
 
 
 def test_on_a_terminal_there_is_a_bar(digits, monkeypatch):

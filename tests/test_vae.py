@@ -94,7 +94,9 @@ def test_gradient_is_a_mean_over_the_samples(estimator):
     _, grads = vae.loss_and_grads(x, eps, estimator)
     _, twice = vae.loss_and_grads(x, np.tile(eps, (2, 1, 1)), estimator)
     if estimator == "leave_one_out":
-        kl_part = vae.loss_and_grads(x, eps, lambda q, f, e, o, r: tv.Draws(f(q.sample(e)), np.zeros((*e.shape[:2], 4))))[1]
+        kl_part = vae.loss_and_grads(
+            x, eps, lambda q, f, e, o, r: tv.Draws(f(q.sample(e)), np.zeros((*e.shape[:2], 4)))
+        )[1]
         twice[: vae.n_encoder] += ((twice - kl_part) * (5 / 6 * 3 / 2 - 1))[: vae.n_encoder]
     np.testing.assert_allclose(twice, grads, rtol=0, atol=1e-13 * np.abs(grads).max())
 
@@ -103,7 +105,10 @@ def test_gradient_is_a_mean_over_the_samples(estimator):
 def test_decoders_gradient_is_the_same_under_all_estimators(objective):
     vae, x = make(dtype="float32")
     eps = noise(vae, x, 3)
-    by = [vae.loss_and_grads(x, eps, name, objective)[1] for name in ("reparameterization", "score_function", "leave_one_out")]
+    by = [
+        vae.loss_and_grads(x, eps, name, objective)[1]
+        for name in ("reparameterization", "score_function", "leave_one_out")
+    ]
     for grads in by[1:]:
         np.testing.assert_array_equal(grads[vae.n_encoder :], by[0][vae.n_encoder :])
         assert (grads[: vae.n_encoder] != by[0][: vae.n_encoder]).any()
@@ -297,7 +302,9 @@ def test_a_loaded_model_trains_on(saved):
     again = tv.VAE.load(saved[1])
     before = again.theta.copy()
     next(tv.train(again, np.full((3, 5), 0.5)))
-    assert (again.theta != before).any() and (again.theta == np.concatenate([again.encoder.theta, again.decoder.theta])).all()
+    assert (again.theta != before).any() and (
+        again.theta == np.concatenate([again.encoder.theta, again.decoder.theta])
+    ).all()
 
 
 def test_a_fresh_process_loads_it(saved):

@@ -6,8 +6,8 @@ import pytest
 import tinyvae as tv
 from tinyvae import variance
 from tinyvae.machine import blas
-from tinyvae.variance import measurement, moments, weights
 from tinyvae.models import Reconstruction
+from tinyvae.variance import measurement, moments, weights
 
 BLOCKS = ("mu", "logvar", "encoder", "decoder")
 
@@ -25,7 +25,9 @@ def the_noise(vae, x, n_draws, n_samples, seed):
     per_chunk = max(1, measurement.DECODER_ROWS // (n_samples * len(x)))
     sizes = [min(per_chunk, n_draws - start) for start in range(0, n_draws, per_chunk)]
     chunks = [
-        np.random.default_rng(child.spawn(2)[0]).standard_normal((n_samples, size * len(x), vae.n_latents), dtype=vae.dtype)
+        np.random.default_rng(child.spawn(2)[0]).standard_normal(
+            (n_samples, size * len(x), vae.n_latents), dtype=vae.dtype
+        )
         for size, child in zip(sizes, np.random.SeedSequence(seed).spawn(len(sizes)))
     ]
     return np.concatenate([eps.reshape(n_samples, -1, len(x), vae.n_latents) for eps in chunks], axis=1)
@@ -110,7 +112,9 @@ def bowl(k):
 
 
 def measured(q, target, name, n_draws, n_samples=1, seed=0):
-    return variance.measure_target(q, target, [name], n_draws=n_draws, n_samples=n_samples, n_timings=0, seed=seed)[name]
+    return variance.measure_target(q, target, [name], n_draws=n_draws, n_samples=n_samples, n_timings=0, seed=seed)[
+        name
+    ]
 
 
 @pytest.mark.parametrize("name, dmu, dsigma", [("score_function", 495, 1546), ("reparameterization", 4, 72)])
@@ -132,8 +136,10 @@ def test_intervals_cover_the_truth():
     # at the 93% that the score function's heavy tail leaves at this number of draws; 11 such tests.
     q = tv.DiagonalGaussian(np.ones((1, 1)), np.zeros((1, 1)))
     exact = {
-        ("score_function", "mu"): (495, 8), ("score_function", "logvar"): (386.5, 1),
-        ("reparameterization", "mu"): (4, 8), ("reparameterization", "logvar"): (18, 1),
+        ("score_function", "mu"): (495, 8),
+        ("score_function", "logvar"): (386.5, 1),
+        ("reparameterization", "mu"): (4, 8),
+        ("reparameterization", "logvar"): (18, 1),
     }
     hits = {(*key, what): 0 for key in exact for what in ("variance", "snr", "ratio")}
     for seed in range(100):
@@ -199,7 +205,11 @@ def test_no_variance_is_no_error():
     line = tv.Target(lambda z: z.sum(axis=2), lambda z: np.ones_like(z))
     reports = variance.measure_target(q, line, n_draws=10, n_timings=0)
     path, score = reports["reparameterization"], reports["score_function"]
-    assert path.total["mu"].variance == (0, 0, 0) and path.total["mu"].snr.value == np.inf and path.snr["mu"][0, 0] == np.inf
+    assert (
+        path.total["mu"].variance == (0, 0, 0)
+        and path.total["mu"].snr.value == np.inf
+        and path.snr["mu"][0, 0] == np.inf
+    )
     assert variance.ratio(score, path, "mu").value == np.inf and variance.ratio(path, score, "mu").value == 0
     assert np.isnan(variance.ratio(path, path, "mu").value)
 
@@ -256,7 +266,9 @@ def test_costs_are_counted_and_timed():
 def test_the_same_seed_gives_the_same_numbers_and_changes_nothing():
     vae, x = small_vae("float32")
     theta = vae.theta.copy()
-    first, second, other = (variance.measure(vae, x, n_draws=6, seed=seed, n_timings=0)["score_function"] for seed in (0, 0, 1))
+    first, second, other = (
+        variance.measure(vae, x, n_draws=6, seed=seed, n_timings=0)["score_function"] for seed in (0, 0, 1)
+    )
     for block in BLOCKS:
         np.testing.assert_array_equal(first.variance[block], second.variance[block])
         assert not np.array_equal(first.variance[block], other.variance[block])
@@ -346,7 +358,9 @@ def test_the_number_of_workers_changes_no_bit(monkeypatch, small_chunks):
             names = ["reparameterization", "leave_one_out", "input_dependent"]
             found.append(variance.measure(vae, x, names, n_draws=20, n_samples=2, n_timings=0, warmup=5))
             q = tv.DiagonalGaussian(np.ones((2, 1)), np.zeros((2, 1)))
-            found[-1]["target"] = variance.measure_target(q, bowl(1), ["measure_valued"], n_draws=300_000, n_timings=0)["measure_valued"]
+            found[-1]["target"] = variance.measure_target(q, bowl(1), ["measure_valued"], n_draws=300_000, n_timings=0)[
+                "measure_valued"
+            ]
     for name, first in found[0].items():
         for block in first.mean:
             np.testing.assert_array_equal(first.mean[block], found[1][name].mean[block])
@@ -364,20 +378,31 @@ def test_what_is_left_out_is_not_computed_and_the_rest_stays_the_same(monkeypatc
     monkeypatch.setattr(measurement, "decoder_gradients", never)
     monkeypatch.setattr(vae.decoder, "deltas", never)
     monkeypatch.setattr(measurement.cost, "vae_call", lambda *_: measurement.cost.Call(None, None, 1, 0))
-    report = variance.measure(vae, x, ["score_function"], n_draws=6, n_timings=0, blocks=("encoder", "mu"))["score_function"]
+    report = variance.measure(vae, x, ["score_function"], n_draws=6, n_timings=0, blocks=("encoder", "mu"))[
+        "score_function"
+    ]
     assert list(report.mean) == ["mu", "encoder"]
     np.testing.assert_array_equal(report.variance["encoder"], everything.variance["encoder"])
     monkeypatch.setattr(measurement, "EncoderWeights", never)
-    assert list(variance.measure(vae, x, ["score_function"], n_draws=6, n_timings=0, blocks=("logvar",))["score_function"].mean) == ["logvar"]
+    assert list(
+        variance.measure(vae, x, ["score_function"], n_draws=6, n_timings=0, blocks=("logvar",))["score_function"].mean
+    ) == ["logvar"]
 
 
 def test_antithetic_pairs_take_the_variance_from_what_is_odd():
     # f = z: the pathwise gradient is constant, the score function's odd part of f score, eps^2, is even: pairs change
     # nothing in eps^2 but halve the number of independent draws. f = (z + 3)^2, pathwise d/dmu = 2 (eps + 4): pairs cancel eps.
     q = tv.DiagonalGaussian(np.ones((1, 1)), np.zeros((1, 1)))
-    reports = {n: variance.measure_target(q, bowl(-3), ["reparameterization"], n_draws=50, n_samples=2, n_timings=0, noise=n)["reparameterization"]
-               for n in ("independent", "antithetic")}
-    assert reports["independent"].total["mu"].variance.value > 1 and reports["antithetic"].total["mu"].variance.value < 1e-25
+    reports = {
+        n: variance.measure_target(q, bowl(-3), ["reparameterization"], n_draws=50, n_samples=2, n_timings=0, noise=n)[
+            "reparameterization"
+        ]
+        for n in ("independent", "antithetic")
+    }
+    assert (
+        reports["independent"].total["mu"].variance.value > 1
+        and reports["antithetic"].total["mu"].variance.value < 1e-25
+    )
     with pytest.raises(ValueError, match="antithetic noise would bias it"):
         variance.measure_target(q, bowl(-3), ["leave_one_out"], n_samples=2, noise="antithetic")
 
@@ -397,12 +422,16 @@ def test_an_estimator_that_learns_is_warm_by_name_and_left_as_it_is_as_a_callabl
 def test_the_importance_weighted_bound_is_measured():
     vae, x = small_vae()
     objective = tv.ImportanceWeighted()
-    reports = variance.measure(vae, x, ["reparameterization", "dreg", "vimco"], objective, n_draws=8, n_samples=3, n_timings=0)
+    reports = variance.measure(
+        vae, x, ["reparameterization", "dreg", "vimco"], objective, n_draws=8, n_samples=3, n_timings=0
+    )
     for name, report in reports.items():
         loop = plain_loop(vae, x, name, objective, 8, 3, seed=0)
         for block in BLOCKS:
             np.testing.assert_allclose(report.mean[block], loop[block].mean(axis=0), rtol=1e-9, atol=1e-12)
-            np.testing.assert_allclose(report.total[block].variance.value, loop[block].var(axis=0, ddof=1).sum(), rtol=1e-9)
+            np.testing.assert_allclose(
+                report.total[block].variance.value, loop[block].var(axis=0, ddof=1).sum(), rtol=1e-9
+            )
 
 
 def test_the_encoders_signal_to_noise_holds_the_truth():
@@ -410,7 +439,10 @@ def test_the_encoders_signal_to_noise_holds_the_truth():
     vae, x = small_vae()
     options = {"n_timings": 0, "blocks": ("encoder",), "estimators": ["score_function"]}
     truth = variance.measure(vae, x, n_draws=24_000, seed=99, **options)["score_function"].total["encoder"].snr.value
-    totals = [variance.measure(vae, x, n_draws=400, seed=seed, **options)["score_function"].total["encoder"].snr for seed in range(40)]
+    totals = [
+        variance.measure(vae, x, n_draws=400, seed=seed, **options)["score_function"].total["encoder"].snr
+        for seed in range(40)
+    ]
     assert sum(t.low <= truth <= t.high for t in totals) > 31
 
 
@@ -437,7 +469,9 @@ def test_a_bias_is_found_and_its_interval_holds_it():
         hits += found.norm.low <= 0.1 <= found.norm.high and none.norm.low == 0
         false += none.p < 0.01
     assert hits > 86 and false <= 5
-    large = variance.bias(variance.measure_target(q, bowl(-3), [scaled(2.0)], n_draws=4000, n_timings=0)["times_2.0"], exact, "mu")
+    large = variance.bias(
+        variance.measure_target(q, bowl(-3), [scaled(2.0)], n_draws=4000, n_timings=0)["times_2.0"], exact, "mu"
+    )
     assert 0.8 < large.norm.low < 1 < large.norm.high and large.z > 10 and large.p < 1e-6
     with pytest.raises(ValueError, match=r"exact must have shape \(2, 1\)"):
         variance.bias(next(iter(reports.values())), exact[:1], "mu")
@@ -446,7 +480,9 @@ def test_a_bias_is_found_and_its_interval_holds_it():
 def test_rounding_is_no_bias():
     vae, x = small_vae("float32")
     line = tv.Target(lambda z: z.sum(axis=2) / 3, lambda z: np.full_like(z, 1 / 3))
-    report = variance.measure_target(vae.encode(x), line, ["reparameterization"], n_draws=2000, n_timings=0)["reparameterization"]
+    report = variance.measure_target(vae.encode(x), line, ["reparameterization"], n_draws=2000, n_timings=0)[
+        "reparameterization"
+    ]
     assert variance.bias(report, np.full((5, 2), 1 / 3), "mu").p > 0.1
 
 
@@ -468,10 +504,16 @@ def test_a_ranking_the_intervals_do_not_support_is_a_tie():
     names = ["score_function", "constant_baseline", "reparameterization", scaled(3.0)]
     reports = variance.measure_target(q, bowl(-3), names, n_draws=500)
     lines = {line.name: line for line in variance.ranking(reports, "mu")}
-    assert [lines[name].label for name in ("reparameterization", "score_function", "constant_baseline", "times_3.0")] == ["1", "2-3", "2-3", "4"]
-    assert lines["reparameterization"].ratio == (1, 1, 1) and lines["times_3.0"].ratio.value == pytest.approx(9 * lines["score_function"].ratio.value)
+    assert [
+        lines[name].label for name in ("reparameterization", "score_function", "constant_baseline", "times_3.0")
+    ] == ["1", "2-3", "2-3", "4"]
+    assert lines["reparameterization"].ratio == (1, 1, 1) and lines["times_3.0"].ratio.value == pytest.approx(
+        9 * lines["score_function"].ratio.value
+    )
     untimed = variance.measure_target(q, bowl(-3), n_draws=500, n_timings=5)
-    assert {line.label for line in variance.ranking(untimed, "mu", "milliseconds")} == {"1-2"}  # five repeats tell nothing
+    assert {line.label for line in variance.ranking(untimed, "mu", "milliseconds")} == {
+        "1-2"
+    }  # five repeats tell nothing
     with pytest.raises(ValueError, match="cost must be one of"):
         variance.ranking(untimed, "mu", "euros")
 
@@ -480,7 +522,10 @@ def test_the_ratio_of_costs_pairs_the_repeats():
     q = tv.DiagonalGaussian(np.ones((1, 1)), np.zeros((1, 1)))
     a, b = variance.measure_target(q, bowl(-3), n_draws=100, n_timings=0).values()
     busy = np.exp(np.random.default_rng(0).standard_normal(11))  # a machine whose speed changes: for both alike
-    a, b = (dataclasses.replace(r, timings={"milliseconds": factor * busy, "step_milliseconds": []}) for r, factor in ((a, 2.0), (b, 1.0)))
+    a, b = (
+        dataclasses.replace(r, timings={"milliseconds": factor * busy, "step_milliseconds": []})
+        for r, factor in ((a, 2.0), (b, 1.0))
+    )
     plain, priced = variance.ratio(a, b, "mu"), variance.ratio(a, b, "mu", "milliseconds")
     np.testing.assert_allclose(priced, 2 * np.array(plain), rtol=1e-12)
 
@@ -500,14 +545,21 @@ def test_the_split_is_unbiased_and_its_intervals_hold_the_truth():
     found = np.array(found)
     error = found.std(axis=0, ddof=1) / np.sqrt(300)
     assert (np.abs(found.mean(axis=0) - (12, 75, 87)) < 4.5 * error).all()
-    assert (hits > 265).all(), hits  # 265 or fewer of 300 at 95%: 2e-6; Student's t is short for chi-squared sums by a percent or two
+    assert (hits > 265).all(), (
+        hits
+    )  # 265 or fewer of 300 at 95%: 2e-6; Student's t is short for chi-squared sums by a percent or two
 
 
 def test_decompose_finds_no_share_of_the_minibatch_where_all_rows_are_equal():
     vae, x = small_vae()
     same, mixed = (
-        variance.decompose(vae, rows, ["reparameterization"], n_batches=12, n_draws=12, batch_size=4)["reparameterization"]
-        for rows in (np.repeat(x[:1], 40, axis=0), np.concatenate([np.eye(9, dtype="uint8"), 1 - np.eye(9, dtype="uint8")]))
+        variance.decompose(vae, rows, ["reparameterization"], n_batches=12, n_draws=12, batch_size=4)[
+            "reparameterization"
+        ]
+        for rows in (
+            np.repeat(x[:1], 40, axis=0),
+            np.concatenate([np.eye(9, dtype="uint8"), 1 - np.eye(9, dtype="uint8")]),
+        )
     )
     for block in ("encoder", "decoder"):
         assert same[block].minibatch.low <= 0 <= same[block].minibatch.high and same[block].share.high < 0.3

@@ -287,7 +287,9 @@ def test_variances_are_bitwise_independent_of_the_number_of_workers(monkeypatch)
     for n in ("1", "2"):
         monkeypatch.setenv("TINYVAE_WORKERS", n)
         with blas.one_thread():
-            reports.append(tv.variance.measure(vae, x, ("score_function", "reparameterization"), n_draws=300, n_timings=0))
+            reports.append(
+                tv.variance.measure(vae, x, ("score_function", "reparameterization"), n_draws=300, n_timings=0)
+            )
     for name, report in reports[0].items():
         for field in ("mean", "variance"):
             mine, other = getattr(report, field), getattr(reports[1][name], field)
@@ -337,7 +339,13 @@ assert both() == 2
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_child_has_a_helper_of_its_own():
     env = {**os.environ, "TINYVAE_WORKERS": "2", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    done = subprocess.run([sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK], env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -1,7 +1,17 @@
 """tinyvae: how the gradient of an expectation is estimated, on variational autoencoders written by hand."""
 
 from tinyvae import (
-    check, datasets, distributions, estimators, evaluate, likelihoods, noise, objectives, optim, problems, variance,
+    check,
+    datasets,
+    distributions,
+    estimators,
+    evaluate,
+    likelihoods,
+    noise,
+    objectives,
+    optim,
+    problems,
+    variance,
 )  # fmt: skip
 from tinyvae.distributions import DiagonalGaussian
 from tinyvae.estimators import Draws, Target

@@ -64,7 +64,10 @@ def bare_products(vae, batch_size, n_samples=1):
             if layer or needs_dx:
                 delta = product(delta, network.params[f"W{layer}"].copy().T)  # rows, n_in
 
-    x, z = (rng.random(shape, dtype=vae.dtype) for shape in ((batch_size, vae.n_features), (n_samples * batch_size, vae.n_latents)))
+    x, z = (
+        rng.random(shape, dtype=vae.dtype)
+        for shape in ((batch_size, vae.n_features), (n_samples * batch_size, vae.n_latents))
+    )
     encoder, decoder = forward(vae.encoder, x), forward(vae.decoder, z)
     backward(vae.decoder, decoder, needs_dx=True)
     backward(vae.encoder, encoder, needs_dx=False)
@@ -126,9 +129,14 @@ def machine():
     with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
         cpu = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), cpu)
     return {
-        "cpu": cpu, "cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version(),
-        "numpy": np.__version__, "numba": numba.__version__,
-        "blas_threads": blas.threads(), "workers": workers.count(),
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "numba": numba.__version__,
+        "blas_threads": blas.threads(),
+        "workers": workers.count(),
         "load_average": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
     }
 
@@ -185,7 +193,10 @@ COSTS = {
     "adam": lambda theta, *_: (7 * theta.nbytes, 12 * theta.size),
     "find_ones": lambda x, places, starts: (x.nbytes + 4 * int(starts[-1]), 0),
     "transpose_ones": lambda places, starts, *_: (8 * int(starts[-1]), 0),
-    "sum_selected_rows": lambda places, starts, W, out: (W.nbytes + out.nbytes, int(starts[-1] - starts[0]) * W.shape[1]),
+    "sum_selected_rows": lambda places, starts, W, out: (
+        W.nbytes + out.nbytes,
+        int(starts[-1] - starts[0]) * W.shape[1],
+    ),
     "gather": lambda x, rows, out: (out.size * x.itemsize + out.nbytes, 0),
 }
 
@@ -221,7 +232,9 @@ def profile(step, n_steps=50):
     rows = []
     for name in per_step[-1]:
         n, ms, moved, flops = np.median([totals[name] for totals in per_step if name in totals], axis=0).tolist()
-        rows.append({"name": name, "calls": round(n), "ms": ms, "bytes": moved, "flops": flops if name in COSTS else None})
+        rows.append(
+            {"name": name, "calls": round(n), "ms": ms, "bytes": moved, "flops": flops if name in COSTS else None}
+        )
     return sorted(rows, key=lambda row: -row["ms"])
 
 
@@ -232,11 +245,17 @@ def _cost(name, args):
 @contextlib.contextmanager
 def _replaced(timed):
     """Wherever the package refers to a kernel, and `numpy.dot`, stands timed(name, function) for a while."""
-    modules = [module for name, module in sys.modules.items() if name.startswith("tinyvae.") and module is not sys.modules[__name__]]
+    modules = [
+        module
+        for name, module in sys.modules.items()
+        if name.startswith("tinyvae.") and module is not sys.modules[__name__]
+    ]
     twins = {name for module in modules for name in vars(module) if name.endswith("_numpy")}
     kernels = {
         id(function): timed(name, function)
-        for module in modules for name, function in list(vars(module).items()) if name + "_numpy" in twins
+        for module in modules
+        for name, function in list(vars(module).items())
+        if name + "_numpy" in twins
     }
     with contextlib.ExitStack() as undo:
 
@@ -249,10 +268,16 @@ def _replaced(timed):
                 if id(getattr(value, "__func__", value)) in kernels:
                     function = kernels[id(getattr(value, "__func__", value))]
                     put(owner, name, staticmethod(function) if isinstance(owner, type) else function)
-        put(mlp, "ACTIVATIONS", {
-            name: activation._replace(**{field: kernels.get(id(value), value) for field, value in activation._asdict().items()})
-            for name, activation in mlp.ACTIVATIONS.items()
-        })
+        put(
+            mlp,
+            "ACTIVATIONS",
+            {
+                name: activation._replace(
+                    **{field: kernels.get(id(value), value) for field, value in activation._asdict().items()}
+                )
+                for name, activation in mlp.ACTIVATIONS.items()
+            },
+        )
         put(np, "dot", timed("np.dot", np.dot))
         yield
 
@@ -275,7 +300,13 @@ def run(n_features=784, hidden=(500,), n_latents=20, batch_size=100, binary=True
     """
     validate.integer("rounds", rounds, least=1)
     validate.number("seconds", seconds, least=0)
-    size = {"n_features": n_features, "hidden": tuple(hidden), "n_latents": n_latents, "batch_size": batch_size, "binary": bool(binary)}
+    size = {
+        "n_features": n_features,
+        "hidden": tuple(hidden),
+        "n_latents": n_latents,
+        "batch_size": batch_size,
+        "binary": bool(binary),
+    }
     result = {"machine": machine(), "size": size}
     began = time.perf_counter()
     vae = VAE(n_features, n_latents, hidden, seed=0)
@@ -326,10 +357,17 @@ def table(result):
         "",
         f"{'':<28}{'median':>9}{'10%':>9}{'90%':>9}",
     ]
-    for label, key in (("step, ms", "step"), ("bare matrix products, ms", "floor"), ("step / products", "ratio"), ("step on NumPy twins, ms", "twins")):
+    for label, key in (
+        ("step, ms", "step"),
+        ("bare matrix products, ms", "floor"),
+        ("step / products", "ratio"),
+        ("step on NumPy twins, ms", "twins"),
+    ):
         lines.append(f"{label:<28}" + "".join(f"{result[key][point]:9.3f}" for point in ("median", "low", "high")))
     lines += [f"The compiled loops make the step {result['speedup']:.2f} times as fast as the twins.", ""]
-    lines.append(f"{'':<28}{'calls':>6}{'ms':>9}{'share':>8}{'MB':>9}{'GB/s':>9}{'MFLOP':>9}{'GFLOP/s':>9}{'flop/B':>8}")
+    lines.append(
+        f"{'':<28}{'calls':>6}{'ms':>9}{'share':>8}{'MB':>9}{'GB/s':>9}{'MFLOP':>9}{'GFLOP/s':>9}{'flop/B':>8}"
+    )
     for row in result["kernels"]:
         rate = 1e-6 / max(row["ms"], 1e-9)  # from a number a millisecond to 1e9 a second
         cells = f"{row['name']:<28}{row['calls']:6d}{row['ms']:9.3f}{row['share']:8.1%}{row['bytes'] / 1e6:9.2f}{row['bytes'] * rate:9.1f}"

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyvae import datasets, evaluate, validate, variance
+from tinyvae.models import VAE, NonFiniteLoss
 from tinyvae.objectives import ELBO, ImportanceWeighted
 from tinyvae.optim import Adam
 from tinyvae.training import train
-from tinyvae.models import VAE, NonFiniteLoss
 
 BOUND_SAMPLES = 10  # a test digit, for the curve's points
 FINAL_SAMPLES = 200  # a test digit, for the table
@@ -69,23 +69,44 @@ class Comparison(NamedTuple):
             "variance": "of the gradient of the loss (nats a digit), summed over the block's coordinates; [value, low, high], 95% interval",
             "points": f"measured at the parameters of the run with {self.settings.estimators[0]}, on its first {self.settings.batch_size} training digits",
         }
-        return {"settings": asdict(self.settings), "notes": notes, **{name: getattr(self, name) for name in ("table", "words", "points", "curves")}}
+        return {
+            "settings": asdict(self.settings),
+            "notes": notes,
+            **{name: getattr(self, name) for name in ("table", "words", "points", "curves")},
+        }
 
     def figure(self):
         """The arguments of `plots.compare`."""
         first = self.settings.estimators[0]
         vae, shown = self.models[first], self.data.test[np.unique(self.data.test_labels, return_index=True)[1]]
-        totals = {name: [point["estimators"][name]["encoder"]["variance"] for point in self.points] for name in self.models}
+        totals = {
+            name: [point["estimators"][name]["encoder"]["variance"] for point in self.points] for name in self.models
+        }
         readable = first.replace("_", " ")
         return {
             "curves": {
                 "variance": {"steps": [point["step"] for point in self.points], "variances": totals},
-                **{key: {name: curve[key] for name, curve in self.curves.items()} for key in ("step", "seconds", "elbo")},
+                **{
+                    key: {name: curve[key] for name, curve in self.curves.items()}
+                    for key in ("step", "seconds", "elbo")
+                },
             },
             "pictures": {
-                "reconstructions": {"originals": shown, "models": {name: model.reconstruct(shown) for name, model in self.models.items()}, "image_shape": self.data.image_shape},
-                "samples": {"images": vae.sample(80, np.random.default_rng(self.settings.seed)), "image_shape": self.data.image_shape, "title": f"Samples ({readable})"},
-                "latents": {"mu": vae.encode(self.data.test).mu, "labels": self.data.test_labels, "title": f"Latent space ({readable})"},
+                "reconstructions": {
+                    "originals": shown,
+                    "models": {name: model.reconstruct(shown) for name, model in self.models.items()},
+                    "image_shape": self.data.image_shape,
+                },
+                "samples": {
+                    "images": vae.sample(80, np.random.default_rng(self.settings.seed)),
+                    "image_shape": self.data.image_shape,
+                    "title": f"Samples ({readable})",
+                },
+                "latents": {
+                    "mu": vae.encode(self.data.test).mu,
+                    "labels": self.data.test_labels,
+                    "title": f"Latent space ({readable})",
+                },
             },
         }
 
@@ -100,7 +121,9 @@ def objective_of(name, beta=1.0, kl="analytic"):
     if validate.choice("objective", name, OBJECTIVES) == "elbo":
         return ELBO(beta, kl)
     if beta != 1:
-        raise ValueError(f"the importance-weighted bound has no beta, got {beta}: leave it at 1, or take the objective 'elbo'")
+        raise ValueError(
+            f"the importance-weighted bound has no beta, got {beta}: leave it at 1, or take the objective 'elbo'"
+        )
     return ImportanceWeighted()
 
 
@@ -119,7 +142,9 @@ def run(settings=Settings(), progress=lambda epoch, line: None):
     names = list(settings.estimators)
     objective = objective_of(settings.objective, settings.beta, settings.kl)
     epochs = validate.integer("epochs", settings.epochs, least=1)
-    measured_at = set(np.linspace(0, epochs, validate.integer("points", settings.points, least=2)).round().astype(int).tolist())
+    measured_at = set(
+        np.linspace(0, epochs, validate.integer("points", settings.points, least=2)).round().astype(int).tolist()
+    )
     data = binarized(datasets.load("digits"), settings.seed)
     batch = data.train[: validate.integer("batch_size", settings.batch_size, least=1)]
 
@@ -127,12 +152,25 @@ def run(settings=Settings(), progress=lambda epoch, line: None):
         return VAE(data.train.shape[1], settings.n_latents, settings.hidden, seed=settings.seed)
 
     def steps(vae, name):
-        options = {"n_samples": settings.n_samples, "batch_size": settings.batch_size, "epochs": epochs, "seed": settings.seed, "noise": settings.noise}
+        options = {
+            "n_samples": settings.n_samples,
+            "batch_size": settings.batch_size,
+            "epochs": epochs,
+            "seed": settings.seed,
+            "noise": settings.noise,
+        }
         return train(vae, data.train, name, objective, Adam(settings.rate), **options)
 
     def measure(vae):
         return variance.measure(
-            vae, batch, names, objective, settings.n_draws, settings.n_samples, settings.seed, noise=settings.noise,
+            vae,
+            batch,
+            names,
+            objective,
+            settings.n_draws,
+            settings.n_samples,
+            settings.seed,
+            noise=settings.noise,
             blocks=without_decoder(vae),
         )
 
@@ -158,8 +196,12 @@ def run(settings=Settings(), progress=lambda epoch, line: None):
                 curves[name][key].append(value)
         line = ""
         if epoch in measured_at:
-            points.append({"epoch": epoch, "step": epoch * n_batches, "estimators": variance.plain(measure(models[names[0]]))})
-            line = ", ".join(f"{name} {brief(m['encoder']['variance'][0])}" for name, m in points[-1]["estimators"].items())
+            points.append(
+                {"epoch": epoch, "step": epoch * n_batches, "estimators": variance.plain(measure(models[names[0]]))}
+            )
+            line = ", ".join(
+                f"{name} {brief(m['encoder']['variance'][0])}" for name, m in points[-1]["estimators"].items()
+            )
         progress(epoch, line)
 
     table = {}
@@ -168,8 +210,11 @@ def run(settings=Settings(), progress=lambda epoch, line: None):
         last = points[-1]["estimators"][name]
         milliseconds = 1e3 * float(np.median(durations[name]))
         table[name] = {
-            "elbo": -bound.loss, "reconstruction": bound.reconstruction, "kl": bound.kl,
-            **last["encoder"], "step_milliseconds": milliseconds,
+            "elbo": -bound.loss,
+            "reconstruction": bound.reconstruction,
+            "kl": bound.kl,
+            **last["encoder"],
+            "step_milliseconds": milliseconds,
             "variance_times_step_cost": [milliseconds * v for v in last["encoder"]["variance"]],
         }
     return Comparison(settings, data, models, curves, points, table, _words(table, points, settings))
@@ -190,7 +235,10 @@ def _words(table, points, settings):
     if len(table) == 1:
         return {}
     ranked = sorted(table, key=lambda name: table[name]["variance"][0])
-    wins = sum(min(p["estimators"], key=lambda name: p["estimators"][name]["encoder"]["variance"][0]) == ranked[0] for p in points)
+    wins = sum(
+        min(p["estimators"], key=lambda name: p["estimators"][name]["encoder"]["variance"][0]) == ranked[0]
+        for p in points
+    )
     others = " and ".join(_times(name, table[name]["ratio_to_best"]) for name in ranked[1:])
     by_elbo = sorted(table, key=lambda name: -table[name]["elbo"])
     behind = " and ".join(f"{table[by_elbo[0]]['elbo'] - table[name]['elbo']:.2f} above {name}" for name in by_elbo[1:])

@@ -12,7 +12,16 @@ import numpy as np
 
 from tinyvae import validate
 
-__all__ = ["independent", "antithetic", "sobol", "SCHEMES", "resolve", "require_compatible", "in_use", "require_independent"]
+__all__ = [
+    "independent",
+    "antithetic",
+    "sobol",
+    "SCHEMES",
+    "resolve",
+    "require_compatible",
+    "in_use",
+    "require_independent",
+]
 
 _present = threading.local()  # .scheme: the one whose dependent samples this thread's estimators are given, or None
 

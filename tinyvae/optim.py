@@ -5,14 +5,16 @@ import math
 import numpy as np
 
 from tinyvae import validate
-from tinyvae.machine import workers
 from tinyvae.kernels import optimizers as kernels
+from tinyvae.machine import workers
 
 
 def _check(optimizer, theta, grad, state):
     """The loops trust their arguments' sizes: raise unless they agree."""
     if theta.shape != grad.shape or theta.dtype != grad.dtype:
-        raise ValueError(f"grad must fit theta, {theta.dtype} of shape {theta.shape}, got {grad.dtype} of shape {grad.shape}")
+        raise ValueError(
+            f"grad must fit theta, {theta.dtype} of shape {theta.shape}, got {grad.dtype} of shape {grad.shape}"
+        )
     if theta.shape != state.shape or theta.dtype != state.dtype:
         raise ValueError(
             f"this {type(optimizer).__name__} belongs to a theta of {state.dtype} and shape {state.shape}, "

@@ -26,7 +26,13 @@ MARKERS = ("s", "^", "D", "v", "P")  # the built-in ones have a circle
 _met = []
 # Ten classes: no ten colours are told apart by everyone, so each point is drawn as its digit, too.
 CLASSES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255", "#999933", "#5D3A9B")
-STYLE = {"font.size": 9, "axes.titlesize": 10, "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False}
+STYLE = {
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
 
 
 def style(name):
@@ -74,7 +80,12 @@ def variance_along_training(steps, variances, axes=None):
         value, low, high = np.transpose(curve)
         axes.fill_between(steps, low, high, color=style(name)["color"], alpha=0.25, linewidth=0)
         axes.plot(steps, value, marker=marker(name), markersize=3, **style(name))
-    axes.set(yscale="log", xlabel="training steps", ylabel="total over the weights (nats²)", title="Variance of the encoder's gradient, with 95% band")
+    axes.set(
+        yscale="log",
+        xlabel="training steps",
+        ylabel="total over the weights (nats²)",
+        title="Variance of the encoder's gradient, with 95% band",
+    )
     _label(axes, {name: np.asarray(curve)[-1, 0] for name, curve in variances.items()})
     return axes.figure
 
@@ -104,14 +115,20 @@ def training(epochs, train, validation, formula="-log p(x | z)"):
     """
     with rc_context(STYLE):
         figure = Figure(figsize=(9, 3.6), layout="constrained")
-        for axes, (term, title) in zip(figure.subplots(1, 2), (("reconstruction", f"Reconstruction: {formula}"), ("kl", "KL(q(z | x) || p(z))"))):
+        for axes, (term, title) in zip(
+            figure.subplots(1, 2), (("reconstruction", f"Reconstruction: {formula}"), ("kl", "KL(q(z | x) || p(z))"))
+        ):
             curves = {"train": train[term]} | ({"validation": validation[term]} if validation else {})
             for name, color in (("train", PALETTE[0]), ("validation", PALETTE[1])):
                 if name in curves:
                     axes.plot(epochs, curves[name], color=color, marker="o" if len(epochs) < 15 else None, markersize=3)
             axes.set(xlabel="epochs", ylabel="nats a data point", title=title)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-            _label(axes, {name: curve[-1] for name, curve in curves.items()}, {"train": PALETTE[0], "validation": PALETTE[1]})
+            _label(
+                axes,
+                {name: curve[-1] for name, curve in curves.items()},
+                {"train": PALETTE[0], "validation": PALETTE[1]},
+            )
         return figure
 
 
@@ -128,14 +145,18 @@ def variances(blocks, prices=None):
         for axes, (title, totals, label) in zip(figure.subplots(1, len(panels), sharey=True, squeeze=False)[0], panels):
             for y, name in enumerate(names):
                 value, low, high = totals[name]
-                axes.plot([low, high], [y, y], color=style(name)["color"], linewidth=6, alpha=0.35, solid_capstyle="butt")
+                axes.plot(
+                    [low, high], [y, y], color=style(name)["color"], linewidth=6, alpha=0.35, solid_capstyle="butt"
+                )
                 axes.plot(value, y, marker(name), color=style(name)["color"], markersize=5)
             axes.set(title=title, xlabel=label, ylim=(len(names) - 0.5, -0.5))
             limits = np.array(list(totals.values()))
             shown = limits[np.isfinite(limits) & (limits > 0)]
             if np.all(limits[:, 0] > 0) and len(shown):
                 axes.set_xscale("log")
-                axes.set_xlim(10.0 ** np.floor(np.log10(shown.min() / 1.2)), 10.0 ** np.ceil(np.log10(shown.max() * 1.2)))
+                axes.set_xlim(
+                    10.0 ** np.floor(np.log10(shown.min() / 1.2)), 10.0 ** np.ceil(np.log10(shown.max() * 1.2))
+                )
             axes.set_yticks(range(len(names)), [_readable(name) for name in names])
             axes.grid(axis="x", color="#dddddd", linewidth=0.6)
         return figure
@@ -150,7 +171,10 @@ def along(labels, kl, variances, snrs):
         figure = Figure(figsize=(13, 3.8), layout="constrained")
         figure.get_layout_engine().set(wspace=0.04)
         axes, x = figure.subplots(1, 3), np.arange(len(labels))
-        panels = ((variances, "Variance of the encoder's gradient", "total over the weights (nats²)"), (snrs, "Signal-to-noise ratio", "||mean|| / std"))
+        panels = (
+            (variances, "Variance of the encoder's gradient", "total over the weights (nats²)"),
+            (snrs, "Signal-to-noise ratio", "||mean|| / std"),
+        )
         for one, (curves, title, label) in zip(axes, panels):
             positive = [v for curve in curves.values() for v in np.ravel(curve) if 0 < v < np.inf]
             floor = min(positive, default=1.0) / 2
@@ -183,7 +207,11 @@ def decomposition(parts):
             axes.barh(y, 1 - share, left=share, color=PALETTE[4], height=0.6)
             axes.plot([low, high], [y, y], color=BLACK, linewidth=1.5)
         axes.set_yticks(range(len(bars)), [f"{_readable(name)}, {block}" for name, block, _ in bars])
-        axes.set(xlim=(0, 1), ylim=(len(bars) - 0.5, -0.5), xlabel="share of the gradient's variance; the line is the 95% interval")
+        axes.set(
+            xlim=(0, 1),
+            ylim=(len(bars) - 0.5, -0.5),
+            xlabel="share of the gradient's variance; the line is the 95% interval",
+        )
         figure.suptitle("From the minibatch (blue) and from the latent noise (orange)", x=0.01, ha="left", fontsize=10)
         return figure
 
@@ -229,10 +257,22 @@ def latents(mu, labels, title="Latent space, posterior means", axes=None):
     for digit in np.unique(labels):
         here, color = labels == digit, CLASSES[digit % len(CLASSES)]
         axes.scatter(first[here], second[here], s=22, marker=f"${digit}$", color=color, linewidths=0, alpha=0.8)
-        axes.text(np.median(first[here]), np.median(second[here]), str(digit), color=color, fontsize=17, weight="bold",
-                  ha="center", va="center", path_effects=[withStroke(linewidth=3, foreground="white")])
-    axes.set(xlabel=f"latent {shown[0] + 1} (posterior mean)", title=title,
-             ylabel=f"latent {shown[1] + 1} (posterior mean)" if len(shown) > 1 else "digit")
+        axes.text(
+            np.median(first[here]),
+            np.median(second[here]),
+            str(digit),
+            color=color,
+            fontsize=17,
+            weight="bold",
+            ha="center",
+            va="center",
+            path_effects=[withStroke(linewidth=3, foreground="white")],
+        )
+    axes.set(
+        xlabel=f"latent {shown[0] + 1} (posterior mean)",
+        title=title,
+        ylabel=f"latent {shown[1] + 1} (posterior mean)" if len(shown) > 1 else "digit",
+    )
     return axes.figure
 
 

@@ -57,7 +57,9 @@ def data(name, x, n_features):
     """Data for a likelihood on [0, 1]: `(n, features)`, float in [0, 1], or bool / uint8 holding 0 and 1, both returned as uint8."""
     x = np.asarray(x)
     if x.dtype not in (*FLOATS, np.dtype("bool"), np.dtype("uint8")):
-        raise TypeError(f"{name} must be float32, float64, bool or uint8, got {x.dtype}; convert it with {name}.astype('float32')")
+        raise TypeError(
+            f"{name} must be float32, float64, bool or uint8, got {x.dtype}; convert it with {name}.astype('float32')"
+        )
     check_shape(name, x, ("n", n_features))
     if x.shape[0] == 0:
         raise ValueError(f"{name} must hold at least one row, got shape {x.shape}")
@@ -66,7 +68,9 @@ def data(name, x, n_features):
         if x.min() < 0 or x.max() > 1:
             raise ValueError(f"{name} must lie in [0, 1], got values from {x.min():g} to {x.max():g}; rescale it first")
     elif x.dtype == np.uint8 and x.max() > 1:
-        raise ValueError(f"{name} of type uint8 must hold 0 and 1 only, got {x.max()}; divide grey levels by their maximum: ({name} / 255).astype('float32')")
+        raise ValueError(
+            f"{name} of type uint8 must hold 0 and 1 only, got {x.max()}; divide grey levels by their maximum: ({name} / 255).astype('float32')"
+        )
     x = np.ascontiguousarray(x)
     return x.view("uint8") if x.dtype == bool else x
 
@@ -102,7 +106,9 @@ def number(name, value, least=-np.inf, most=np.inf, open_least=False):
 def generator(name, rng):
     """`rng`, which must be a numpy.random.Generator."""
     if not isinstance(rng, np.random.Generator):
-        raise TypeError(f"{name} must be a numpy.random.Generator such as numpy.random.default_rng(0), got {type(rng).__name__}")
+        raise TypeError(
+            f"{name} must be a numpy.random.Generator such as numpy.random.default_rng(0), got {type(rng).__name__}"
+        )
     return rng
 
 

@@ -10,7 +10,10 @@ from tinyvae import bench
 
 def versions():
     machine = bench.machine()
-    return {"tinyvae": tv.__version__, **{name: machine[name] for name in ("numpy", "numba", "python", "workers", "blas_threads")}}
+    return {
+        "tinyvae": tv.__version__,
+        **{name: machine[name] for name in ("numpy", "numba", "python", "workers", "blas_threads")},
+    }
 
 
 def make(sizes):

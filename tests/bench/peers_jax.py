@@ -7,6 +7,7 @@ noise, loss, gradients and Adam, with parameters and optimizer state donated. `s
 
 Run it in a fresh process: XLA reads NPROC (its number of threads) at import and ignores OMP_NUM_THREADS.
 """
+
 import itertools
 
 import jax
@@ -28,8 +29,11 @@ def initial_parameters(sizes, seed=0):
     widths = list(zip(sizes[:-1], sizes[1:]))
     last = len(widths) // 2 - 1
     widths[last] = (widths[last][0], 2 * widths[last][1])
-    return [a for n_in, n_out in widths
-            for a in (rng.normal(0, n_in**-0.5, (n_in, n_out)).astype(np.float32), np.zeros(n_out, np.float32))]
+    return [
+        a
+        for n_in, n_out in widths
+        for a in (rng.normal(0, n_in**-0.5, (n_in, n_out)).astype(np.float32), np.zeros(n_out, np.float32))
+    ]
 
 
 def pixels(n_rows, n_features, binary, seed=1):
@@ -150,7 +154,9 @@ def log_likelihood(n_points, n_samples, chunk, seed=0):
     """-> run(): (n_points,) log-mean-exp of n_samples importance weights, `chunk` rows (points x samples) at a time."""
     points, samples = max(1, chunk // n_samples), min(chunk, n_samples)
     if n_points % points or n_samples % samples or points * samples != chunk:
-        raise ValueError(f"chunk={chunk} rows must divide {n_samples} samples, or be whole points that divide {n_points}")
+        raise ValueError(
+            f"chunk={chunk} rows must divide {n_samples} samples, or be whole points that divide {n_points}"
+        )
     params = [jnp.asarray(a) for a in initial_parameters((784, 200, 200, 50, 200, 200, 784), seed)]
     data = jnp.asarray(pixels(n_points, 784, binary=True), jnp.float32)
 

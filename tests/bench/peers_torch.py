@@ -9,6 +9,7 @@ Run it in a fresh process: OMP_NUM_THREADS is read at import. A step on two thre
 a factor of two as soon as another process wants one of the cores (threads that wait, spin); OMP_WAIT_POLICY=PASSIVE
 avoids that and costs a little on an idle machine.
 """
+
 import os
 
 import numpy as np
@@ -23,7 +24,11 @@ ONES = 0.13  # the share of ones in binarized MNIST
 
 
 def versions():
-    return {"torch": torch.__version__, "threads": torch.get_num_threads(), "cpu": torch.backends.cpu.get_cpu_capability()}
+    return {
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+    }
 
 
 def initial_parameters(sizes, seed=0):
@@ -32,8 +37,11 @@ def initial_parameters(sizes, seed=0):
     widths = list(zip(sizes[:-1], sizes[1:]))
     last = len(widths) // 2 - 1
     widths[last] = (widths[last][0], 2 * widths[last][1])
-    return [a for n_in, n_out in widths
-            for a in (rng.normal(0, n_in**-0.5, (n_in, n_out)).astype(np.float32), np.zeros(n_out, np.float32))]
+    return [
+        a
+        for n_in, n_out in widths
+        for a in (rng.normal(0, n_in**-0.5, (n_in, n_out)).astype(np.float32), np.zeros(n_out, np.float32))
+    ]
 
 
 def pixels(n_rows, n_features, binary, seed=1):
@@ -90,7 +98,7 @@ def train_step(sizes, batch_size, binary, seed=0, compiled=False):
         nonlocal done
         start = done % n_batches * batch_size
         done += 1
-        return data[start:start + batch_size]
+        return data[start : start + batch_size]
 
     if not compiled:
         optimizer = torch.optim.Adam([p.requires_grad_() for p in params], lr=1e-3, fused=True)
@@ -114,8 +122,21 @@ def train_step(sizes, batch_size, binary, seed=0, compiled=False):
     def compiled_step():
         grads, value = gradients(params, next_batch())
         torch._foreach_add_(counts, 1)
-        torch._fused_adam_(params, grads, first, second, [], counts, lr=1e-3, beta1=0.9, beta2=0.999,
-                           weight_decay=0.0, eps=1e-8, amsgrad=False, maximize=False)
+        torch._fused_adam_(
+            params,
+            grads,
+            first,
+            second,
+            [],
+            counts,
+            lr=1e-3,
+            beta1=0.9,
+            beta2=0.999,
+            weight_decay=0.0,
+            eps=1e-8,
+            amsgrad=False,
+            maximize=False,
+        )
         return value
 
     return compiled_step
@@ -150,7 +171,9 @@ def log_likelihood(n_points, n_samples, chunk, seed=0, compiled=False):
     """-> run(): (n_points,) log-mean-exp of n_samples importance weights, `chunk` rows (points x samples) at a time."""
     points, samples = max(1, chunk // n_samples), min(chunk, n_samples)
     if n_points % points or n_samples % samples or points * samples != chunk:
-        raise ValueError(f"chunk={chunk} rows must divide {n_samples} samples, or be whole points that divide {n_points}")
+        raise ValueError(
+            f"chunk={chunk} rows must divide {n_samples} samples, or be whole points that divide {n_points}"
+        )
     params = [torch.from_numpy(a) for a in initial_parameters((784, 200, 200, 50, 200, 200, 784), seed)]
     encoder, decoder = params[:6], params[6:]
     data = torch.from_numpy(pixels(n_points, 784, binary=True)).float()

@@ -91,8 +91,11 @@ def comparisons(quick):
     for kind in ("dense", "binary"):
         for size, (widths, batch, goals, floor) in sizes.items():
             rows[f"step-{size}-{kind}"] = Row(
-                f"training step {'-'.join(map(str, widths))}, batch {batch}, {kind}", "train_step",
-                {"sizes": widths, "batch_size": batch, "binary": kind == "binary"}, steppers, {ANY: goals[kind]},
+                f"training step {'-'.join(map(str, widths))}, batch {batch}, {kind}",
+                "train_step",
+                {"sizes": widths, "batch_size": batch, "binary": kind == "binary"},
+                steppers,
+                {ANY: goals[kind]},
                 floor if kind == "dense" else None,
             )
 
@@ -100,22 +103,36 @@ def comparisons(quick):
     for estimator in ("score_function", "leave_one_out", "reparameterization"):
         vmap = [{"chunk": n} for n in ((5, 10) if quick else (5, 10, 25))]
         rows[f"variance-{estimator}"] = Row(
-            f"a gradient, of {ours} for their variance, 784-500-20, batch 100, {estimator.replace('_', ' ')}", "gradient_moments",
+            f"a gradient, of {ours} for their variance, 784-500-20, batch 100, {estimator.replace('_', ' ')}",
+            "gradient_moments",
             {"estimator": estimator},
-            {"tinyvae": Contender("ours", {"n_draws": ours}, per=ours), "PyTorch loop": Contender("peers_torch", {"n_draws": theirs}, per=theirs),
-             "JAX scan": Contender("peers_jax", {"n_draws": theirs}, per=theirs), "JAX vmap": Contender("peers_jax", {"n_draws": theirs}, vmap, per=theirs)},
-            {("peers_torch",): 3.0, ("peers_jax",): 2.0}, rounds=5, seconds=0.5,
+            {
+                "tinyvae": Contender("ours", {"n_draws": ours}, per=ours),
+                "PyTorch loop": Contender("peers_torch", {"n_draws": theirs}, per=theirs),
+                "JAX scan": Contender("peers_jax", {"n_draws": theirs}, per=theirs),
+                "JAX vmap": Contender("peers_jax", {"n_draws": theirs}, vmap, per=theirs),
+            },
+            {("peers_torch",): 3.0, ("peers_jax",): 2.0},
+            rounds=5,
+            seconds=0.5,
         )
 
     points, samples = (2, 500) if quick else (20, 5000)
     chunks = [{"chunk": n} for n in ((250, 500) if quick else (250, 500, 1000, 2500, 5000))]
     rows["likelihood"] = Row(
-        f"log-likelihood of a point, {samples} importance samples, 784-200-200-50, binary", "log_likelihood",
+        f"log-likelihood of a point, {samples} importance samples, 784-200-200-50, binary",
+        "log_likelihood",
         {"n_points": points, "n_samples": samples},
-        {"tinyvae": Contender("ours", per=points), "PyTorch, best chunk": Contender("peers_torch", {}, chunks, per=points),
-         "torch.compile, best chunk": Contender("peers_torch", {"compiled": True}, chunks[1:3], per=points),
-         "JAX, best chunk": Contender("peers_jax", {}, chunks[:4], per=points)},
-        {("peers_torch",): 2.0}, rounds=6, seconds=0.5, minutes=1.6,
+        {
+            "tinyvae": Contender("ours", per=points),
+            "PyTorch, best chunk": Contender("peers_torch", {}, chunks, per=points),
+            "torch.compile, best chunk": Contender("peers_torch", {"compiled": True}, chunks[1:3], per=points),
+            "JAX, best chunk": Contender("peers_jax", {}, chunks[:4], per=points),
+        },
+        {("peers_torch",): 2.0},
+        rounds=6,
+        seconds=0.5,
+        minutes=1.6,
     )
     return rows
 
@@ -144,13 +161,22 @@ def compare(row, options):
         for worker in workers.values():
             worker.close()
     result = {
-        "title": row.title, "unit": row.unit, "absent": absent | failed,
+        "title": row.title,
+        "unit": row.unit,
+        "absent": absent | failed,
         "values": {name: bench.spread(np.concatenate(rounds)) for name, rounds in times.items()},
         "ratios": {name: bench.ratio(rounds, times["tinyvae"]) for name, rounds in times.items() if name != "tinyvae"},
-        "notes": {name: worker.notes for name, worker in workers.items()}, "goals": [],
+        "notes": {name: worker.notes for name, worker in workers.items()},
+        "goals": [],
     }
     if row.floor_goal:
-        result["goals"].append(goal("step / bare products, same process", bench.ratio(times["tinyvae"], times["bare products"]), most=row.floor_goal))
+        result["goals"].append(
+            goal(
+                "step / bare products, same process",
+                bench.ratio(times["tinyvae"], times["bare products"]),
+                most=row.floor_goal,
+            )
+        )
     for modules, least in row.goals.items():
         peers = [name for name in workers if contenders[name].module in modules]
         if peers:
@@ -161,7 +187,12 @@ def compare(row, options):
 
 def goal(what, measured, least=None, most=None):
     met = measured["median"] >= least if least is not None else measured["median"] <= most
-    return {"what": what, "measured": measured, "target": f"at least {least:g}" if least is not None else f"at most {most:g}", "met": bool(met)}
+    return {
+        "what": what,
+        "measured": measured,
+        "target": f"at least {least:g}" if least is not None else f"at most {most:g}",
+        "met": bool(met),
+    }
 
 
 def missing(module, options):
@@ -186,11 +217,23 @@ class Worker:
     """A process of `worker.py`. Call `prepared` before `block`."""
 
     def __init__(self, function, arguments, contender):
-        command = [sys.executable, str(HERE / "worker.py"), contender.module, function, json.dumps({**arguments, **contender.arguments}),
-                   json.dumps(contender.choices)]
+        command = [
+            sys.executable,
+            str(HERE / "worker.py"),
+            contender.module,
+            function,
+            json.dumps({**arguments, **contender.arguments}),
+            json.dumps(contender.choices),
+        ]
         self.errors = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen(command, env=environment(**contender.environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=self.errors, text=True)
+        self.process = subprocess.Popen(
+            command,
+            env=environment(**contender.environment),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            text=True,
+        )
         self.choices, self.notes = contender.choices, {}
 
     def prepared(self):
@@ -219,7 +262,9 @@ class Worker:
             return json.loads(line)
         self.process.wait()
         self.errors.seek(0)
-        raise RuntimeError((self.errors.read().strip().splitlines() or [f"ended with status {self.process.returncode}"])[-1])
+        raise RuntimeError(
+            (self.errors.read().strip().splitlines() or [f"ended with status {self.process.returncode}"])[-1]
+        )
 
     def close(self):
         self.process.stdin.close()
@@ -229,7 +274,9 @@ class Worker:
 def script(text, *arguments, **changes):
     """The numbers that a program prints, run in a fresh process."""
     command = [sys.executable, "-c", text, *map(str, arguments)]
-    done = subprocess.run(command, env=environment(**changes), check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        command, env=environment(**changes), check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     return [float(word) for word in done.stdout.split()]
 
 
@@ -245,7 +292,9 @@ def imports(options):
             seconds.append(1e3 * script(IMPORT.format(name.removeprefix("import ")))[0])
     pairs = [a / b for a, b in zip(*times.values())]
     return {
-        "title": "importing, in a fresh process", "unit": "ms", "values": {name: bench.spread(seconds) for name, seconds in times.items()},
+        "title": "importing, in a fresh process",
+        "unit": "ms",
+        "values": {name: bench.spread(seconds) for name, seconds in times.items()},
         "goals": [goal("import tinyvae / import numpy, numba", bench.spread(pairs), most=1.2)],
     }
 
@@ -265,7 +314,9 @@ def second_run(options):
     seconds = [script(FIRST_STEP, time.time())[0] for _ in range(2 if options.quick else 8)]
     return {
         "title": "first training step after the start of the process, as in a lesson (matplotlib, the digits), compiled before",
-        "unit": "s", "values": {"first step": bench.spread(seconds)}, "goals": [goal("seconds", bench.spread(seconds), most=1.5)],
+        "unit": "s",
+        "values": {"first step": bench.spread(seconds)},
+        "goals": [goal("seconds", bench.spread(seconds), most=1.5)],
     }
 
 
@@ -275,16 +326,35 @@ def first_run(options):
     for _ in range(1 if options.quick else 2):
         with tempfile.TemporaryDirectory() as folder:
             for state in seconds:
-                command = [sys.executable, "-m", "tinyvae", "compare", "--epochs", "1", "--points", "2", "--n-draws", "2", "--out", folder]
+                command = [
+                    sys.executable,
+                    "-m",
+                    "tinyvae",
+                    "compare",
+                    "--epochs",
+                    "1",
+                    "--points",
+                    "2",
+                    "--n-draws",
+                    "2",
+                    "--out",
+                    folder,
+                ]
                 began = time.perf_counter()
-                done = subprocess.run(command, env=environment(NUMBA_CACHE_DIR=folder), check=True, capture_output=True, text=True)
+                done = subprocess.run(
+                    command, env=environment(NUMBA_CACHE_DIR=folder), check=True, capture_output=True, text=True
+                )
                 seconds[state].append(time.perf_counter() - began)
                 announced = "compil" in done.stderr if state == "cold" else announced
     compiling = bench.spread(np.subtract(seconds["cold"], seconds["warm"]))
     return {
         "title": "`tinyvae compare --epochs 1`, with an empty cache of compiled code and with a full one",
-        "unit": "s", "values": {name: bench.spread(values) for name, values in seconds.items()} | {"compiling": compiling},
-        "goals": [goal("seconds of compiling", compiling, most=20), goal("a line says that it compiles (1: yes)", bench.spread([announced]), least=1)],
+        "unit": "s",
+        "values": {name: bench.spread(values) for name, values in seconds.items()} | {"compiling": compiling},
+        "goals": [
+            goal("seconds of compiling", compiling, most=20),
+            goal("a line says that it compiles (1: yes)", bench.spread([announced]), least=1),
+        ],
     }
 
 
@@ -311,8 +381,10 @@ def memory(options):
     n = 5_000 if options.quick else 50_000
     megabytes = [script(MEMORY, n)[0] for _ in range(1 if options.quick else 3)]
     return {
-        "title": f"peak memory of training 784-500-20 on {n} x 784 uint8, above the imports and the array", "unit": "MB",
-        "values": {"above": bench.spread(megabytes)}, "goals": [goal("MB", bench.spread(megabytes), most=120)],
+        "title": f"peak memory of training 784-500-20 on {n} x 784 uint8, above the imports and the array",
+        "unit": "MB",
+        "values": {"above": bench.spread(megabytes)},
+        "goals": [goal("MB", bench.spread(megabytes), most=120)],
     }
 
 
@@ -331,16 +403,32 @@ def scaling(options):
         rounds = [worker.block(0.03 if options.quick else 0.15) for _ in range(options.rounds or 5)]
     finally:
         worker.close()
-    result = {"title": "step 784-500-20, batch 100, 1 sample, binary, one of them varied", "unit": "ms", "values": {}, "lines": {}, "goals": []}
+    result = {
+        "title": "step 784-500-20, batch 100, 1 sample, binary, one of them varied",
+        "unit": "ms",
+        "values": {},
+        "lines": {},
+        "goals": [],
+    }
     for quantity, values in settings.items():
         for n in values:
-            result["values"][f"{quantity} {n}"] = bench.spread(1e3 * np.concatenate([r[f"{quantity} {n}"] for r in rounds]))
+            result["values"][f"{quantity} {n}"] = bench.spread(
+                1e3 * np.concatenate([r[f"{quantity} {n}"] for r in rounds])
+            )
         medians = np.array([result["values"][f"{quantity} {n}"]["median"] for n in values])
         line = np.stack([np.ones(len(values)), values], axis=1)  # n, 2
-        coefficients, *_ = np.linalg.lstsq(line / medians[:, None], np.ones(len(values)), rcond=None)  # least squares of relative errors
+        coefficients, *_ = np.linalg.lstsq(
+            line / medians[:, None], np.ones(len(values)), rcond=None
+        )  # least squares of relative errors
         off = float(np.abs(line @ coefficients / medians - 1).max())
-        result["lines"][quantity] = {"start": coefficients[0], "slope": coefficients[1], "largest_relative_distance": off}
-        result["goals"].append(goal(f"{quantity}, largest distance from a straight line", bench.spread([off]), most=0.2))
+        result["lines"][quantity] = {
+            "start": coefficients[0],
+            "slope": coefficients[1],
+            "largest_relative_distance": off,
+        }
+        result["goals"].append(
+            goal(f"{quantity}, largest distance from a straight line", bench.spread([off]), most=0.2)
+        )
     plot(settings, result, options.out / "scaling.png")
     return result
 
@@ -360,7 +448,13 @@ def plot(settings, result, path):
         reach = np.abs([[p["low"], p["high"]] for p in points] - middle[:, None]).T  # 2, n
         ax.errorbar(values, middle, reach, fmt="o", color="#0072B2", capsize=3, label="median, 10% to 90%")
         ends = np.array([0, max(values)])
-        ax.plot(ends, line["start"] + line["slope"] * ends, "--", color="#D55E00", label=f"{line['start']:.2f} + {line['slope']:.3g} n")
+        ax.plot(
+            ends,
+            line["start"] + line["slope"] * ends,
+            "--",
+            color="#D55E00",
+            label=f"{line['start']:.2f} + {line['slope']:.3g} n",
+        )
         ax.set(xlabel=labels[quantity], ylim=(0, None), xlim=(0, None))
         ax.legend(frameon=False, loc="upper left")
     axes[0].set_ylabel("ms a training step")
@@ -374,9 +468,15 @@ BUSY_LOOP = "while True: pass"
 def threads(options):
     """The step under each setting of threads: alone, beside a process that keeps a core busy, and two runs at a time."""
     arguments = {"sizes": (784, 500, 20, 500, 784), "batch_size": 100, "binary": True}
-    settings = {"default": {}, "OPENBLAS_NUM_THREADS=1": {"OPENBLAS_NUM_THREADS": "1"}, "TINYVAE_WORKERS=1": {"TINYVAE_WORKERS": "1"},
-                "both 1": {"OPENBLAS_NUM_THREADS": "1", "TINYVAE_WORKERS": "1"}}
-    contenders = {f"tinyvae, {name}": Contender("ours", {"floor": False}, environment=env) for name, env in settings.items()}
+    settings = {
+        "default": {},
+        "OPENBLAS_NUM_THREADS=1": {"OPENBLAS_NUM_THREADS": "1"},
+        "TINYVAE_WORKERS=1": {"TINYVAE_WORKERS": "1"},
+        "both 1": {"OPENBLAS_NUM_THREADS": "1", "TINYVAE_WORKERS": "1"},
+    }
+    contenders = {
+        f"tinyvae, {name}": Contender("ours", {"floor": False}, environment=env) for name, env in settings.items()
+    }
     if not missing("peers_torch", options):
         contenders["PyTorch eager"] = Contender("peers_torch")
     workers, times, seconds = {}, {}, options.seconds or 0.3
@@ -404,7 +504,12 @@ def threads(options):
             for worker in pair:
                 worker.close()
     values = {name: bench.spread(1e3 * np.array(seconds)) for name, seconds in times.items()}
-    return {"title": "step 784-500-20, batch 100, binary: no thread-pool fights", "unit": "ms", "values": values, "goals": []}
+    return {
+        "title": "step 784-500-20, batch 100, binary: no thread-pool fights",
+        "unit": "ms",
+        "values": values,
+        "goals": [],
+    }
 
 
 # --- one after the other ----------------------------------------------------------------------------------
@@ -412,9 +517,18 @@ def threads(options):
 
 def plan(options):
     """{row's name: (minutes, function of the options)}."""
-    rows = {name: (row.minutes, lambda options, row=row: compare(row, options)) for name, row in comparisons(options.quick).items()}
-    rows |= {"import": (0.6, imports), "second-run": (0.3, second_run), "first-run": (0.8, first_run), "memory": (0.2, memory),
-             "scaling": (0.6, scaling), "threads": (0.8, threads)}
+    rows = {
+        name: (row.minutes, lambda options, row=row: compare(row, options))
+        for name, row in comparisons(options.quick).items()
+    }
+    rows |= {
+        "import": (0.6, imports),
+        "second-run": (0.3, second_run),
+        "first-run": (0.8, first_run),
+        "memory": (0.2, memory),
+        "scaling": (0.6, scaling),
+        "threads": (0.8, threads),
+    }
     return {name: row for name, row in rows.items() if not options.only or name.startswith(tuple(options.only))}
 
 
@@ -430,7 +544,9 @@ def jiffies():
 
 def own():
     """Processor time of this process and its ended children, seconds."""
-    return sum(u.ru_utime + u.ru_stime for u in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
+    return sum(
+        u.ru_utime + u.ru_stime for u in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )
 
 
 def others_share(before, own_before):
@@ -444,9 +560,19 @@ def others_share(before, own_before):
 
 def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("bench-results"), help="folder for bench.json, bench.md and scaling.png (default: %(default)s)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("bench-results"),
+        help="folder for bench.json, bench.md and scaling.png (default: %(default)s)",
+    )
     parser.add_argument("--quick", action="store_true", help="few and short rounds")
-    parser.add_argument("--only", nargs="+", metavar="ROW", help="rows whose names start so: step, variance, likelihood, import, second-run, first-run, memory, scaling, threads")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="ROW",
+        help="rows whose names start so: step, variance, likelihood, import, second-run, first-run, memory, scaling, threads",
+    )
     parser.add_argument("--without", nargs="+", default=[], choices=tuple(PEERS), help="peers to leave out")
     parser.add_argument("--anyway", action="store_true", help="measure on a busy machine too")
     parser.add_argument("--fresh", action="store_true", help="measure again what --out holds already")
@@ -461,7 +587,9 @@ def main(argv=None):
     path = options.out / "bench.json"
     record = json.loads(path.read_text()) if path.exists() and not options.fresh else {"rows": {}}
     if record.setdefault("quick", options.quick) != options.quick:
-        sys.exit(f"{path} is of a run {'with' if record['quick'] else 'without'} --quick: choose another --out, or --fresh")
+        sys.exit(
+            f"{path} is of a run {'with' if record['quick'] else 'without'} --quick: choose another --out, or --fresh"
+        )
     if jiffies() is not None:
         start = jiffies()
         time.sleep(1)
@@ -470,7 +598,10 @@ def main(argv=None):
             sys.exit(f"others use {share:.0%} of this machine: wait, or measure --anyway")
     rows = {name: row for name, row in plan(options).items() if name not in record["rows"]}
     minutes = sum(row[0] for row in rows.values()) * (0.3 if options.quick else 1)
-    print(f"{len(rows)} rows, about {minutes:.0f} minutes; interrupted, the same command goes on where it stopped.", flush=True)
+    print(
+        f"{len(rows)} rows, about {minutes:.0f} minutes; interrupted, the same command goes on where it stopped.",
+        flush=True,
+    )
     record["machine"] = bench.machine()
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC", "OMP_WAIT_POLICY", "XLA_FLAGS")
     record["environment"] = {name: os.environ.get(name) for name in names}
@@ -480,17 +611,26 @@ def main(argv=None):
         load, start, own_start, began = os.getloadavg(), jiffies(), own(), time.time()
         try:
             result = measure(options)
-        except (RuntimeError, subprocess.CalledProcessError) as error:  # a row without a result is measured again next time
+        except (
+            RuntimeError,
+            subprocess.CalledProcessError,
+        ) as error:  # a row without a result is measured again next time
             failed.append(name)
             print(f"         FAILED: {error}\n{getattr(error, 'stderr', None) or ''}", flush=True)
             continue
-        result |= {"load_average": {"before": load, "after": os.getloadavg()}, "others": others_share(start, own_start),
-                   "when": time.strftime("%Y-%m-%d %H:%M", time.localtime(began)), "seconds": time.time() - began}
+        result |= {
+            "load_average": {"before": load, "after": os.getloadavg()},
+            "others": others_share(start, own_start),
+            "when": time.strftime("%Y-%m-%d %H:%M", time.localtime(began)),
+            "seconds": time.time() - began,
+        }
         record["rows"][name] = result
         write(path, json.dumps(record, indent=1))
         write(options.out / "bench.md", table(record))
         for g in result["goals"]:
-            print(f"         {g['what']}: {g['measured']['median']:.2f}, target {g['target']}{'' if g['met'] else '  MISSED'}")
+            print(
+                f"         {g['what']}: {g['measured']['median']:.2f}, target {g['target']}{'' if g['met'] else '  MISSED'}"
+            )
     print(table(record) if record["rows"] else "")
     return f"failed: {', '.join(failed)}" if failed else 0
 
@@ -510,29 +650,48 @@ def table(record):
     m = record["machine"]
     lines = [
         f"{m['cpu']}, {m['cores']} cores; {m['system']}. NumPy {m['numpy']}, Numba {m['numba']}, Python {m['python']}.",
-        *("" if not v else f"{k}={v}." for k, v in record["environment"].items() if v), "",
-        "| work | measured (10% to 90%) | target | met |", "| --- | --- | --- | --- |",
+        *("" if not v else f"{k}={v}." for k, v in record["environment"].items() if v),
+        "",
+        "| work | measured (10% to 90%) | target | met |",
+        "| --- | --- | --- | --- |",
     ]
     for row in record["rows"].values():
         for g in row["goals"]:
-            lines.append(f"| {row['title']}: {g['what']} | {span(g['measured'])} | {g['target']} | {'yes' if g['met'] else '**no**'} |")
+            lines.append(
+                f"| {row['title']}: {g['what']} | {span(g['measured'])} | {g['target']} | {'yes' if g['met'] else '**no**'} |"
+            )
     lines += ["", "| work | contender | median (10% to 90%) | times tinyvae | |", "| --- | --- | --- | --- | --- |"]
     for row in record["rows"].values():
         title = row["title"]
         for name, value in row["values"].items():
             against = row.get("ratios", {}).get(name)
-            lines.append(f"| {title} | {name} | {span(value)} {row['unit']} | {span(against) if against else ''} | {note(row, name)} |")
+            lines.append(
+                f"| {title} | {name} | {span(value)} {row['unit']} | {span(against) if against else ''} | {note(row, name)} |"
+            )
             title = ""
         for name, reason in row.get("absent", {}).items():
             lines.append(f"| | {name} | {reason} | | |")
-    versions = {name: text for row in record["rows"].values() for name, notes in row.get("notes", {}).items()
-                if (text := ", ".join(f"{k} {v}" for k, v in notes["versions"].items()))}
+    versions = {
+        name: text
+        for row in record["rows"].values()
+        for name, notes in row.get("notes", {}).items()
+        if (text := ", ".join(f"{k} {v}" for k, v in notes["versions"].items()))
+    }
     lines += ["", *(f"- {name}: {text}" for name, text in versions.items())]
     loads = [row["load_average"][point][0] for row in record["rows"].values() for point in ("before", "after")]
-    lines.append(f"- load average (1 minute) before and after the rows, this benchmark's own included: {min(loads):.1f} to {max(loads):.1f}")
-    busy = {name: row["others"] for name, row in record["rows"].items() if row["others"] is not None and row["others"] > BUSY}
+    lines.append(
+        f"- load average (1 minute) before and after the rows, this benchmark's own included: {min(loads):.1f} to {max(loads):.1f}"
+    )
+    busy = {
+        name: row["others"]
+        for name, row in record["rows"].items()
+        if row["others"] is not None and row["others"] > BUSY
+    }
     if busy:
-        lines.append("- **The machine was busy**, others used a share of it: " + ", ".join(f"{name} {share:.0%}" for name, share in busy.items()))
+        lines.append(
+            "- **The machine was busy**, others used a share of it: "
+            + ", ".join(f"{name} {share:.0%}" for name, share in busy.items())
+        )
     return "\n".join(lines) + "\n"
 
 

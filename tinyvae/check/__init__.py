@@ -5,7 +5,13 @@ from tinyvae.check.certificate import Certificate, Tested, unbiased
 from tinyvae.check.differences import GradientCheck, gradients
 from tinyvae.distributions.gaussian import gauss_hermite
 from tinyvae.problems import (
-    Problem, bound_problems, default_problems, exact_gradient, exact_loss, exact_mean, problem,
+    Problem,
+    bound_problems,
+    default_problems,
+    exact_gradient,
+    exact_loss,
+    exact_mean,
+    problem,
 )  # fmt: skip
 
 __all__ = [

@@ -10,10 +10,14 @@ import numpy as np
 from tinyvae import estimators as registry
 from tinyvae import validate
 from tinyvae.check import trials
-from tinyvae.problems import alone, bound_problems, default_problems
 from tinyvae.estimators.contract import checked_draws
+from tinyvae.problems import alone, bound_problems, default_problems
 
-PILOT, FEWEST, CALLS = 10_000, 40_000, 20_000  # replicates: of the pilot run; of the test, at least; one by one, or of f
+PILOT, FEWEST, CALLS = (
+    10_000,
+    40_000,
+    20_000,
+)  # replicates: of the pilot run; of the test, at least; one by one, or of f
 MARGIN = 1.4  # in the number of draws: the pilot may have missed the tail
 ROUNDING = 1e-10  # of the draws' size: a mean without variance may miss the exact gradient by this much
 
@@ -117,7 +121,9 @@ class Certificate:
         lines = []
         for t in self.failures[:10]:
             low, high = ((t.bias + sign * t.threshold) / t.scale for sign in (-1, 1))
-            what, whose = ("f, the loss", "its size") if t.coordinate == "f" else (f"d/d{t.coordinate}", "the gradient's norm")
+            what, whose = (
+                ("f, the loss", "its size") if t.coordinate == "f" else (f"d/d{t.coordinate}", "the gradient's norm")
+            )
             lines.append(
                 f"  {t.problem}, S = {t.n_samples}, point {t.point}, {what}: "
                 f"exact {t.exact:.6g}, mean {t.exact + t.bias:.6g}; "
@@ -139,7 +145,9 @@ class Certificate:
         return lines + [f"    {name}, S = {n}: {relative:.3g} or more" for (name, n), relative in worst.items()]
 
 
-def unbiased(estimator, problems=None, n_samples=(1, 2, 3, 8), level=0.01, power=0.99, bias=0.1, max_draws=1_000_000, seed=0):
+def unbiased(
+    estimator, problems=None, n_samples=(1, 2, 3, 8), level=0.01, power=0.99, bias=0.1, max_draws=1_000_000, seed=0
+):
     """Test the hypothesis that an estimator's mean equals the exact gradient, in every coordinate of every problem.
 
     Its f, which training reports as the loss, is tested against the exact mean, too.
@@ -206,7 +214,9 @@ def _cases(estimator, problems, n_samples):
     if not cases and refused:
         raise ValueError(f"the estimator refused every S of {list(n_samples)}: {refusal}") from refusal
     if not cases:
-        raise ValueError("problems and n_samples must not be empty, and a problem's own n_samples must be among those tried")
+        raise ValueError(
+            "problems and n_samples must not be empty, and a problem's own n_samples must be among those tried"
+        )
     found, seen = [], {"linked": set(), "drawing": set()}
     for p, s in cases:
         linked, draws = trials.links_points(estimator, p, s)

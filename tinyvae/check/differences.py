@@ -45,7 +45,9 @@ def gradients(function, theta, n_coordinates=20, n_directions=3, tolerance=1e-7,
     """
     theta = np.asarray(theta)
     if theta.dtype != np.float64:
-        raise TypeError(f"theta must be float64, got {theta.dtype}: differences need it; build the model with dtype='float64'")
+        raise TypeError(
+            f"theta must be float64, got {theta.dtype}: differences need it; build the model with dtype='float64'"
+        )
     validate.array("theta", theta, ("P",))
     validate.number("tolerance", tolerance, least=0)
     rng = np.random.default_rng(validate.integer("seed", seed, least=0))

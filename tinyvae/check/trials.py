@@ -63,7 +63,9 @@ def links_points(estimator, p, n_samples):
         twice = call(same, rng).dparams
         return bool((twice[:, :rows] == twice[:, rows:]).all()), True
     try:
-        single = [_caller(own, alone(p, i % rows), 1)[0](eps[:, i : i + 1].copy(), rng).dparams for i in range(2 * rows)]
+        single = [
+            _caller(own, alone(p, i % rows), 1)[0](eps[:, i : i + 1].copy(), rng).dparams for i in range(2 * rows)
+        ]
     except ValueError:  # it needs more than one
         return True, False
     single = np.concatenate(single, axis=1)
@@ -84,7 +86,9 @@ def _moments(estimates):
 
 def _own(estimator, p, n_samples):
     """A copy of the estimator without memory of other problems; one that learns has learnt on this one."""
-    plan = variance.Plan([copy.deepcopy(registry.resolve(estimator))], p.objective or PLAIN, n_samples=n_samples, warmup=WARMUP)
+    plan = variance.Plan(
+        [copy.deepcopy(registry.resolve(estimator))], p.objective or PLAIN, n_samples=n_samples, warmup=WARMUP
+    )
     plan.fresh = list(plan.functions)
     plan.warm([(p.q, p.target)])
     (own,) = plan.functions.values()

@@ -13,7 +13,10 @@ import tinyvae as tv
 from tinyvae.cli import jobs, laboratory, options
 from tinyvae.cli.words import fail
 
-COMMANDS = {function.__name__: function for function in (jobs.compare, jobs.train, jobs.sample, laboratory.variance, laboratory.check, jobs.bench)}
+COMMANDS = {
+    function.__name__: function
+    for function in (jobs.compare, jobs.train, jobs.sample, laboratory.variance, laboratory.check, jobs.bench)
+}
 
 
 def main(argv=None):

@@ -31,15 +31,26 @@ def compare(args):
 
     print(f"Data: {record['notes']['data']}: the bound is on a discrete likelihood.")
     size = f"{words.counted(settings.n_samples, 'sample')} a digit, {words.counted(settings.n_draws, 'replicate')}"
-    words.say(f"Gradients: {size}, all estimators {record['notes']['points']}; the table gives the encoder's at the end, "
-              "its variance summed over the weights, with 95% intervals.")
+    words.say(
+        f"Gradients: {size}, all estimators {record['notes']['points']}; the table gives the encoder's at the end, "
+        "its variance summed over the weights, with 95% intervals."
+    )
     print()
-    header, units = ("estimator", "ELBO on test", "variance", "ratio to the best", "signal-to-noise"), ("", "nats a digit", "nats²", "", "")
-    rows = [(name, f"{row['elbo']:.2f}", *(words.interval(row[key]) for key in ("variance", "ratio_to_best", "snr"))) for name, row in result.table.items()]
+    header, units = (
+        ("estimator", "ELBO on test", "variance", "ratio to the best", "signal-to-noise"),
+        ("", "nats a digit", "nats²", "", ""),
+    )
+    rows = [
+        (name, f"{row['elbo']:.2f}", *(words.interval(row[key]) for key in ("variance", "ratio_to_best", "snr")))
+        for name, row in result.table.items()
+    ]
     words.print_table(header, units, *rows)
     print()
     header, units = ("estimator", "ms a step", "variance x ms"), ("", "", "nats² ms")
-    rows = [(name, words.number(row["step_milliseconds"]), words.number(row["variance_times_step_cost"][0])) for name, row in result.table.items()]
+    rows = [
+        (name, words.number(row["step_milliseconds"]), words.number(row["variance_times_step_cost"][0]))
+        for name, row in result.table.items()
+    ]
     words.print_table(header, units, *rows)
     print()
     for sentence in result.words.values():
@@ -52,30 +63,50 @@ def train(args):
     from tinyvae import plots
 
     estimator, data = words.estimator(args.estimator), words.dataset(args)
-    vae = tv.VAE(data.train.shape[1], args.n_latents, args.hidden, args.activation, args.likelihood, args.dtype, args.seed)
+    vae = tv.VAE(
+        data.train.shape[1], args.n_latents, args.hidden, args.activation, args.likelihood, args.dtype, args.seed
+    )
     words.announce_compilation()
     grey = data.train.dtype.kind == "f" and np.any((data.train > 0) & (data.train < 1))
     if grey:
-        print(f"The pixels of {args.data} are grey: their reconstruction term is a cross-entropy, no density (see --binarize).")
+        print(
+            f"The pixels of {args.data} are grey: their reconstruction term is a cross-entropy, no density (see --binarize)."
+        )
     history, series = _fitted(vae, data, estimator, args)
     vae.save(Path(args.out, "model.npz"))
     columns = {name: getattr(history, name).tolist() for name in ("loss", "reconstruction", "kl", "seconds")}
     validation = [row._asdict() for row in history.validation]
-    words.write_json(args.out, "train.json", {"version": tv.__version__, "settings": words.settings(args), "steps": columns, "validation": validation})
+    words.write_json(
+        args.out,
+        "train.json",
+        {"version": tv.__version__, "settings": words.settings(args), "steps": columns, "validation": validation},
+    )
     written = [Path(args.out, name) for name in ("model.npz", "train.json")] + series
     if history.validation:
         last = history.validation[-1]
         epochs = [row.epoch for row in history.validation]
-        terms = {name: [np.mean([getattr(r, name) for r in history.records if r.epoch == epoch]) for epoch in epochs] for name in ("reconstruction", "kl")}
+        terms = {
+            name: [np.mean([getattr(r, name) for r in history.records if r.epoch == epoch]) for epoch in epochs]
+            for name in ("reconstruction", "kl")
+        }
         held_out = {name: [getattr(row, name) for row in history.validation] for name in terms}
         name, formula = ("cross-entropy", "cross-entropy") if grey else ("reconstruction", "-log p(x | z)")
         plots.save(plots.training(epochs, terms, held_out, formula), Path(args.out, "train.png"))
         written.append(Path(args.out, "train.png"))
-        print(f"Validation after epoch {last.epoch}: loss {last.loss:.2f} = {name} {last.reconstruction:.2f} + KL {last.kl:.2f} nats a data point")
+        print(
+            f"Validation after epoch {last.epoch}: loss {last.loss:.2f} = {name} {last.reconstruction:.2f} + KL {last.kl:.2f} nats a data point"
+        )
     words.say(f"Written: {', '.join(map(str, written))}")
     if history.interrupted:
-        again = f"; the same command goes on after the last whole epoch, from {args.checkpoint}" if history.validation and args.checkpoint else ""
-        return words.fail(130, f"train: interrupted after {words.counted(len(history.records), 'step')}; what was learnt so far is in {written[0]}{again}")
+        again = (
+            f"; the same command goes on after the last whole epoch, from {args.checkpoint}"
+            if history.validation and args.checkpoint
+            else ""
+        )
+        return words.fail(
+            130,
+            f"train: interrupted after {words.counted(len(history.records), 'step')}; what was learnt so far is in {written[0]}{again}",
+        )
 
 
 def _fitted(vae, data, estimator, args):
@@ -93,9 +124,19 @@ def _fitted(vae, data, estimator, args):
         if Path(args.checkpoint).exists():
             print(f"Going on from {args.checkpoint}", file=sys.stderr)
     history = tv.fit(
-        vae, data.train, data.test, args.epochs, args.checkpoint, keep,
-        estimator=estimator, objective=words.objective(args), optimizer=tv.Adam(args.rate),
-        n_samples=args.n_samples, batch_size=args.batch_size, seed=args.seed, noise=args.noise,
+        vae,
+        data.train,
+        data.test,
+        args.epochs,
+        args.checkpoint,
+        keep,
+        estimator=estimator,
+        objective=words.objective(args),
+        optimizer=tv.Adam(args.rate),
+        n_samples=args.n_samples,
+        batch_size=args.batch_size,
+        seed=args.seed,
+        noise=args.noise,
     )
     return history, series
 
@@ -106,7 +147,9 @@ def sample(args):
     vae = tv.VAE.load(args.model)
     shape = tuple(args.image_shape) if args.image_shape else words.image_shape(vae.n_features)
     if math.prod(shape) != vae.n_features:
-        raise ValueError(f"--image-shape {shape[0]} {shape[1]} has {math.prod(shape)} pixels, but the model's images have {vae.n_features}")
+        raise ValueError(
+            f"--image-shape {shape[0]} {shape[1]} has {math.prod(shape)} pixels, but the model's images have {vae.n_features}"
+        )
     path = Path(args.out, "samples.png")
     plots.save(plots.samples(vae.sample(args.n, np.random.default_rng(args.seed)), shape), path)
     print(f"Written: {path}")

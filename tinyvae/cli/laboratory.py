@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
-
 import tinyvae as tv
 from tinyvae import compare as comparison
 from tinyvae import variance as measuring
@@ -31,8 +29,12 @@ def variance(args):
 def _on_problem(args, functions):
     from tinyvae import problems
 
-    p = problems.make(args.problem, words.objective(args) if args.problem == "linear_gaussian" else None, args.n_samples)
-    reports = measuring.measure_target(p.q, p.target, functions, p.objective, args.n_draws, args.n_samples, args.seed, noise=args.noise)
+    p = problems.make(
+        args.problem, words.objective(args) if args.problem == "linear_gaussian" else None, args.n_samples
+    )
+    reports = measuring.measure_target(
+        p.q, p.target, functions, p.objective, args.n_draws, args.n_samples, args.seed, noise=args.noise
+    )
     exact = None if p.gradient is None else p.q.split(p.gradient)
     title = f"Gradient of {args.problem}: {words.counted(p.q.mean.shape[0], 'data point')}, {words.counted(p.q.mean.shape[1], 'latent')}"
     _tell(args, measuring.summary(reports, exact), p.q.blocks, title)
@@ -47,9 +49,23 @@ def _on_model(args, functions):
     extra = {}
     if args.decompose:
         options["n_draws"] = args.n_batches
-        found = measuring.decompose(vae, data.train, functions, objective, args.n_batches, batch_size=min(args.batch_size, len(data.train)), **options)
-        found = {**{name: {"encoder": parts["encoder"]} for name, parts in found.items()}, "any estimator": {"decoder": next(iter(found.values()))["decoder"]}}
-        extra["decomposition"] = {name: {block: {part: list(v) for part, v in d._asdict().items()} for block, d in blocks.items()} for name, blocks in found.items()}
+        found = measuring.decompose(
+            vae,
+            data.train,
+            functions,
+            objective,
+            args.n_batches,
+            batch_size=min(args.batch_size, len(data.train)),
+            **options,
+        )
+        found = {
+            **{name: {"encoder": parts["encoder"]} for name, parts in found.items()},
+            "any estimator": {"decoder": next(iter(found.values()))["decoder"]},
+        }
+        extra["decomposition"] = {
+            name: {block: {part: list(v) for part, v in d._asdict().items()} for block, d in blocks.items()}
+            for name, blocks in found.items()
+        }
     which = args.model[0] if args.model else "a fresh model"
     title = f"Gradient of {which} on {_rows(batch, args)}"
     _tell(args, measuring.summary(reports, exact), ("encoder",), title, why, extra)
@@ -65,7 +81,9 @@ def _size(args):
 
 def _model(args, path):
     data = words.dataset(args)
-    return (tv.VAE.load(path) if path else tv.VAE(data.train.shape[1], args.n_latents, args.hidden, seed=args.seed)), data
+    return (
+        tv.VAE.load(path) if path else tv.VAE(data.train.shape[1], args.n_latents, args.hidden, seed=args.seed)
+    ), data
 
 
 def _exact(vae, batch, objective, n_samples):
@@ -74,11 +92,20 @@ def _exact(vae, batch, objective, n_samples):
 
     nodes = problems.NODES.get(vae.n_latents)
     if nodes is None:
-        return None, f"No bias: the exact gradient, by quadrature, is for one to three latents, and the model has {vae.n_latents}."
+        return (
+            None,
+            f"No bias: the exact gradient, by quadrature, is for one to three latents, and the model has {vae.n_latents}.",
+        )
     if 2 * len(batch) * nodes**vae.n_latents * len(vae.decoder.theta) > AFFORDABLE:
-        return None, "No bias: the exact gradient by quadrature would take long; give a smaller --batch-size, or a model with fewer latents."
+        return (
+            None,
+            "No bias: the exact gradient by quadrature would take long; give a smaller --batch-size, or a model with fewer latents.",
+        )
     found = problems.vae_gradient(vae, batch, objective, n_samples)
-    return found.gradients, f"Bias: against the exact gradient by quadrature, {nodes} nodes in each latent, relative error {found.error:.1e}."
+    return (
+        found.gradients,
+        f"Bias: against the exact gradient by quadrature, {nodes} nodes in each latent, relative error {found.error:.1e}.",
+    )
 
 
 def _tell(args, record, blocks, title, remark="", extra=None):
@@ -86,14 +113,18 @@ def _tell(args, record, blocks, title, remark="", extra=None):
     from tinyvae import plots
 
     for name in record:
-        plots.style(name)  # estimators of the reader's own take their colours in the order given, as in a series' figure
+        plots.style(
+            name
+        )  # estimators of the reader's own take their colours in the order given, as in a series' figure
     record = _ranked(record, blocks[0])
     result = {"estimators": _plain(record), **(extra or {})}
     words.write_json(args.out, "variance.json", {"version": tv.__version__, "settings": words.settings(args), **result})
     every = next(iter(record.values())).blocks
     totals = {block: {name: row.blocks[block]["variance"] for name, row in record.items()} for block in every}
     last = blocks[0]
-    prices = {name: [row.costs["phi_milliseconds"] * v for v in row.blocks[last]["variance"]] for name, row in record.items()}
+    prices = {
+        name: [row.costs["phi_milliseconds"] * v for v in row.blocks[last]["variance"]] for name, row in record.items()
+    }
     plots.save(plots.variances(totals, {f"{last}, variance x ms": prices}), Path(args.out, "variance.png"))
     written = ["variance.png", "variance.json"]
 
@@ -102,9 +133,14 @@ def _tell(args, record, blocks, title, remark="", extra=None):
     if remark:
         words.say(remark)
     if any("bias" in row.blocks[block] for row in record.values() for block in blocks):
-        print("z: |bias| of a coordinate over its standard error; p: the chance of so large a z in any coordinate without a bias.")
+        print(
+            "z: |bias| of a coordinate over its standard error; p: the chance of so large a z in any coordinate without a bias."
+        )
     for block in blocks:
-        print(f"\n{block}" + (", total over the weights" if block == "encoder" else ", total over data points and latents"))
+        print(
+            f"\n{block}"
+            + (", total over the weights" if block == "encoder" else ", total over data points and latents")
+        )
         lines = _ranked(record, block).items()
         words.print_table(*NOISE, *(_noise(name, row.blocks[block]) for name, row in lines))
         print()
@@ -134,7 +170,13 @@ def _ranked(record, block):
 
 
 def _noise(name, numbers):
-    return numbers["rank"], name, words.interval(numbers["variance"]), words.interval(numbers["ratio_to_best"]), words.interval(numbers["snr"])
+    return (
+        numbers["rank"],
+        name,
+        words.interval(numbers["variance"]),
+        words.interval(numbers["ratio_to_best"]),
+        words.interval(numbers["snr"]),
+    )
 
 
 def _price(name, costs, numbers):
@@ -144,17 +186,32 @@ def _price(name, costs, numbers):
         bias = "{}% ({} to {})".format(*map(words.percent, off["norm"]))
         z = f"{words.number(off['z'])} ({words.number(off['p'])})"
     return (
-        name, bias, z, f"{costs['evaluations']:g} + {costs['gradients']:g}", words.number(costs["phi_milliseconds"]),
-        words.number(numbers["variance_times_phi_cost"]), numbers["cost_rank"],
+        name,
+        bias,
+        z,
+        f"{costs['evaluations']:g} + {costs['gradients']:g}",
+        words.number(costs["phi_milliseconds"]),
+        words.number(numbers["variance_times_phi_cost"]),
+        numbers["cost_rank"],
     )
 
 
 def _tell_parts(args, parts):
     print()
-    words.say(f"Where the variance of a training gradient comes from: {args.n_batches} minibatches, the noise of each drawn {args.n_batches} times.")
+    words.say(
+        f"Where the variance of a training gradient comes from: {args.n_batches} minibatches, the noise of each drawn {args.n_batches} times."
+    )
     rows = [
-        (name, block, words.interval(d["total"]), words.interval(d["minibatch"]), words.interval(d["noise"]), "{:.1%} ({:.1%} to {:.1%})".format(*d["share"]))
-        for name, blocks in parts.items() for block, d in blocks.items()
+        (
+            name,
+            block,
+            words.interval(d["total"]),
+            words.interval(d["minibatch"]),
+            words.interval(d["noise"]),
+            "{:.1%} ({:.1%} to {:.1%})".format(*d["share"]),
+        )
+        for name, blocks in parts.items()
+        for block, d in blocks.items()
     ]
     header = ("estimator", "block", "variance", "of the minibatch", "of the latent noise", "the minibatch's share")
     words.print_table(header, ("", "", "nats²", "nats²", "nats²", ""), *rows)
@@ -169,19 +226,41 @@ def _along(args, functions):
         vae, data = _model(args, path)
         batch = data.train[: args.batch_size]
         reports = measuring.measure(
-            vae, batch, functions, objective, args.n_draws, args.n_samples, args.seed, n_timings=0, noise=args.noise,
+            vae,
+            batch,
+            functions,
+            objective,
+            args.n_draws,
+            args.n_samples,
+            args.seed,
+            n_timings=0,
+            noise=args.noise,
             blocks=comparison.without_decoder(vae),
         )
-        points.append({"model": str(path), "kl": float(vae.encode(batch).kl().mean()), "estimators": measuring.summary(reports)})
+        points.append(
+            {"model": str(path), "kl": float(vae.encode(batch).kl().mean()), "estimators": measuring.summary(reports)}
+        )
     plain = [{**p, "estimators": _plain(p["estimators"])} for p in points]
-    words.write_json(args.out, "variance.json", {"version": tv.__version__, "settings": words.settings(args), "points": plain})
+    words.write_json(
+        args.out, "variance.json", {"version": tv.__version__, "settings": words.settings(args), "points": plain}
+    )
     names = list(points[0]["estimators"])
-    curves = {key: {name: [p["estimators"][name].blocks["encoder"][key] for p in points] for name in names} for key in ("variance", "snr")}
-    plots.save(plots.along([Path(p["model"]).stem for p in points], [p["kl"] for p in points], curves["variance"], curves["snr"]), Path(args.out, "variance.png"))
+    curves = {
+        key: {name: [p["estimators"][name].blocks["encoder"][key] for p in points] for name in names}
+        for key in ("variance", "snr")
+    }
+    plots.save(
+        plots.along(
+            [Path(p["model"]).stem for p in points], [p["kl"] for p in points], curves["variance"], curves["snr"]
+        ),
+        Path(args.out, "variance.png"),
+    )
     words.say(f"Gradient of the encoder on {_rows(batch, args)}; {_size(args)}")
     for p in points:
         print(f"\n{Path(p['model']).stem}, KL {words.number(p['kl'])} nats a point")
-        words.print_table(*NOISE, *(_noise(name, row.blocks["encoder"]) for name, row in _ranked(p["estimators"], "encoder").items()))
+        words.print_table(
+            *NOISE, *(_noise(name, row.blocks["encoder"]) for name, row in _ranked(p["estimators"], "encoder").items())
+        )
     print()
     words.say(f"Written: {Path(args.out, 'variance.png')}, {Path(args.out, 'variance.json')}")
 
@@ -203,7 +282,9 @@ def check(args):
         bound = {t.problem for t in certificate.tests} <= {p.name for p in bound_problems()}
         _beside(function, "importance_weighted" if bound else "elbo", 2 if 2 in accepted else accepted[0], args.seed)
         if not certificate.passed:
-            print(f"  {certificate.name} is biased: its variance and ranks above tell little, for a wrong gradient may well be a quiet one.")
+            print(
+                f"  {certificate.name} is biased: its variance and ranks above tell little, for a wrong gradient may well be a quiet one."
+            )
         print()
     return 0 if passed else 1
 
@@ -214,16 +295,29 @@ def _beside(function, objective, n_samples, seed):
 
     rows, kind = [], "average" if objective == "elbo" else "bound"
     for problem in ("quadratic", "cosine", "linear_gaussian") if kind == "average" else ("linear_gaussian",):
-        p = problems.make(problem, comparison.objective_of(objective) if problem == "linear_gaussian" else None, n_samples)
+        p = problems.make(
+            problem, comparison.objective_of(objective) if problem == "linear_gaussian" else None, n_samples
+        )
         others = [
-            name for name in (comparison.Settings().estimators if kind == "average" else tv.estimators.names(kind))
+            name
+            for name in (comparison.Settings().estimators if kind == "average" else tv.estimators.names(kind))
             if name != tv.estimators.name_of(function) and tv.estimators.make(name).traits.samples <= n_samples
         ]
         reports = measuring.measure_target(p.q, p.target, [function, *others], p.objective, 10_000, n_samples, seed)
         for i, (name, row) in enumerate(measuring.summary(reports).items()):
-            cells = [cell for block in p.q.blocks for cell in (words.interval(row.blocks[block]["variance"]), row.blocks[block]["rank"])]
+            cells = [
+                cell
+                for block in p.q.blocks
+                for cell in (words.interval(row.blocks[block]["variance"]), row.blocks[block]["rank"])
+            ]
             asked = f"{row.costs['evaluations']:g} + {row.costs['gradients']:g}"
             rows.append((problem if not i else "", name, *cells, asked, words.number(row.costs["phi_milliseconds"])))
     print(f"\n  Beside the built-in ones, {words.counted(n_samples, 'sample')} a point:")
-    header = ("problem", "estimator", *(cell for block in p.q.blocks for cell in (f"variance, d/d{block}", "rank")), "f + df/dz", "ms")
+    header = (
+        "problem",
+        "estimator",
+        *(cell for block in p.q.blocks for cell in (f"variance, d/d{block}", "rank")),
+        "f + df/dz",
+        "ms",
+    )
     words.print_table(header, *rows, indent=2)

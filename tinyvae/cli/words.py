@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tinyvae import compare as comparison
 from tinyvae import datasets, estimators
-from tinyvae.machine.files import write
 from tinyvae.kernels import optimizers
+from tinyvae.machine.files import write
 
 WIDTH = 118  # of a paragraph
 
@@ -22,7 +22,9 @@ def estimator(word):
     path, colon, name = word.rpartition(":")
     if not colon:
         if is_file(word):
-            raise ValueError(f"expected the name of an estimator, got the file {word}; to take a function from it write file.py:name, for example {word}:my_function")
+            raise ValueError(
+                f"expected the name of an estimator, got the file {word}; to take a function from it write file.py:name, for example {word}:my_function"
+            )
         estimators.resolve(word)
         return word
     if not Path(path).is_file():
@@ -32,7 +34,9 @@ def estimator(word):
     except Exception as error:  # the reader's file may fail in any way
         raise ValueError(f"{path} could not be run: {type(error).__name__}: {error}") from error
     if not callable(found.get(name)):
-        functions = [key for key, value in found.items() if callable(value) and getattr(value, "__module__", "") == "<run_path>"]
+        functions = [
+            key for key, value in found.items() if callable(value) and getattr(value, "__module__", "") == "<run_path>"
+        ]
         raise ValueError(f"{path} holds no function {name!r}; it holds {', '.join(functions) or 'none'}")
     return found[name]() if isinstance(found[name], type) else found[name]  # a class holds state: a fresh one
 
@@ -45,7 +49,9 @@ def is_file(word):
 def built_in(word):
     """The word, unless it speaks of a file."""
     if is_file(word):
-        raise ValueError(f"expected a built-in estimator's name, got {word}; the form file.py:name is for tinyvae train, tinyvae variance and tinyvae check")
+        raise ValueError(
+            f"expected a built-in estimator's name, got {word}; the form file.py:name is for tinyvae train, tinyvae variance and tinyvae check"
+        )
     return word
 
 
@@ -128,7 +134,7 @@ def percent(fraction):
 
 
 def counted(n, noun):
-    """"1 sample", "2 samples"."""
+    """ "1 sample", "2 samples"."""
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
@@ -146,9 +152,15 @@ def interval(values):
 def print_table(*rows, indent=0):
     """Rows of words, the names' columns flush left, the numbers' flush right."""
     widths = [max(map(len, column)) for column in zip(*rows)]
-    left = {i for i, column in enumerate(zip(*rows)) if column[0] in ("estimator", "model", "problem", "block", "rank") and i < len(widths) - 1}
+    left = {
+        i
+        for i, column in enumerate(zip(*rows))
+        if column[0] in ("estimator", "model", "problem", "block", "rank") and i < len(widths) - 1
+    }
     for row in rows:
-        cells = (cell.ljust(width) if i in left else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths)))
+        cells = (
+            cell.ljust(width) if i in left else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths))
+        )
         print(" " * indent + "  ".join(cells).rstrip())
 
 

@@ -184,7 +184,7 @@ class DiagonalGaussian:
     def exact_gradient(self, values, n_nodes, kl_weight=0.0):
         """d/dparams of E_q[f] + kl_weight KL(q || p), from f's values (N, B) at `nodes(n_nodes)` alone, (B, 2K).
 
-            dE/dmu = E[f eps] / std,   dE/dlogvar = E[f (eps^2 - 1)] / 2
+        dE/dmu = E[f eps] / std,   dE/dlogvar = E[f (eps^2 - 1)] / 2
         """
         nodes, weights = gauss_hermite(n_nodes, self.mu.shape[1])
         eps = nodes[:, None, :]  # N, 1, K

@@ -10,9 +10,9 @@ __all__ = ["Prior", "StandardNormal"]
 class Prior:
     """What a prior answers about a distribution q over the latents; the rest follows from these five, given by a subclass.
 
-        sample(rng, n, n_latents, dtype)    n draws of z, (n, K)
-        log_prob(z), log_prob_grad(z)       log p(z), nats, (S, B), and its slope (S, B, K); z (S, B, K)
-        kl_by_latent(q), kl_grad(q)         each latent's part of KL(q || p), nats, (B, K), and dKL/dparams (B, P)
+    sample(rng, n, n_latents, dtype)    n draws of z, (n, K)
+    log_prob(z), log_prob_grad(z)       log p(z), nats, (S, B), and its slope (S, B, K); z (S, B, K)
+    kl_by_latent(q), kl_grad(q)         each latent's part of KL(q || p), nats, (B, K), and dKL/dparams (B, P)
     """
 
     name = "a prior of one's own"

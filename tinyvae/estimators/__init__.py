@@ -27,7 +27,8 @@ READING_ORDER = (
 )  # fmt: skip
 ESTIMATORS = {
     snake_case(one.__name__): one
-    for one in discover.shown_in(sys.modules[__name__], READING_ORDER) if isinstance(getattr(one, "traits", None), Traits)
+    for one in discover.shown_in(sys.modules[__name__], READING_ORDER)
+    if isinstance(getattr(one, "traits", None), Traits)
 }
 
 
@@ -54,5 +55,7 @@ def resolve(estimator):
     if callable(estimator):
         return estimator
     if not isinstance(estimator, str):
-        raise TypeError(f"estimator must be a name or a function of (q, target, eps, objective, rng), got {estimator!r}")
+        raise TypeError(
+            f"estimator must be a name or a function of (q, target, eps, objective, rng), got {estimator!r}"
+        )
     return make(estimator)

@@ -52,7 +52,9 @@ def vimco(q, target, eps, objective=None, rng=None):
     f = loss(z)  # S, B
     bound = objective.value(f)  # B
     stand_in = (f.sum(axis=0) - f) / (len(f) - 1)  # S, B: minus the log of the others' geometric mean
-    replaced = np.where(np.eye(len(f), dtype=bool)[..., None], stand_in[:, None], f[None])  # S, S, B: [s] lacks sample s
+    replaced = np.where(
+        np.eye(len(f), dtype=bool)[..., None], stand_in[:, None], f[None]
+    )  # S, S, B: [s] lacks sample s
     baseline = np.stack([objective.value(row) for row in replaced])  # S, B
     explicit = objective.weights(f)[..., None] * loss.explicit(z)  # S, B, 2K
     dparams = len(f) * ((bound - baseline)[..., None] * q.score(z) + explicit)  # S, B, 2K

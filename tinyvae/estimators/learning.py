@@ -99,7 +99,12 @@ class SmallNetwork:
         if self.mlp is None:
             return {}
         optimizer = {f"optimizer.{name}": np.array(value) for name, value in self.optimizer.state().items()}
-        return {"theta": self.mlp.theta.copy(), "n_inputs": np.array(self.mlp.sizes[0]), "scale": np.array([self.mean, self.std]), **optimizer}
+        return {
+            "theta": self.mlp.theta.copy(),
+            "n_inputs": np.array(self.mlp.sizes[0]),
+            "scale": np.array([self.mean, self.std]),
+            **optimizer,
+        }
 
     def restore(self, state):
         """Go on from what `state` returned."""

@@ -25,7 +25,9 @@ def bound(vae, x, n_samples=1, seed=0, batch_size=1000):
     """
     x = vae.check_data(x)
     rng = np.random.default_rng(seed)
-    rows = max(1, validate.integer("batch_size", batch_size, least=1) // validate.integer("n_samples", n_samples, least=1))
+    rows = max(
+        1, validate.integer("batch_size", batch_size, least=1) // validate.integer("n_samples", n_samples, least=1)
+    )
     reconstruction = kl = 0.0
     for start in range(0, len(x), rows):
         piece = x[start : start + rows].astype(vae.dtype, copy=False)

@@ -132,6 +132,7 @@ def _tanh(x):
 
 # --- bias and activation ------------------------------------------------------------------------
 
+
 def bias_identity_numpy(a, b):
     a += b
 

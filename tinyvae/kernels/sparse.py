@@ -62,7 +62,9 @@ def sum_selected_rows_numpy(places, starts, W, out):
 
     first = starts[0]
     chosen = places[first : starts[-1]].astype("int64")
-    out[...] = csr_array((np.ones(len(chosen), W.dtype), chosen, (starts - first).astype("int64")), (len(out), len(W))) @ W
+    out[...] = (
+        csr_array((np.ones(len(chosen), W.dtype), chosen, (starts - first).astype("int64")), (len(out), len(W))) @ W
+    )
 
 
 @loop(sum_selected_rows_numpy)

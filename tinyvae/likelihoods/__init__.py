@@ -36,5 +36,7 @@ def resolve(likelihood):
     if isinstance(likelihood, str):
         return LIKELIHOODS[validate.choice("likelihood", likelihood, names())]
     if missing := [name for name in NEEDED if not hasattr(likelihood, name)]:
-        raise TypeError(f"likelihood must be a name or a likelihood such as tv.Bernoulli, got {likelihood!r}, which lacks {', '.join(missing)}")
+        raise TypeError(
+            f"likelihood must be a name or a likelihood such as tv.Bernoulli, got {likelihood!r}, which lacks {', '.join(missing)}"
+        )
     return likelihood

@@ -14,10 +14,12 @@ from queue import Empty, SimpleQueue
 
 import numpy as np
 
-from tinyvae.machine import blas
 from tinyvae.kernels.waiting import wait_for_change
+from tinyvae.machine import blas
 
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # that this process may use
+CORES = (
+    len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+)  # that this process may use
 DEFAULT = min(2, CORES)
 WORTH_SPLITTING = 10_000_000  # multiply-adds, below which handing over to a thread costs more than it saves
 TURNS = 200_000  # looks at a flag, about a tenth of a millisecond, before a thread goes to sleep

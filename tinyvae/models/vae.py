@@ -35,8 +35,18 @@ class VAE:
     Raises ValueError or TypeError, naming the argument. Source: Kingma & Welling 2014.
     """
 
-    def __init__(self, n_features, n_latents, hidden=(200,), activation="tanh", likelihood="bernoulli", dtype="float32", seed=0,
-                 latents="gaussian", prior=StandardNormal()):
+    def __init__(
+        self,
+        n_features,
+        n_latents,
+        hidden=(200,),
+        activation="tanh",
+        likelihood="bernoulli",
+        dtype="float32",
+        seed=0,
+        latents="gaussian",
+        prior=StandardNormal(),
+    ):
         validate.integer("n_features", n_features, least=1)
         validate.integer("n_latents", n_latents, least=1)
         self.likelihood, self.family = likelihoods.resolve(likelihood), distributions.resolve(latents)
@@ -44,13 +54,23 @@ class VAE:
             raise TypeError(f"prior must be a prior such as tv.distributions.StandardNormal(), got {prior!r}")
         hidden = validate.sizes("hidden", hidden)
         rng = np.random.default_rng(validate.integer("seed", seed, least=0))
-        self.n_features, self.n_latents, self.hidden, self.activation, self.prior = n_features, n_latents, hidden, activation, prior
+        self.n_features, self.n_latents, self.hidden, self.activation, self.prior = (
+            n_features,
+            n_latents,
+            hidden,
+            activation,
+            prior,
+        )
         self.encoder = MLP((n_features, *hidden, self.family.n_params(n_latents)), activation, dtype, rng=rng)
-        self.decoder = MLP((n_latents, *reversed(hidden), self.likelihood.outputs * n_features), activation, dtype, rng=rng)
+        self.decoder = MLP(
+            (n_latents, *reversed(hidden), self.likelihood.outputs * n_features), activation, dtype, rng=rng
+        )
         self.dtype = self.encoder.dtype
         own = {name: np.asarray(value, self.dtype) for name, value in self.likelihood.parameters(n_features).items()}
         self._own_shapes = {name: value.shape for name, value in own.items()}
-        self.theta = np.concatenate([self.encoder.theta, self.decoder.theta, *(value.ravel() for value in own.values())])
+        self.theta = np.concatenate(
+            [self.encoder.theta, self.decoder.theta, *(value.ravel() for value in own.values())]
+        )
         self._viewed = None
         self.encoder.bind(self.theta[: self.n_encoder])
         self.decoder.bind(self.theta[self.n_encoder : self.n_encoder + self.n_decoder])
@@ -59,7 +79,11 @@ class VAE:
     def config(self):
         """The arguments, by name, that make a VAE of this shape."""
         names = ("n_features", "n_latents", "hidden", "activation")
-        words = {**{name: getattr(self, name) for name in names}, "likelihood": self.likelihood.name, "dtype": self.dtype.name}
+        words = {
+            **{name: getattr(self, name) for name in names},
+            "likelihood": self.likelihood.name,
+            "dtype": self.dtype.name,
+        }
         other = {"latents": self.family.name, "prior": self.prior.name}  # written where they are not the default
         return words | {name: word for name, word in other.items() if word not in ("gaussian", "standard_normal")}
 
@@ -217,7 +241,9 @@ class VAE:
         try:
             file = files.read_npz(path)
             if not {"config", "theta"} <= set(file):
-                raise ValueError(f"expected an npz file with 'config' and 'theta', it holds {', '.join(map(repr, file)) or 'nothing'}")
+                raise ValueError(
+                    f"expected an npz file with 'config' and 'theta', it holds {', '.join(map(repr, file)) or 'nothing'}"
+                )
             config, theta = json.loads(str(file["config"])), file["theta"]
             if config.pop("format") != FORMAT:
                 raise ValueError(f"it was not written by this version ({FORMAT})")
@@ -225,7 +251,9 @@ class VAE:
             theta = validate.array("theta", theta, vae.theta.shape, vae.dtype)
         except FileNotFoundError:
             raise FileNotFoundError(f"no such file: {path}; train one with `tinyvae train`") from None
-        except Exception as error:  # each kind of damage fails in its own way: zipfile, zlib, EOF, key, value, not implemented
+        except (
+            Exception
+        ) as error:  # each kind of damage fails in its own way: zipfile, zlib, EOF, key, value, not implemented
             raise ValueError(f"{path} is damaged or is not a model that tinyvae saved: {error}") from error
         vae.theta[:] = theta
         return vae

@@ -3,7 +3,7 @@
 from tinyvae.problems.certified import bound_problems, default_problems
 from tinyvae.problems.exact import NODES, exact_gradient, exact_loss, exact_mean
 from tinyvae.problems.linear_gaussian import LinearGaussian, linear_gaussian
-from tinyvae.problems.named import PROBLEMS, coupled, cosine, exp, make, names, quadratic, quadratic_offset
+from tinyvae.problems.named import PROBLEMS, cosine, coupled, exp, make, names, quadratic, quadratic_offset
 from tinyvae.problems.problem import Problem, alone, problem
 from tinyvae.problems.truth import Reference, vae_gradient
 

@@ -21,7 +21,9 @@ def default_problems():
     """
     one = DiagonalGaussian(np.array([[0.6], [-0.4]]), np.array([[0.5], [-1.0]]))
     two = DiagonalGaussian(np.array([[0.6, -0.3], [-0.5, 0.8]]), np.array([[0.5, -0.8], [-0.6, 0.3]]))
-    three = DiagonalGaussian(np.array([[0.9, -0.8, 0.7], [0.8, 0.9, -1.0]]), np.array([[-0.5, 0.3, -0.8], [0.2, -0.7, -0.4]]))
+    three = DiagonalGaussian(
+        np.array([[0.9, -0.8, 0.7], [0.8, 0.9, -1.0]]), np.array([[-0.5, 0.3, -0.8], [0.2, -0.7, -0.4]])
+    )
     away = np.array([[2.0], [-1.5]])  # B, 1: each data point has its own bowl
 
     def bowl(scale, offset=0.0):
@@ -30,7 +32,8 @@ def default_problems():
     bump = Target(lambda z: np.exp(-(z**2)).sum(axis=2), lambda z: -2 * z * np.exp(-(z**2)))
     wave = Target(lambda z: np.cos(1.5 * z).sum(axis=2), lambda z: -1.5 * np.sin(1.5 * z))
     valley = Target(
-        lambda z: (z.sum(axis=2) - 1.5) ** 2, lambda z: np.broadcast_to(2 * (z.sum(axis=2, keepdims=True) - 1.5), z.shape)
+        lambda z: (z.sum(axis=2) - 1.5) ** 2,
+        lambda z: np.broadcast_to(2 * (z.sum(axis=2, keepdims=True) - 1.5), z.shape),
     )
     product = Target(
         lambda z: z.prod(axis=2), lambda z: np.stack([np.delete(z, k, axis=2).prod(axis=2) for k in range(3)], axis=2)
@@ -74,5 +77,7 @@ def bound_problems(n_samples=(1, 2, 3, 8)):
         ("bound, coupled", two, valley),
     )
     return tuple(
-        problem(name, q, target, ImportanceWeighted(), 128 if q is one else 32, s) for name, q, target in targets for s in n_samples
+        problem(name, q, target, ImportanceWeighted(), 128 if q is one else 32, s)
+        for name, q, target in targets
+        for s in n_samples
     )

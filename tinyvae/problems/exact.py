@@ -48,7 +48,9 @@ def _bound_gradient(q, target, objective, n_nodes, n_samples):
     gradient = np.zeros_like(q.params)
     spread = float((losses.max(axis=0) - losses.min(axis=0)).max())  # until t w is large at the node with the least w
     if not spread < 1e5:
-        raise ValueError(f"the losses must differ by less than 1e5 nats over q, got {spread:.3g}: the bound's quadrature would take too long")
+        raise ValueError(
+            f"the losses must differ by less than 1e5 nats over q, got {spread:.3g}: the bound's quadrature would take too long"
+        )
     for u in np.arange(-75, 3 * np.ceil(spread + 5)) / 3:
         tw = np.exp(np.minimum(u + losses.min(axis=0) - losses, 700))  # N, B
         decay = weights * np.exp(-tw)  # N, B
@@ -113,7 +115,10 @@ def exact_mean(estimator, q, target, objective=None, n_samples=1, n_nodes=20, rn
     """
     objective = _fits(q, objective)
     rows = len(q.params)
-    n_samples, n_nodes = validate.integer("n_samples", n_samples, least=1), validate.integer("n_nodes", n_nodes, least=1)
+    n_samples, n_nodes = (
+        validate.integer("n_samples", n_samples, least=1),
+        validate.integer("n_nodes", n_nodes, least=1),
+    )
     _fits_grid(q, n_nodes, n_samples)
     eps, weights = q.noise_nodes(n_nodes, n_samples)  # S, N, K; N
     eps = np.ascontiguousarray(np.repeat(eps, rows, axis=1))  # S, N * B, K
@@ -127,7 +132,9 @@ def exact_mean(estimator, q, target, objective=None, n_samples=1, n_nodes=20, rn
 def _fits(q, objective):
     """The objective, `PLAIN` for None, if q and it can be integrated exactly."""
     if not hasattr(q, "nodes") or q.dtype != np.float64:
-        raise TypeError("q must be a distribution such as a DiagonalGaussian in float64: quadrature is exact to rounding")
+        raise TypeError(
+            "q must be a distribution such as a DiagonalGaussian in float64: quadrature is exact to rounding"
+        )
     check_objective(PLAIN if objective is None else objective)
     return PLAIN if objective is None else objective
 
@@ -135,4 +142,6 @@ def _fits(q, objective):
 def _fits_grid(q, n_nodes, n_samples):
     rows, n_latents = q.mean.shape
     if n_nodes ** (n_samples * n_latents) * rows * n_samples * n_latents > 10_000_000:
-        raise ValueError(f"the grid has {n_nodes}^({n_samples} * {n_latents}) nodes: take fewer nodes, samples or latents")
+        raise ValueError(
+            f"the grid has {n_nodes}^({n_samples} * {n_latents}) nodes: take fewer nodes, samples or latents"
+        )

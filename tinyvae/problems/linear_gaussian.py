@@ -38,7 +38,11 @@ class LinearGaussian:
         """log p(x), nats, (B,): x ~ N(m, W W' + s^2 I)."""
         C = self.W @ self.W.T + self.s**2 * np.eye(len(self.W))
         off = x - self.m
-        return -0.5 * (len(C) * np.log(2 * np.pi) + np.linalg.slogdet(C)[1] + np.einsum("bd,bd->b", off, np.linalg.solve(C, off.T).T))
+        return -0.5 * (
+            len(C) * np.log(2 * np.pi)
+            + np.linalg.slogdet(C)[1]
+            + np.einsum("bd,bd->b", off, np.linalg.solve(C, off.T).T)
+        )
 
     def best(self, x):
         """The diagonal Gaussian of the highest ELBO, (B, K): the posterior's means, and s^2 / M_kk as variances."""
@@ -76,7 +80,10 @@ def linear_gaussian(objective=None, n_samples=1, n_features=5, n_latents=3, n_po
     model = LinearGaussian(rng.standard_normal((n_features, n_latents)), rng.standard_normal(n_features), 0.7)
     x = model.sample(n_points, rng)
     best = model.best(x)
-    q = DiagonalGaussian(best.mu + off * best.std * rng.standard_normal(best.mu.shape), best.logvar + off * rng.standard_normal(best.mu.shape))
+    q = DiagonalGaussian(
+        best.mu + off * best.std * rng.standard_normal(best.mu.shape),
+        best.logvar + off * rng.standard_normal(best.mu.shape),
+    )
     objective, target = ELBO() if objective is None else objective, model.target(x)
     if objective.averages:
         exact, n_samples = model.gradient(q, x, objective.kl_weights(q) + objective.sampled_kl), None

@@ -29,7 +29,9 @@ def make(name, objective=None, n_samples=1, **options):
     if function is linear_gaussian:
         return linear_gaussian(objective, n_samples, **options)
     if objective not in (None, PLAIN):
-        raise ValueError(f"problem {name!r} is a plain expectation, which has no KL and no bound: leave the objective out, or take 'linear_gaussian' or a model")
+        raise ValueError(
+            f"problem {name!r} is a plain expectation, which has no KL and no bound: leave the objective out, or take 'linear_gaussian' or a model"
+        )
     return function(**options)
 
 
@@ -56,20 +58,31 @@ def exp(k=1.0, mu=1.0, sigma=1.0):
     c = 1 + 2 * k * sigma**2
     mean = np.exp(-k * mu**2 / c) / np.sqrt(c)
     target = Target(lambda z: np.exp(-k * z * z).sum(axis=2), lambda z: -2 * k * z * np.exp(-k * z * z))
-    return _problem("exp", _one(mu, sigma), target, -2 * k * mu / c * mean, sigma**2 * (2 * (k * mu / c) ** 2 - k / c) * mean)
+    return _problem(
+        "exp", _one(mu, sigma), target, -2 * k * mu / c * mean, sigma**2 * (2 * (k * mu / c) ** 2 - k / c) * mean
+    )
 
 
 def cosine(k=0.5, mu=1.0, sigma=1.0):
     """cos(k z):  d/dmu = -k sin(k mu) exp(-k^2 sigma^2 / 2),  d/dlogvar = -k^2 sigma^2 / 2 cos(k mu) exp(-k^2 sigma^2 / 2)."""
     damping = np.exp(-0.5 * (k * sigma) ** 2)
     target = Target(lambda z: np.cos(k * z).sum(axis=2), lambda z: -k * np.sin(k * z))
-    return _problem("cosine", _one(mu, sigma), target, -k * np.sin(k * mu) * damping, -0.5 * (k * sigma) ** 2 * np.cos(k * mu) * damping)
+    return _problem(
+        "cosine",
+        _one(mu, sigma),
+        target,
+        -k * np.sin(k * mu) * damping,
+        -0.5 * (k * sigma) ** 2 * np.cos(k * mu) * damping,
+    )
 
 
 def coupled(n_latents=5, mu=1.0, sigma=1.0):
     """(sum_k z_k - 1)^2:  d/dmu_k = 2 (sum mu - 1),  d/dlogvar_k = sigma^2."""
     q = DiagonalGaussian(np.full((1, n_latents), mu), np.full((1, n_latents), 2 * np.log(sigma)))
-    target = Target(lambda z: (z.sum(axis=2) - 1) ** 2, lambda z: np.broadcast_to(2 * (z.sum(axis=2, keepdims=True) - 1), z.shape).copy())
+    target = Target(
+        lambda z: (z.sum(axis=2) - 1) ** 2,
+        lambda z: np.broadcast_to(2 * (z.sum(axis=2, keepdims=True) - 1), z.shape).copy(),
+    )
     return _problem("coupled", q, target, 2 * (n_latents * mu - 1), sigma**2)
 
 
@@ -78,7 +91,9 @@ def _one(mu, sigma):
 
 
 def _problem(name, q, target, dmu, dlogvar):
-    return Problem(name, q, target, None, np.concatenate([np.full(q.mu.shape, dmu), np.full(q.mu.shape, dlogvar)], axis=1))
+    return Problem(
+        name, q, target, None, np.concatenate([np.full(q.mu.shape, dmu), np.full(q.mu.shape, dlogvar)], axis=1)
+    )
 
 
 PROBLEMS = {f.__name__: f for f in (quadratic, quadratic_offset, exp, cosine, coupled, linear_gaussian)}

@@ -43,6 +43,9 @@ def alone(p, point):
     def only(function):
         return lambda z: function(np.repeat(z, rows, axis=1))[:, one]
 
-    parts = {name: None if getattr(p, name) is None else getattr(p, name)[one] for name in ("gradient", "loss", "size", "spread")}
+    parts = {
+        name: None if getattr(p, name) is None else getattr(p, name)[one]
+        for name in ("gradient", "loss", "size", "spread")
+    }
     target = Target(only(p.target), only(p.target.grad))
     return p._replace(name=f"{p.name}, 1 point a call", q=p.q.like(p.q.params[one]), target=target, **parts)

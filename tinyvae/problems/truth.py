@@ -31,7 +31,9 @@ def vae_gradient(vae, x, objective=ELBO(), n_samples=1, n_nodes=None):
     Returns a Reference. Raises ValueError for more than three latents, or input that does not fit.
     """
     if vae.n_latents not in NODES:
-        raise ValueError(f"quadrature is for one to three latents, got {vae.n_latents}: train a model with --n-latents 2, or measure without the exact gradient")
+        raise ValueError(
+            f"quadrature is for one to three latents, got {vae.n_latents}: train a model with --n-latents 2, or measure without the exact gradient"
+        )
     n_nodes = validate.integer("n_nodes", NODES[vae.n_latents] if n_nodes is None else n_nodes, least=2)
     exact = vae.astype("float64")
     x = exact.check_data(x).astype("float64", copy=False)
@@ -49,7 +51,9 @@ def _quadrature(vae, x, params, objective, n_samples, n_nodes):
     """`check.exact_gradient`, a few data points at a time: (B, 2K)."""
     n_points = max(1, QUADRATURE_ROWS // n_nodes**vae.n_latents)
     pieces = [slice(start, start + n_points) for start in range(0, len(x), n_points)]
-    return np.concatenate([
-        exact_gradient(vae.latents(params[p]), vae.target(x[p]), objective, n_nodes, n_samples=n_samples)
-        for p in pieces
-    ])
+    return np.concatenate(
+        [
+            exact_gradient(vae.latents(params[p]), vae.target(x[p]), objective, n_nodes, n_samples=n_samples)
+            for p in pieces
+        ]
+    )

@@ -30,7 +30,9 @@ def save(path, plan, validation, history):
     states = {f"{owner}.{name}": array for owner, state in _states(plan).items() for name, array in state.items()}
     records, validations = (np.array(rows, "float64").reshape(-1, 6) for rows in (history.records, history.validation))
     settings = json.dumps(_settings(plan, validation))
-    files.write_npz(path, {**plan.vae.arrays(), **states, "settings": settings, "records": records, "validation": validations})
+    files.write_npz(
+        path, {**plan.vae.arrays(), **states, "settings": settings, "records": records, "validation": validations}
+    )
 
 
 def resume(path, plan, validation):
@@ -44,15 +46,25 @@ def resume(path, plan, validation):
         file = files.read_npz(path)
         there, theta = json.loads(str(file["settings"])), file["theta"]
         history.records = [Record(int(step), int(epoch), *rest) for step, epoch, *rest in file["records"].tolist()]
-        history.validation = [Validation(int(epoch), int(step), *rest) for epoch, step, *rest in file["validation"].tolist()]
+        history.validation = [
+            Validation(int(epoch), int(step), *rest) for epoch, step, *rest in file["validation"].tolist()
+        ]
     except FileNotFoundError:
         return history
     except Exception as error:  # each kind of damage fails in its own way
-        raise ValueError(f"{path} is damaged or is not a checkpoint of a training run: {error}; give another path") from error
+        raise ValueError(
+            f"{path} is damaged or is not a checkpoint of a training run: {error}; give another path"
+        ) from error
     here = _settings(plan, validation)
-    differences = [f"{name} is {there.get(name)} there and {here.get(name)} here" for name in {**there, **here} if there.get(name) != here.get(name)]
+    differences = [
+        f"{name} is {there.get(name)} there and {here.get(name)} here"
+        for name in {**there, **here}
+        if there.get(name) != here.get(name)
+    ]
     if differences:
-        raise ValueError(f"{path} belongs to another run: {'; '.join(differences)}. Give another path, or the run's own settings")
+        raise ValueError(
+            f"{path} belongs to another run: {'; '.join(differences)}. Give another path, or the run's own settings"
+        )
     plan.vae.theta[:] = theta
     for owner in _states(plan):
         state = {name.removeprefix(f"{owner}."): array for name, array in file.items() if name.startswith(f"{owner}.")}
@@ -62,13 +74,25 @@ def resume(path, plan, validation):
 
 def _states(plan):
     """{"optimizer": {name: array}, and "estimator" if it has a state}."""
-    return {owner: getattr(plan, owner).state() for owner in ("optimizer", "estimator") if hasattr(getattr(plan, owner), "state")}
+    return {
+        owner: getattr(plan, owner).state()
+        for owner in ("optimizer", "estimator")
+        if hasattr(getattr(plan, owner), "state")
+    }
 
 
 def _settings(plan, validation):
     """{name: words}: what must be the same for the numbers to be the same. The number of epochs need not be."""
-    words = {name: _words(getattr(plan, name)) for name in ("estimator", "objective", "optimizer", "noise", "n_samples", "batch_size", "seed")}
-    return {**{name: _words(value) for name, value in plan.vae.config.items()}, **words, "x": _digest(plan.x), "validation": _digest(validation)}
+    words = {
+        name: _words(getattr(plan, name))
+        for name in ("estimator", "objective", "optimizer", "noise", "n_samples", "batch_size", "seed")
+    }
+    return {
+        **{name: _words(value) for name, value in plan.vae.config.items()},
+        **words,
+        "x": _digest(plan.x),
+        "validation": _digest(validation),
+    }
 
 
 def _words(value):

@@ -63,8 +63,18 @@ class Plan:
         return -(-len(self.x) // self.batch_size)
 
 
-def train(vae, x, estimator=Plan.estimator, objective=Plan.objective, optimizer=Plan.optimizer, n_samples=Plan.n_samples,
-          epochs=Plan.epochs, batch_size=Plan.batch_size, seed=Plan.seed, noise=Plan.noise):
+def train(
+    vae,
+    x,
+    estimator=Plan.estimator,
+    objective=Plan.objective,
+    optimizer=Plan.optimizer,
+    n_samples=Plan.n_samples,
+    epochs=Plan.epochs,
+    batch_size=Plan.batch_size,
+    seed=Plan.seed,
+    noise=Plan.noise,
+):
     """Train `vae` in place on `x`, yielding a Record a step.
 
     x: (n, D), float in [0, 1], or bool / uint8 holding 0 and 1, which stay as they are and are converted
@@ -90,7 +100,9 @@ def _epochs(plan, last):
     vae, step, seconds = plan.vae.using(arena), last.step, last.seconds
     for epoch in range(last.epoch + 1, plan.epochs + 1):
         # A stream for each epoch: a run that is taken up again needs no generator's state.
-        order_rng, noise_rng, estimator_rng = map(np.random.default_rng, np.random.SeedSequence([plan.seed, epoch]).spawn(3))
+        order_rng, noise_rng, estimator_rng = map(
+            np.random.default_rng, np.random.SeedSequence([plan.seed, epoch]).spawn(3)
+        )
         order = order_rng.permutation(len(x))
         for start in range(0, len(x), plan.batch_size):
             began = time.perf_counter()
@@ -104,9 +116,13 @@ def _epochs(plan, last):
                 with schemes.in_use(plan.noise):
                     losses = vae.step(batch, eps, plan.estimator, plan.objective, estimator_rng, grads)
             except NonFiniteLoss as error:
-                raise NonFiniteLoss(f"step {step}: {error}; try a smaller learning rate, or another estimator or more samples") from None
+                raise NonFiniteLoss(
+                    f"step {step}: {error}; try a smaller learning rate, or another estimator or more samples"
+                ) from None
             if not math.isfinite(losses.loss):
-                raise NonFiniteLoss(f"step {step}: the loss became {losses.loss}, though reconstruction and KL are finite; look at the estimator")
+                raise NonFiniteLoss(
+                    f"step {step}: the loss became {losses.loss}, though reconstruction and KL are finite; look at the estimator"
+                )
             plan.optimizer.step(vae.theta, grads)
             if estimators.learns(plan.estimator):
                 _update(plan.estimator, step)
@@ -170,11 +186,15 @@ def _resumed(checkpoint, plan, validation):
     checkpoints.require_state(plan)
     history = checkpoints.resume(checkpoint, plan, validation)
     if history.records and history.records[-1].epoch > plan.epochs:
-        raise ValueError(f"{checkpoint} holds {history.records[-1].epoch} epochs, more than the {plan.epochs} asked for")
+        raise ValueError(
+            f"{checkpoint} holds {history.records[-1].epoch} epochs, more than the {plan.epochs} asked for"
+        )
     return history
 
 
 def summary(records):
     """One line on an epoch's records: mean loss and its two terms, nats."""
-    loss, reconstruction, kl = (np.mean([getattr(r, name) for r in records]) for name in ("loss", "reconstruction", "kl"))
+    loss, reconstruction, kl = (
+        np.mean([getattr(r, name) for r in records]) for name in ("loss", "reconstruction", "kl")
+    )
     return f"loss {loss:.2f} = reconstruction {reconstruction:.2f} + KL {kl:.2f}"

@@ -73,9 +73,13 @@ def timed(calls, n_timings):
                     function()
                     seconds[name][kind].append(time.perf_counter() - began)
     return {
-        name: Cost(call.evaluations, call.gradients, {
-            "milliseconds": 1e3 * np.array(seconds[name]["phi"]),
-            "step_milliseconds": 1e3 * np.array(seconds[name]["step"]),
-        })
+        name: Cost(
+            call.evaluations,
+            call.gradients,
+            {
+                "milliseconds": 1e3 * np.array(seconds[name]["phi"]),
+                "step_milliseconds": 1e3 * np.array(seconds[name]["step"]),
+            },
+        )
         for name, call in calls.items()
     }

@@ -29,8 +29,20 @@ class Decomposition(NamedTuple):
     share: Interval
 
 
-def decompose(vae, x, estimators=Plan.estimators, objective=Plan.objective, n_batches=30, n_draws=30, batch_size=100,
-              n_samples=Plan.n_samples, seed=Plan.seed, noise=Plan.noise, warmup=Plan.warmup, blocks=PARTS):
+def decompose(
+    vae,
+    x,
+    estimators=Plan.estimators,
+    objective=Plan.objective,
+    n_batches=30,
+    n_draws=30,
+    batch_size=100,
+    n_samples=Plan.n_samples,
+    seed=Plan.seed,
+    noise=Plan.noise,
+    warmup=Plan.warmup,
+    blocks=PARTS,
+):
     """Split the variance of a training gradient by the law of total variance.
 
         Var(g) = Var_batch(E[g | batch]) + E_batch[Var(g | batch)]
@@ -89,4 +101,9 @@ def _split(means, within, n_draws):
 
     share = between.mean() / total.mean() if total.mean() > 0 else np.nan
     half = reach * (between - share * total).std(ddof=1) / total.mean() if total.mean() > 0 else np.nan
-    return Decomposition(interval(between), interval(within), interval(total), Interval(float(share), float(share - half), float(share + half)))
+    return Decomposition(
+        interval(between),
+        interval(within),
+        interval(total),
+        Interval(float(share), float(share - half), float(share + half)),
+    )

@@ -20,8 +20,19 @@ DECODER_ROWS = 1_000  # rows of a decoder pass that are held at once, by each wo
 TARGET_NUMBERS = 200_000  # elements of z that are held at once for a target without a network
 
 
-def measure(vae, x, estimators=Plan.estimators, objective=Plan.objective, n_draws=Plan.n_draws, n_samples=Plan.n_samples,
-            seed=Plan.seed, n_timings=Plan.n_timings, noise=Plan.noise, blocks=None, warmup=Plan.warmup):
+def measure(
+    vae,
+    x,
+    estimators=Plan.estimators,
+    objective=Plan.objective,
+    n_draws=Plan.n_draws,
+    n_samples=Plan.n_samples,
+    seed=Plan.seed,
+    n_timings=Plan.n_timings,
+    noise=Plan.noise,
+    blocks=None,
+    warmup=Plan.warmup,
+):
     """Measure estimators of a VAE's gradient at its present parameters, on one batch, with the same noise.
 
     x: (B, D), as `vae.loss_and_grads` takes it; estimators: names or callables (q, target, eps, objective, rng) ->
@@ -59,7 +70,9 @@ def measure(vae, x, estimators=Plan.estimators, objective=Plan.objective, n_draw
     eps = plan.eps(q)
     unsplit(plan.warm, [(q, vae.target(x))])
     as_trained = x if data.dtype.kind == "f" and as_bits(data) is data else as_bits(data)
-    calls = {name: cost.vae_call(vae, as_trained, eps, function, objective) for name, function in plan.functions.items()}
+    calls = {
+        name: cost.vae_call(vae, as_trained, eps, function, objective) for name, function in plan.functions.items()
+    }
     costs = cost.timed(calls, plan.n_timings)
     moments = vae_moments(vae, x, plan, blocks)
     return {name: report(moments[name], plan, vae.dtype, costs[name]) for name in plan.functions}
@@ -103,8 +116,18 @@ def vae_moments(vae, x, plan, blocks):
     return moments
 
 
-def measure_target(q, target, estimators=Plan.estimators, objective=None, n_draws=Plan.n_draws, n_samples=Plan.n_samples,
-                   seed=Plan.seed, n_timings=Plan.n_timings, noise=Plan.noise, warmup=Plan.warmup):
+def measure_target(
+    q,
+    target,
+    estimators=Plan.estimators,
+    objective=None,
+    n_draws=Plan.n_draws,
+    n_samples=Plan.n_samples,
+    seed=Plan.seed,
+    n_timings=Plan.n_timings,
+    noise=Plan.noise,
+    warmup=Plan.warmup,
+):
     """Measure estimators of d E_q[f(z)] / d [mu, logvar] for any target: `measure` without the networks.
 
     q: DiagonalGaussian (B, K); target: Target, always asked about z (S, B, K) with q's B, so that it may hold data
@@ -113,13 +136,19 @@ def measure_target(q, target, estimators=Plan.estimators, objective=None, n_draw
     Returns {name: Report} with the blocks "mu" and "logvar", (B, K); step_milliseconds is NaN.
     """
     if missing := [name for name in NEEDED if not hasattr(q, name)]:
-        raise TypeError(f"q must be a DiagonalGaussian or another distribution, got {type(q).__name__}, which lacks {', '.join(missing)}")
+        raise TypeError(
+            f"q must be a DiagonalGaussian or another distribution, got {type(q).__name__}, which lacks {', '.join(missing)}"
+        )
     if not isinstance(target, Target):
         raise TypeError(f"target must be a Target, tv.Target(value, grad), got {type(target).__name__}")
-    plan = Plan(estimators, PLAIN if objective is None else objective, n_draws, n_samples, seed, n_timings, noise, warmup)
+    plan = Plan(
+        estimators, PLAIN if objective is None else objective, n_draws, n_samples, seed, n_timings, noise, warmup
+    )
     eps = plan.eps(q)
     unsplit(plan.warm, [(q, target)])
-    calls = {name: cost.target_call(q, target, eps, function, plan.objective) for name, function in plan.functions.items()}
+    calls = {
+        name: cost.target_call(q, target, eps, function, plan.objective) for name, function in plan.functions.items()
+    }
     costs = cost.timed(calls, plan.n_timings)
     outputs = {name: Outputs(q) for name in plan.functions}
     per_chunk = max(1, TARGET_NUMBERS // (plan.n_samples * q.mean.size))
@@ -137,7 +166,9 @@ def _chosen(blocks, names):
     if blocks is None:
         return names
     if isinstance(blocks, str) or not blocks:
-        raise TypeError(f"blocks must be a sequence of some of {', '.join(names)}, got {blocks!r}; put a name in a tuple")
+        raise TypeError(
+            f"blocks must be a sequence of some of {', '.join(names)}, got {blocks!r}; put a name in a tuple"
+        )
     for block in blocks:
         validate.choice("each of blocks", block, names)
     return tuple(block for block in names if block in blocks)

@@ -25,7 +25,9 @@ class Contrasts:
         if self.mean is None:
             self.mean = g[0].copy()
         u, before = np.empty_like(g), np.empty_like(g)
-        contrasts(g.reshape(len(g), -1), self.mean.reshape(-1), self.n, u.reshape(len(g), -1), before.reshape(len(g), -1))
+        contrasts(
+            g.reshape(len(g), -1), self.mean.reshape(-1), self.n, u.reshape(len(g), -1), before.reshape(len(g), -1)
+        )
         self.n += len(g)
         return u, before
 

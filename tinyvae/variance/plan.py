@@ -32,12 +32,16 @@ class Plan:
     def __post_init__(self):
         check_objective(self.objective)
         if isinstance(self.estimators, str) or callable(self.estimators):
-            raise TypeError(f"estimators must be a sequence of names or callables, got {self.estimators!r}; put it in a list")
+            raise TypeError(
+                f"estimators must be a sequence of names or callables, got {self.estimators!r}; put it in a list"
+            )
         self.functions, self.fresh = {}, []
         for estimator in self.estimators:
             function, name = registry.resolve(estimator), registry.name_of(estimator)
             if name in self.functions:
-                raise ValueError(f"estimators must have different names, got {name!r} twice; give a callable another __name__")
+                raise ValueError(
+                    f"estimators must have different names, got {name!r} twice; give a callable another __name__"
+                )
             self.functions[name] = function
             self.fresh += [name] * isinstance(estimator, str)
         if not self.functions:

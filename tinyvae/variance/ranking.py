@@ -60,6 +60,7 @@ def ranking(reports, block, cost=None):
     for two that tie for the first place. Each comparison holds with 95% confidence by itself; all of them together with less.
     reports: what one call of `measure` returned. Raises ValueError for an unknown name.
     """
+
     def price(name):
         total = reports[name].total[validate.choice("block", block, reports[name].total)].variance.value
         return total * getattr(reports[name], validate.choice("cost", cost, COSTS)) if cost else total
@@ -74,7 +75,10 @@ def ranking(reports, block, cost=None):
                 better[second] += 1
                 worse[first] += 1
     least = reports[names[0]]
-    return [Rank(name, 1 + better[name], len(names) - worse[name], ratio(reports[name], least, block, cost)) for name in names]
+    return [
+        Rank(name, 1 + better[name], len(names) - worse[name], ratio(reports[name], least, block, cost))
+        for name in names
+    ]
 
 
 class Bias(NamedTuple):
@@ -112,7 +116,9 @@ def bias(report, exact, block):
     norm = float(np.linalg.norm(off))
     value = np.sqrt(max(0.0, norm**2 - variance.sum() / n))
     interval = Interval(*(float(v) / size for v in (value, max(0.0, norm - noise), norm + noise)))
-    return Bias(interval, float(z[worst]), tuple(map(int, worst)), float(min(1.0, 2 * z.size * stdtr(n - 1, -z[worst]))))
+    return Bias(
+        interval, float(z[worst]), tuple(map(int, worst)), float(min(1.0, 2 * z.size * stdtr(n - 1, -z[worst])))
+    )
 
 
 class Summary(NamedTuple):
@@ -153,11 +159,21 @@ def summary(reports, exact=None):
                 row[block]["cost_rank"] = prices[block][name].label
             if block in exact:
                 off = bias(found, exact[block], block)
-                row[block]["bias"] = {"norm": list(off.norm), "z": off.z, "coordinate": list(off.coordinate), "p": off.p}
-        record[name] = Summary(row, {
-            "evaluations": found.evaluations, "gradients": found.gradients,
-            "phi_milliseconds": found.milliseconds, "step_milliseconds": found.step_milliseconds,
-        })
+                row[block]["bias"] = {
+                    "norm": list(off.norm),
+                    "z": off.z,
+                    "coordinate": list(off.coordinate),
+                    "p": off.p,
+                }
+        record[name] = Summary(
+            row,
+            {
+                "evaluations": found.evaluations,
+                "gradients": found.gradients,
+                "phi_milliseconds": found.milliseconds,
+                "step_milliseconds": found.step_milliseconds,
+            },
+        )
     return record
 
 

@@ -108,7 +108,9 @@ def _total(block):
         return Total(Interval(0.0, 0.0, 0.0), Interval(snr, snr, snr), squares)
     n = len(squares) + 1
     signal = max(0.0, float(np.sum(np.square(block.mean, dtype="float64"))) - variance / n)
-    return Total(around(variance, log_reach(squares / variance)), _snr_interval(signal, variance, squares, projections), squares)
+    return Total(
+        around(variance, log_reach(squares / variance)), _snr_interval(signal, variance, squares, projections), squares
+    )
 
 
 # --- intervals --------------------------------------------------------------------------------------------

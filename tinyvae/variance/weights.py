@@ -32,7 +32,9 @@ class EncoderWeights:
 
     def __init__(self, mlp, cache, n_draws):
         self.mlp, self.rows = mlp, len(cache.inputs[0])
-        self.inputs = [np.concatenate([h, np.ones((self.rows, 1), h.dtype)], axis=1) for h in cache.inputs]  # B, n_in + 1
+        self.inputs = [
+            np.concatenate([h, np.ones((self.rows, 1), h.dtype)], axis=1) for h in cache.inputs
+        ]  # B, n_in + 1
         self.grams = [h @ h.T for h in self.inputs]  # B, B
         self.slopes = [self._slope(saved) for saved in cache.saved[:-1]]
         self.by_covariance = [self._covariance_pays(h.shape[1], n, n_draws) for h, n in zip(self.inputs, mlp.sizes[1:])]
@@ -129,7 +131,9 @@ class EncoderWeights:
         self._flush()
         squares, projections = (np.concatenate(s).astype("float64") for s in (self.squares, self.projections))
         means = [np.dot(h.T, delta[:, 0].T) for h, delta in zip(self.inputs, self._deltas(mean[None]))]
-        variance = np.concatenate([self._layer_sums(layer).ravel() for layer in range(self.mlp.n_layers)]) / (len(squares) - 1)
+        variance = np.concatenate([self._layer_sums(layer).ravel() for layer in range(self.mlp.n_layers)]) / (
+            len(squares) - 1
+        )
         return Block(np.concatenate([m.ravel() for m in means]), variance, squares, projections)
 
 
@@ -159,11 +163,14 @@ def decoder_gradients(mlp, q, target, eps, objective, rows):
     deltas, layers = target.backward(z), target.inputs(z)
     gradients = np.empty((z.shape[1] // rows, len(mlp.theta)), mlp.dtype)
     for r, gradient in enumerate(gradients):
+
         def replicate(array):
             """The rows of replicate r, (S * B, n), of an array (S * R * B, n)."""
             return array.reshape(len(z), -1, rows, array.shape[-1])[:, r].reshape(-1, array.shape[-1])
 
         inputs, slopes = [replicate(a) for a in layers], [replicate(a) for a in deltas]
-        for task in mlp.weight_gradients(Cache(inputs, []), slopes, mlp.views(gradient), replicate(weights.reshape(-1, 1)).ravel()):
+        for task in mlp.weight_gradients(
+            Cache(inputs, []), slopes, mlp.views(gradient), replicate(weights.reshape(-1, 1)).ravel()
+        ):
             task()
     return gradients
