@@ -1,10 +1,10 @@
 """When does a gradient estimate get noisy?
 
-Question: the score function and the reparameterization are both right on average. How does their variance depend on the shape
-of the target, on the dimension, and on the number of samples, and does one of them always win?
+Question: the score function and the reparameterization are both right on average. How does their variance depend on the
+shape of the target, on the dimension, and on the number of samples, and does one of them always win?
 
-Three dials, turned one at a time; then a map of who wins where, at equal cost. Each curve is exact; each dot is measured, with
-its 95% interval.
+Three dials, turned one at a time; then a map of who wins where, at equal cost. Each curve is exact; each dot is
+measured, with its 95% interval.
 """
 
 # %% [markdown]
@@ -572,7 +572,8 @@ fig.savefig(FIGURES / "05_regimes.png", dpi=130)
 shares = {}
 for slope_price in (1.0, 3.0):
     print(
-        f"Cells won by each (a tie counts for both), of {len(distances) * len(curvatures)}, if df/dz costs {slope_price:.0f} f"
+        f"Cells won by each (a tie counts for both), of {len(distances) * len(curvatures)}, "
+        f"if df/dz costs {slope_price:.0f} f"
     )
     for block in ("mu", "logvar"):
         for D in dims:

@@ -1,7 +1,7 @@
 """Control variates: from a constant to a trained surrogate
 
-Question: the score function is noisy because it looks at f's size. What may be subtracted from f, how quiet does each choice make
-the estimate, and what does it cost?
+Question: the score function is noisy because it looks at f's size. What may be subtracted from f, how quiet does each
+choice make the estimate, and what does it cost?
 
 Everything is exact first, on a bowl where the answers are known, and then measured on a network.
 """

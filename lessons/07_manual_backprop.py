@@ -1,9 +1,11 @@
 """Backprop by hand, and where its time goes
 
-Question: how do you differentiate a dense layer with pencil and paper, and how close to the hardware's limit can the result run?
+Question: how do you differentiate a dense layer with pencil and paper, and how close to the hardware's limit can the
+result run?
 
 There is no autograd in this package. This lesson derives one layer's backward pass index by index, checks each formula
-against finite differences, and then makes the same six lines faster, step by step, until only the matrix products are left.
+against finite differences, and then makes the same six lines faster, step by step, until only the matrix products are
+left.
 """
 
 # %% [markdown]
@@ -273,7 +275,8 @@ seconds["Python loops"] *= 2000
 for name, value in seconds.items():
     around = value - seconds["products alone"]
     print(
-        f"{name:<16}{1e3 * value:12.3f} ms, {1e3 * around:12.3f} ms more than the products; {seconds['Python loops'] / value:8,.0f} times as fast as the loops"
+        f"{name:<16}{1e3 * value:12.3f} ms, {1e3 * around:12.3f} ms more than the products; "
+        f"{seconds['Python loops'] / value:8,.0f} times as fast as the loops"
     )
 
 # %% [markdown]
@@ -302,7 +305,8 @@ turns = bench.alternate(
     {"MLP": whole_mlp, "products": whole_products}, 5, 0.1
 )  # in turn, so that both see the same machine
 print(
-    f"MLP {1e3 * np.median(np.concatenate(turns['MLP'])):.2f} ms, {bench.ratio(turns['MLP'], turns['products'])['median']:.2f} times its products"
+    f"MLP {1e3 * np.median(np.concatenate(turns['MLP'])):.2f} ms, "
+    f"{bench.ratio(turns['MLP'], turns['products'])['median']:.2f} times its products"
 )
 
 # %% [markdown]
@@ -371,7 +375,8 @@ for name, (flops, moved, ways) in work.items():
         points.append((name, way, flops / moved, 1e-9 * flops / took))
         loop_times[name, way] = 1e3 * took
         print(
-            f"{name:<14}{way:<7}{flops / moved:10.2f}{1e-9 * flops / took:10.1f}{1e-9 * moved / took:8.1f}{1e3 * took:9.3f}"
+            f"{name:<14}{way:<7}{flops / moved:10.2f}{1e-9 * flops / took:10.1f}"
+            f"{1e-9 * moved / took:8.1f}{1e3 * took:9.3f}"
         )
 
 # %%
@@ -470,6 +475,7 @@ print(
 assert max(errors.values()) < 1e-7
 assert seconds["Python loops"] > 20 * seconds["fused loops"]
 print(
-    f"Headline: largest error {max(errors.values()):.0e} of the gradient's norm; from {seconds['Python loops']:.0f} s to "
-    f"{1e3 * seconds['fused loops']:.1f} ms, {seconds['fused loops'] / seconds['products alone']:.2f} times the bare products."
+    f"Headline: largest error {max(errors.values()):.0e} of the gradient's norm; "
+    f"from {seconds['Python loops']:.0f} s to {1e3 * seconds['fused loops']:.1f} ms, "
+    f"{seconds['fused loops'] / seconds['products alone']:.2f} times the bare products."
 )

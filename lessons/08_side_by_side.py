@@ -1,7 +1,7 @@
 """Side by side: one autoencoder, three ways to train it
 
-Question: on real handwritten digits, from the same start, with the same minibatches and the same noise, what difference does
-the gradient estimator make, and why?
+Question: on real handwritten digits, from the same start, with the same minibatches and the same noise, what difference
+does the gradient estimator make, and why?
 
 The variance of lessons 04 and 05 now decides whether a network learns.
 """
@@ -253,7 +253,8 @@ best = min(report.variance_times_cost("encoder", "step_milliseconds").value for 
 for name, report in last.items():
     price = report.variance_times_cost("encoder", "step_milliseconds").value
     print(
-        f"{LABELS[name]:<20}{report.milliseconds:14.2f}{report.step_milliseconds:12.2f}{price:22.1f}{price / best:11.0f}x"
+        f"{LABELS[name]:<20}{report.milliseconds:14.2f}{report.step_milliseconds:12.2f}"
+        f"{price:22.1f}{price / best:11.0f}x"
     )
 
 # %% [markdown]

@@ -1,7 +1,7 @@
 """Sticking the landing, and tighter bounds
 
-Question: the evidence lower bound can be estimated with less noise, and it can be made tighter. Is the quieter gradient always
-quieter, is the tighter bound always better, and what happens to the gradient on the way?
+Question: the evidence lower bound can be estimated with less noise, and it can be made tighter. Is the quieter gradient
+always quieter, is the tighter bound always better, and what happens to the gradient on the way?
 
 First on a model so small that every number has a formula, then on handwritten digits.
 """

@@ -8,7 +8,10 @@ from tinyvae import datasets
 
 @pytest.fixture(scope="session")
 def nodes():
-    """nodes(n): points and weights with sum_i w_i f(e_i) = E[f(e)], e ~ N(0, 1), exact for polynomials of degree 2n - 1."""
+    """nodes(n): points and weights with sum_i w_i f(e_i) = E[f(e)], e ~ N(0, 1).
+
+    Exact for polynomials of degree 2n - 1.
+    """
 
     def gauss_hermite(n):
         points, weights = np.polynomial.hermite_e.hermegauss(n)
@@ -19,7 +22,10 @@ def nodes():
 
 @pytest.fixture(scope="session")
 def numeric_gradient():
-    """numeric_gradient(f, x): df/dx of a scalar function of no arguments that reads the float64 array x, by central differences."""
+    """numeric_gradient(f, x): df/dx, by central differences.
+
+    f is a scalar function of no arguments that reads the float64 array x.
+    """
 
     def gradient(function, x, step=1e-5):
         result = np.empty_like(x)

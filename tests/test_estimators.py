@@ -87,8 +87,11 @@ def test_mean_is_exact_where_latents_interact(estimator, nodes):
 
 
 def quadratic_variances(a, s):
-    """Var d/dmu and d/dsigma for E[(z - k)^2], a = mu - k. Two samples of leave-one-out: 1/2 (E[h^2 u^2] + Var f Var u),
-    h = f - E[f], u the score: 1/2 (8a^2 + 10s^2 + (2a)^2 + (4 a^2 s^2 + 2 s^4) / s^2) for mu, likewise for sigma."""
+    """Var d/dmu and d/dsigma for E[(z - k)^2], a = mu - k.
+
+    Two samples of leave-one-out: 1/2 (E[h^2 u^2] + Var f Var u), h = f - E[f], u the score:
+    1/2 (8a^2 + 10s^2 + (2a)^2 + (4 a^2 s^2 + 2 s^4) / s^2) for mu, likewise for sigma.
+    """
     return {
         score_function: [a**4 / s**2 + 14 * a**2 + 15 * s**2, 2 * a**4 / s**2 + 60 * a**2 + 74 * s**2],
         reparameterization: [4 * s**2, 4 * a**2 + 8 * s**2],

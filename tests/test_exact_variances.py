@@ -1,4 +1,7 @@
-"""Published and closed-form variances of single-sample gradients, by quadrature: no sampling error, six digits and more."""
+"""Published and closed-form variances of single-sample gradients, by quadrature.
+
+No sampling error, six digits and more.
+"""
 
 import numpy as np
 import pytest
@@ -85,10 +88,17 @@ def test_the_quadratics_table(mu, s, k):
     f, slope = lambda z: (z - k) ** 2, lambda z: 2 * (z - k)
     best = [a**2 + 3 * s**2, a**2 + 5 * s**2]  # E[f h^2] / E[h^2], h the score in mu and in sigma
     table = {
-        "score function": (moments(score_function, mu, s, f)[1], [a**4 / s**2 + 14 * a**2 + 15 * s**2, 2 * a**4 / s**2 + 60 * a**2 + 74 * s**2]),
-        "baseline E[f]": (moments(ConstantBaseline(a**2 + s**2), mu, s, f)[1], [8 * a**2 + 10 * s**2, 40 * a**2 + 56 * s**2]),
+        "score function": (
+            moments(score_function, mu, s, f)[1],
+            [a**4 / s**2 + 14 * a**2 + 15 * s**2, 2 * a**4 / s**2 + 60 * a**2 + 74 * s**2],
+        ),
+        "baseline E[f]": (
+            moments(ConstantBaseline(a**2 + s**2), mu, s, f)[1],
+            [8 * a**2 + 10 * s**2, 40 * a**2 + 56 * s**2],
+        ),
         "optimal constant": (
-            [moments(ConstantBaseline(b), mu, s, f)[1][i] for i, b in enumerate(best)], [8 * a**2 + 6 * s**2, 40 * a**2 + 24 * s**2]
+            [moments(ConstantBaseline(b), mu, s, f)[1][i] for i, b in enumerate(best)],
+            [8 * a**2 + 6 * s**2, 40 * a**2 + 24 * s**2],
         ),
         "pathwise": (moments(reparameterization, mu, s, f, slope)[1], [4 * s**2, 4 * a**2 + 8 * s**2]),
         "measure-valued": (measure_valued_moments(True, mu, s, f)[1], [(16 / np.pi - 4) * a**2, 4 * a**2 + 4 * s**2]),
@@ -148,7 +158,8 @@ def test_rezendes_forms(c, mu, s):
 
 # --- exponential and cosine, at mu = sigma = 1 (Mohamed et al. 2020, section 3) ---------------------------
 
-# f, k: gradient, then the variances of score function, SF with optimal baseline, pathwise, measure-valued; [d/dmu, d/dsigma]
+# f, k: gradient, then the variances of score function, SF with optimal baseline, pathwise, measure-valued; [d/dmu,
+# d/dsigma]
 MOHAMED = [
     (
         "exp",

@@ -1,4 +1,7 @@
-"""The importance-weighted bound: its value, its gradient's estimators against the exact one, their signal-to-noise ratio."""
+"""The importance-weighted bound.
+
+Its value, its gradient's estimators against the exact one, their signal-to-noise ratio.
+"""
 
 import numpy as np
 import pytest
@@ -18,7 +21,10 @@ def gaussian(mu, variance):
 
 
 def observed(x=1.0, scale=1.0, offset=0.0):
-    """-log p(x | z), x | z ~ N(z, 1), with z ~ N(0, 1) the posterior is N(x / 2, 1 / 2); scaled and shifted on demand."""
+    """-log p(x | z), x | z ~ N(z, 1), with z ~ N(0, 1) the posterior is N(x / 2, 1 / 2).
+
+    Scaled and shifted on demand.
+    """
     return tv.Target(
         lambda z: offset + scale * ((x - z) ** 2 + np.log(2 * np.pi)).sum(axis=2) / 2, lambda z: scale * (z - x)
     )
@@ -120,7 +126,8 @@ def test_they_refuse_an_average(name):
     for objective in (None, tv.ELBO()):
         with pytest.raises(
             ValueError,
-            match=f"{name} estimates the gradient of the importance-weighted bound: pass objective=tv.ImportanceWeighted",
+            match=f"{name} estimates the gradient of the importance-weighted bound: "
+            "pass objective=tv.ImportanceWeighted",
         ):
             tv.estimators.make(name)(gaussian(0, 1), observed(), np.zeros((2, 1, 1)), objective)
     if name == "vimco":
@@ -132,10 +139,12 @@ def test_they_refuse_an_average(name):
 
 
 def test_the_signal_to_noise_ratios_and_their_slopes():
-    """K = 16 and 256 of REFERENCE: IWAE phi .128 and .0316, DReG 5.21 and 20.7, theta 2.51 and 9.70; slopes -1/2, 1/2, 1/2.
+    """K = 16 and 256 of REFERENCE.
 
-    phi's signal is exact; theta's, and every noise, comes from replicates, in batches whose spread gives a standard error.
-    Nine numbers at a level of 0.001 together; half a unit of the last printed digit is allowed beside it.
+    IWAE phi .128 and .0316, DReG 5.21 and 20.7, theta 2.51 and 9.70; slopes -1/2, 1/2, 1/2.
+
+    phi's signal is exact; theta's, and every noise, comes from replicates, in batches whose spread gives a standard
+    error. Nine numbers at a level of 0.001 together; half a unit of the last printed digit is allowed beside it.
     """
     known = {16: (0.128, 5.21, 2.51), 256: (0.0316, 20.7, 9.70)}
     reach = norm.ppf(1 - 0.001 / 18)

@@ -6,6 +6,7 @@ import pkgutil
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numba
@@ -15,7 +16,7 @@ from numba.core.dispatcher import Dispatcher
 
 import tinyvae
 import tinyvae.kernels
-from tinyvae.kernels import compile, data, dense, sparse
+from tinyvae.kernels import compile, data, scalars, sparse
 
 MODULES = [importlib.import_module(f"tinyvae.kernels.{m.name}") for m in pkgutil.iter_modules(tinyvae.kernels.__path__)]
 DTYPES = [np.float32, np.float64]
@@ -364,7 +365,7 @@ BOTH_SIGNS = np.concatenate([-EVERY_1999TH[::-1], EVERY_1999TH])
 
 
 def mapped(function, x):
-    """A scalar function of kernels.dense, compiled, over x (n,)."""
+    """A scalar function of kernels.scalars, compiled, over x (n,)."""
 
     @numba.njit(error_model="numpy")
     def loop(x, out):
@@ -379,10 +380,10 @@ def mapped(function, x):
 @pytest.mark.parametrize(
     "function, exact, low, high, most",
     [
-        (dense.exp_float32, np.exp, -np.inf, np.inf, 1.001),
-        (dense.expm1_float32, np.expm1, -np.inf, 0, 0.95),
-        (dense.log1p_float32, np.log1p, 0, 1, 2.0),
-        (dense.tanh_float32, np.tanh, -np.inf, np.inf, 5.2),
+        (scalars.exp_float32, np.exp, -np.inf, np.inf, 1.001),
+        (scalars.expm1_float32, np.expm1, -np.inf, 0, 0.95),
+        (scalars.log1p_float32, np.log1p, 0, 1, 2.0),
+        (scalars.tanh_float32, np.tanh, -np.inf, np.inf, 5.2),
     ],
 )
 def test_float32_function_is_within_so_many_ulps(function, exact, low, high, most):
@@ -399,7 +400,7 @@ def test_float32_function_is_within_so_many_ulps(function, exact, low, high, mos
 def test_float32_tanh_is_within_3_1e_7_of_its_value_and_never_beyond_one():
     x = BOTH_SIGNS
     tanh = np.tanh(x.astype(np.float64))
-    mine = mapped(dense.tanh_float32, x)
+    mine = mapped(scalars.tanh_float32, x)
     normal = np.abs(x) > np.finfo(np.float32).tiny
     assert np.abs(mine / tanh - 1)[normal].max() < 3.1e-7
     assert np.abs(mine).max() == 1
@@ -408,10 +409,10 @@ def test_float32_tanh_is_within_3_1e_7_of_its_value_and_never_beyond_one():
 @pytest.mark.parametrize(
     "function, at, values",
     [
-        (dense.exp_float32, [0.0, -0.0, np.inf, -np.inf, np.nan], [1, 1, np.inf, 0, np.nan]),
-        (dense.expm1_float32, [0.0, -0.0, -np.inf, np.nan], [0, 0, -1, np.nan]),
-        (dense.log1p_float32, [0.0, -0.0, 1.0, np.nan], [0, 0, np.log(2), np.nan]),
-        (dense.tanh_float32, [0.0, -0.0, np.inf, -np.inf, np.nan], [0, 0, 1, -1, np.nan]),
+        (scalars.exp_float32, [0.0, -0.0, np.inf, -np.inf, np.nan], [1, 1, np.inf, 0, np.nan]),
+        (scalars.expm1_float32, [0.0, -0.0, -np.inf, np.nan], [0, 0, -1, np.nan]),
+        (scalars.log1p_float32, [0.0, -0.0, 1.0, np.nan], [0, 0, np.log(2), np.nan]),
+        (scalars.tanh_float32, [0.0, -0.0, np.inf, -np.inf, np.nan], [0, 0, 1, -1, np.nan]),
     ],
 )
 def test_float32_function_at_special_values(function, at, values):
@@ -465,3 +466,66 @@ print(tinyvae.__file__, a[0, 0], type(dense.bias_identity._cache).__name__)
     nowhere = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR", "IPYTHONDIR"), home)
     found = run(script, PYTHONPATH=str(tmp_path), TINYVAE_NUMPY="0", **nowhere)
     assert found == f"{tmp_path / 'tinyvae' / '__init__.py'} 2.0 NullCache"
+
+
+CACHED = """
+import numpy as np
+from tinyvae.kernels import data, dense
+a = np.full((1, 1), 0.5, np.float32)
+dense.bias_tanh(a, np.zeros(1, np.float32))
+data.all_finite(a.ravel())
+print(a[0, 0], *(sum(kernel.stats.cache_hits.values()) for kernel in (dense.bias_tanh, data.all_finite)))
+"""
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """A copy of the package, and how to run a script with it in a fresh process that caches beside it."""
+    folder = tmp_path / "tinyvae"
+    shutil.copytree(Path(tinyvae.__file__).parent, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    environment = {"PYTHONPATH": str(tmp_path), "TINYVAE_NUMPY": "0", "NUMBA_CACHE_DIR": ""}
+    return folder, lambda script: run(script, **environment)
+
+
+def test_an_edited_helper_is_compiled_anew_and_only_then(copied):
+    folder, run_copy = copied
+    tanh = np.tanh(np.float32(0.5))
+    first, second = (run_copy(CACHED).split() for _ in range(2))
+    assert abs(float(first[0]) - tanh) < 1e-6 and first[1:] == ["0", "0"]  # compiled
+    assert second == [first[0], "1", "1"]  # out of the cache
+    helper = folder / "kernels" / "scalars.py"
+    source = helper.read_text()
+    assert source.count("y = x * p / q\n") == 1
+    helper.write_text(source.replace("y = x * p / q\n", "y = x * p / q * f(0.5)\n"))
+    third, fourth = (run_copy(CACHED).split() for _ in range(2))
+    assert abs(float(third[0]) - tanh / 2) < 1e-6 and third[1:] == ["0", "0"]
+    assert fourth == [third[0], "1", "1"]
+    helper.write_text(source)
+    assert run_copy(CACHED).split() == first
+
+
+def test_only_a_kernels_own_index_is_removed_and_one_that_stays_does_no_harm(tmp_path, monkeypatch):
+    def kernel(name):
+        def function():
+            pass
+
+        function.__qualname__ = name
+        stats = types.SimpleNamespace(cache_path=str(tmp_path))
+        return types.SimpleNamespace(py_func=function, stats=stats)
+
+    module = Path(__file__).stem
+    mine, *others = (f"{module}.{name}" for name in ("f-1.py311.nbi", "f_g-2.py311.nbi", "f-1.py311.1.nbc"))
+    for name in (mine, *others, "other.f-1.py311.nbi"):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (0, 0))
+    (tmp_path / f"{module}.f-7.py311.nbi").touch()  # newer than the sources
+    left = sorted({*os.listdir(tmp_path)} - {mine})
+    compile._forget_what_is_older_than_the_sources(kernel("f"))
+    assert sorted(os.listdir(tmp_path)) == left
+    compile._forget_what_is_older_than_the_sources(kernel("f"))  # it is gone already
+    monkeypatch.setattr(compile.os, "unlink", lambda _: (_ for _ in ()).throw(PermissionError("read-only")))
+    compile._forget_what_is_older_than_the_sources(kernel("f_g"))
+    assert sorted(os.listdir(tmp_path)) == left
+    nowhere = types.SimpleNamespace(cache_path=str(tmp_path / "nowhere"))
+    compile._forget_what_is_older_than_the_sources(types.SimpleNamespace(py_func=kernel, stats=nowhere))
+    compile._forget_what_is_older_than_the_sources(kernel)  # not compiled at all: NUMBA_DISABLE_JIT

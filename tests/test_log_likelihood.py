@@ -16,7 +16,10 @@ def rng(seed=0):
 
 
 def make(n_latents=1, n_features=6, dtype="float64", n_points=5):
-    """A small VAE and binary data. Its q is wider than the prior, which bounds the importance weights: no heavy tail."""
+    """A small VAE and binary data.
+
+    Its q is wider than the prior, which bounds the importance weights: no heavy tail.
+    """
     vae = tv.VAE(n_features, n_latents, (5,), dtype=dtype, seed=3)
     vae.params["encoder.b1"][n_latents:] = 1.0
     vae.decoder.theta *= 1.5  # the latents matter
@@ -70,7 +73,8 @@ def test_is_exact_where_q_is_the_posterior():
 
 
 def test_grows_with_the_samples_on_average():
-    # Burda et al. 2016, theorem 1. Paired over many noises: each step up by more than its standard error allows to be chance.
+    # Burda et al. 2016, theorem 1. Paired over many noises: each step up by more than its standard error allows to be
+    # chance.
     vae, x = make(2, n_points=1)
     means, errors = [], []
     for n_samples, repeats in ((1, 4000), (3, 4000), (30, 4000)):

@@ -40,7 +40,7 @@ MUTANTS = {
         ("test_workers.py::test_parts_cover_the_range_once",),
     ),
     "a log-variance read as a log-std": Mutant(
-        "distributions/gaussian.py", "np.exp(0.5 * self.logvar)", "np.exp(self.logvar)",
+        "distributions/gaussian.py", "np.exp(0.5 * q.logvar)", "np.exp(q.logvar)",
         ("test_distributions.py::test_samples_have_mean_mu_and_variance_exp_logvar",),
     ),
     "a sampler that forgets the mean": Mutant(
@@ -85,7 +85,8 @@ MUTANTS = {
         ("test_estimators.py::test_mean_with_a_sampled_kl_is_the_gradient_of_the_whole_loss",),
     ),
     "the encoder's gradient averaged twice over the batch": Mutant(
-        GAUSSIAN, "dparams.sum(axis=0) / (n_samples * n_points)", "dparams.sum(axis=0) / (n_samples * n_points * n_points)",
+        GAUSSIAN, "dparams.sum(axis=0) / (n_samples * n_points)",
+        "dparams.sum(axis=0) / (n_samples * n_points * n_points)",
         ("test_vae.py::test_gradient_agrees_with_central_differences_for_each_activation",),
     ),
     "the decoder's gradient averaged twice over the batch": Mutant(
@@ -97,11 +98,13 @@ MUTANTS = {
         ("test_mlp.py::test_backward_agrees_with_central_differences",),
     ),
     "the wrong sign of the Bernoulli slope": Mutant(
-        "kernels/bernoulli.py", "np.where(logits > 0, c - e / (1 + e), e / (1 + e) - c)", "-np.where(logits > 0, c - e / (1 + e), e / (1 + e) - c)",
+        "kernels/bernoulli.py", "np.where(logits > 0, c - e / (1 + e), e / (1 + e) - c)",
+        "-np.where(logits > 0, c - e / (1 + e), e / (1 + e) - c)",
         ("test_distributions.py::test_slope_is_the_derivative_of_the_loss",),
     ),
     "a Bernoulli loss that overflows": Mutant(
-        "kernels/bernoulli.py", "loss[:] = (size * c + np.log1p(np.exp(-size))).sum(axis=1)", "loss[:] = (np.log(1 + np.exp(logits)) - x * logits).sum(axis=1)",
+        "kernels/bernoulli.py", "loss[:] = (size * c + np.log1p(np.exp(-size))).sum(axis=1)",
+        "loss[:] = (np.log(1 + np.exp(logits)) - x * logits).sum(axis=1)",
         ("test_distributions.py::test_log_prob_of_a_bit_is_exact_for_logits_of_any_size",),
     ),
     "Adam without bias correction": Mutant(
@@ -113,7 +116,8 @@ MUTANTS = {
         ("test_train.py::test_sgd_is_its_formula",),
     ),
     "the last minibatch dropped": Mutant(
-        "training/train.py", "for start in range(0, len(x), plan.batch_size):", "for start in range(0, len(x) - len(x) % plan.batch_size, plan.batch_size):",
+        "training/train.py", "for start in range(0, len(x), plan.batch_size):",
+        "for start in range(0, len(x) - len(x) % plan.batch_size, plan.batch_size):",
         ("test_train.py::test_an_epoch_visits_each_row_once_in_a_fresh_order",),
     ),
     "no shuffling": Mutant(
@@ -121,7 +125,8 @@ MUTANTS = {
         ("test_train.py::test_an_epoch_visits_each_row_once_in_a_fresh_order",),
     ),
     "a save that writes into the old file": Mutant(
-        "machine/files.py", 'with open(temporary, "xb") as file:', 'temporary = path\n        with open(temporary, "wb") as file:',
+        "machine/files.py", 'with open(temporary, "xb") as file:',
+        'temporary = path\n        with open(temporary, "wb") as file:',
         ("test_vae.py::test_a_save_that_fails_leaves_the_old_file_and_nothing_else",),
     ),
     "an optimal constant from all samples": Mutant(
@@ -133,7 +138,8 @@ MUTANTS = {
         ("test_learning_estimators.py::test_estimators_of_one_sample_are_exactly_unbiased",),
     ),
     "the wrong half of the surrogate's training gradient": Mutant(
-        "distributions/gaussian.py", "return dmu + 0.5 * self.std * eps * dlogvar", "return dmu + self.std * eps * dlogvar",
+        "distributions/gaussian.py", "return dmu + 0.5 * self.std * eps * dlogvar",
+        "return dmu + self.std * eps * dlogvar",
         ("test_learning_estimators.py::test_the_surrogates_training_gradient_is_that_of_the_mean_square",),
     ),
     "DReG's weights not squared": Mutant(
@@ -175,7 +181,10 @@ def run(folder, tests, compiled):
     }
     environment.pop("NUMBA_CACHE_DIR", None)  # the copy caches beside itself
     # The assertion makes sure that it is the copy that is tested.
-    script = f"import sys, pytest, tinyvae; assert tinyvae.__file__.startswith({str(folder)!r}); sys.exit(pytest.main(sys.argv[1:]))"
+    script = (
+        f"import sys, pytest, tinyvae; assert tinyvae.__file__.startswith({str(folder)!r}); "
+        "sys.exit(pytest.main(sys.argv[1:]))"
+    )
     options = [
         "-q",
         "-x",

@@ -117,6 +117,99 @@ def test_an_estimator_looks_the_same_everywhere_and_like_no_other():
         assert axes.get_xlabel() and axes.get_ylabel()
 
 
+# --- no colour twice, whatever the order --------------------------------------------------------------
+
+
+def test_no_two_built_in_estimators_share_a_colour():
+    names = estimators.names()
+    looks, marks = plots.styles(names), plots.markers(names)
+    assert list(looks) == list(marks) == list(names) and len(looks) == 13
+    drawn = [colors.to_rgb(look["color"]) for look in looks.values()]
+    assert len(set(drawn)) == len(drawn)
+    assert all(np.dot(rgb, (0.2126, 0.7152, 0.0722)) < 0.7 for rgb in drawn)  # dark enough for a line on white
+    for name in names:
+        assert looks[name] == plots.style(name) and marks[name] == "o"  # the same in every figure
+    first = ("reparameterization", "score_function", "leave_one_out", "constant_baseline", "moving_average")
+    assert [looks[name]["color"] for name in first] == ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"]
+
+
+@pytest.mark.parametrize("n", [1, 2, 8, 9, 12, 100])
+def test_estimators_of_a_readers_own_share_no_colour_and_no_marker(n):
+    own = [f"mine_{i}" for i in range(n)]
+    names = [*own, *estimators.names()]
+    looks, marks = plots.styles(names), plots.markers(names)
+    drawn = {colors.to_rgb(look["color"]) for look in looks.values()} | {colors.to_rgb("black")}
+    assert len(drawn) == n + 13 + 1
+    assert len({marks[name] for name in own}) == n and "o" not in {marks[name] for name in own}
+    figure = plots.bounds(dict.fromkeys(names, [0, 1]), dict.fromkeys(names, [0.0, 1.0]))
+    assert len({colors.to_rgb(line.get_color()) for line in figure.axes[0].lines}) == n + 13
+    triples = dict.fromkeys(names, [(2.0, 1.0, 3.0), (2.0, 1.0, 3.0)])
+    lines = plots.along(["a", "b"], [1.0, 2.0], triples, triples).axes[0].lines
+    assert len({str(line.get_marker()) for line in lines}) == n + 1
+
+
+def test_the_order_of_names_and_what_was_drawn_before_do_not_matter():
+    names = [*(f"mine_{i}" for i in range(12)), *estimators.names()]
+    looks, marks = plots.styles(names), plots.markers(names)
+    alone = {name: plots.style(name) for name in names}
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        mixed = [names[i] for i in rng.permutation(len(names))]
+        assert plots.styles(mixed) == looks and plots.markers(mixed) == marks and list(plots.styles(mixed)) == mixed
+        assert {name: plots.style(name) for name in mixed} == alone
+    assert plots.styles(iter(names)) == looks and plots.styles(names + names) == looks
+    script = """
+import sys
+from tinyvae import plots
+for name in sys.argv[2:]:
+    plots.style(name), plots.marker(name)
+print(plots.style(sys.argv[1]), plots.marker(sys.argv[1]))
+"""
+    for before in ([], ["mine_0", "mine_1"], ["mine_1", "mine_0"]):
+        done = subprocess.run([sys.executable, "-c", script, "mine_2", *before], capture_output=True, text=True)
+        assert done.stdout.strip() == f"{alone['mine_2']} {plots.marker('mine_2')}", done.stderr
+
+
+def test_a_built_in_estimator_without_a_colour_of_its_own_is_drawn_like_a_readers(monkeypatch):
+    monkeypatch.delitem(plots.COLORS, "relax")
+    looks = plots.styles(estimators.names())
+    assert looks["relax"]["color"] in plots.OWN and plots.marker("relax") in plots.MARKERS
+    assert len({look["color"] for look in looks.values()}) == 13
+
+
+@pytest.mark.filterwarnings("error")
+def test_every_marker_can_be_drawn(tmp_path):
+    names = [f"mine_{i}" for i in range(20)]
+    plots.save(plots.variances({"mu": {name: (2.0, 1.0, 3.0) for name in names}}), tmp_path / "figure.png")
+
+
+# --- the rest -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("epoch", [1, 7, 250])
+def test_one_epoch_is_one_tick(epoch):
+    terms = {"reconstruction": [3.0], "kl": [1.0]}
+    figure = plots.training([epoch], terms, terms)
+    for axes in figure.axes:
+        figure.draw_without_rendering()
+        low, high = axes.get_xlim()
+        assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [epoch]
+        assert [label.get_text() for label in axes.get_xticklabels()] == [str(epoch)]
+        assert axes.xaxis.get_offset_text().get_text() == ""
+
+
+@pytest.mark.parametrize("epochs", [[1, 2], [1, 2, 3], [99, 100], list(range(1, 41))])
+def test_ticks_of_epochs_are_whole_and_differ(epochs):
+    terms = {"reconstruction": [3.0] * len(epochs), "kl": [1.0] * len(epochs)}
+    figure = plots.training(epochs, terms, {})
+    for axes in figure.axes:
+        figure.draw_without_rendering()
+        low, high = axes.get_xlim()
+        ticks = [(tick, label.get_text()) for tick, label in zip(axes.get_xticks(), axes.get_xticklabels())]
+        shown = [(tick, text) for tick, text in ticks if low <= tick <= high]
+        assert len(shown) > 1 and all(text == str(int(tick)) and tick == int(tick) for tick, text in shown)
+
+
 def test_grey_pixels_have_a_cross_entropy_in_the_title():
     terms = {"reconstruction": [3], "kl": [1]}
     assert plots.training([1], terms, {}).axes[0].get_title("left") == "Reconstruction: -log p(x | z)"
@@ -139,5 +232,8 @@ def test_tiles_keep_each_image_upright_in_reading_order():
 
 
 def test_matplotlib_is_loaded_by_the_pictures_only_and_pyplot_never():
-    code = "import sys, tinyvae.cli; assert not {'matplotlib', 'tqdm'} & set(sys.modules); import tinyvae.plots; assert 'matplotlib.pyplot' not in sys.modules"
+    code = (
+        "import sys, tinyvae.cli; assert not {'matplotlib', 'tqdm'} & set(sys.modules); "
+        "import tinyvae.plots; assert 'matplotlib.pyplot' not in sys.modules"
+    )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

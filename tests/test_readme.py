@@ -1,4 +1,7 @@
-"""The README's code runs as it stands there, in a process of its own, and its estimators pass the package's own certificate."""
+"""The README's code runs as it stands there, in a process of its own.
+
+Its estimators pass the package's own certificate.
+"""
 
 import os
 import re

@@ -237,8 +237,10 @@ def test_params_are_views_of_theta_the_encoders_first():
     vae = tv.VAE(5, 2, (4, 3))
     shapes = {name: view.shape for name, view in vae.params.items()}
     assert shapes == {
-        "encoder.W0": (5, 4), "encoder.b0": (4,), "encoder.W1": (4, 3), "encoder.b1": (3,), "encoder.W2": (3, 4), "encoder.b2": (4,),
-        "decoder.W0": (2, 3), "decoder.b0": (3,), "decoder.W1": (3, 4), "decoder.b1": (4,), "decoder.W2": (4, 5), "decoder.b2": (5,),
+        "encoder.W0": (5, 4), "encoder.b0": (4,), "encoder.W1": (4, 3), "encoder.b1": (3,),
+        "encoder.W2": (3, 4), "encoder.b2": (4,),
+        "decoder.W0": (2, 3), "decoder.b0": (3,), "decoder.W1": (3, 4), "decoder.b1": (4,),
+        "decoder.W2": (4, 5), "decoder.b2": (5,),
     }  # fmt: skip
     vae.theta[:] = np.arange(len(vae.theta))
     np.testing.assert_array_equal(np.concatenate([view.ravel() for view in vae.params.values()]), vae.theta)

@@ -119,8 +119,8 @@ def measured(q, target, name, n_draws, n_samples=1, seed=0):
 
 @pytest.mark.parametrize("name, dmu, dsigma", [("score_function", 495, 1546), ("reparameterization", 4, 72)])
 def test_variances_of_a_quadratic_are_the_closed_forms(name, dmu, dsigma):
-    # z ~ N(1, 1), f = (z + 3)^2; d/dlogvar = (sigma / 2) d/dsigma. Four tests at 4.5 standard errors each (paired with the
-    # interval's own half width): a false alarm once in 30,000 seeds.
+    # z ~ N(1, 1), f = (z + 3)^2; d/dlogvar = (sigma / 2) d/dsigma. Four tests at 4.5 standard errors each (paired with
+    # the interval's own half width): a false alarm once in 30,000 seeds.
     q = tv.DiagonalGaussian(np.ones((1, 1)), np.zeros((1, 1)))
     report = measured(q, bowl(-3), name, 100_000)
     for block, exact in (("mu", dmu), ("logvar", dsigma / 4)):
@@ -132,8 +132,8 @@ def test_variances_of_a_quadratic_are_the_closed_forms(name, dmu, dsigma):
 
 
 def test_intervals_cover_the_truth():
-    # Two blocks of two estimators, 100 seeds, 95% nominal. 84 or fewer of 100 happen with probability 0.00004 at 95%, and 0.001
-    # at the 93% that the score function's heavy tail leaves at this number of draws; 11 such tests.
+    # Two blocks of two estimators, 100 seeds, 95% nominal. 84 or fewer of 100 happen with probability 0.00004 at 95%,
+    # and 0.001 at the 93% that the score function's heavy tail leaves at this number of draws; 11 such tests.
     q = tv.DiagonalGaussian(np.ones((1, 1)), np.zeros((1, 1)))
     exact = {
         ("score_function", "mu"): (495, 8),
@@ -184,8 +184,8 @@ def test_an_interval_without_signal_holds_zero():
 
 
 def test_the_variance_is_of_the_whole_estimate():
-    # leave-one-out's samples share their baselines. With S = 2 and f = z, z ~ N(0, 1): (z1 - z2)^2 / 2 estimates d/dmu, 2 its
-    # variance; its single samples' would be 4 / 2. One sample's variance over S would be wrong by the covariance.
+    # leave-one-out's samples share their baselines. With S = 2 and f = z, z ~ N(0, 1): (z1 - z2)^2 / 2 estimates d/dmu,
+    # 2 its variance; its single samples' would be 4 / 2. One sample's variance over S would be wrong by the covariance.
     q = tv.DiagonalGaussian(np.zeros((1, 1)), np.zeros((1, 1)))
     line = tv.Target(lambda z: z.sum(axis=2), lambda z: np.ones_like(z))
     total = measured(q, line, "leave_one_out", 50_000, n_samples=2).total["mu"]
@@ -391,7 +391,8 @@ def test_what_is_left_out_is_not_computed_and_the_rest_stays_the_same(monkeypatc
 
 def test_antithetic_pairs_take_the_variance_from_what_is_odd():
     # f = z: the pathwise gradient is constant, the score function's odd part of f score, eps^2, is even: pairs change
-    # nothing in eps^2 but halve the number of independent draws. f = (z + 3)^2, pathwise d/dmu = 2 (eps + 4): pairs cancel eps.
+    # nothing in eps^2 but halve the number of independent draws. f = (z + 3)^2, pathwise d/dmu = 2 (eps + 4): pairs
+    # cancel eps.
     q = tv.DiagonalGaussian(np.ones((1, 1)), np.zeros((1, 1)))
     reports = {
         n: variance.measure_target(q, bowl(-3), ["reparameterization"], n_draws=50, n_samples=2, n_timings=0, noise=n)[
@@ -408,7 +409,8 @@ def test_antithetic_pairs_take_the_variance_from_what_is_odd():
 
 
 def test_an_estimator_that_learns_is_warm_by_name_and_left_as_it_is_as_a_callable():
-    # After 200 steps of decay 0.9 the average is E f = 18 within a few: the variance of d/dmu is then near 138 and not 495.
+    # After 200 steps of decay 0.9 the average is E f = 18 within a few: the variance of d/dmu is then near 138 and not
+    # 495.
     q = tv.DiagonalGaussian(np.ones((1, 1)), np.zeros((1, 1)))
     options = {"n_draws": 20_000, "n_timings": 3}
     named = variance.measure_target(q, bowl(-3), ["moving_average"], **options)["moving_average"]
@@ -459,8 +461,8 @@ def scaled(factor):
 
 
 def test_a_bias_is_found_and_its_interval_holds_it():
-    # 100 seeds of a 10% bias and of none; the interval is conservative: 86 or fewer holds of 100 at 95%: 0.0006 at most. A
-    # coordinate's p below 0.01 without a bias: more than 5 of 100 come with probability 0.0005.
+    # 100 seeds of a 10% bias and of none; the interval is conservative: 86 or fewer holds of 100 at 95%: 0.0006 at
+    # most. A coordinate's p below 0.01 without a bias: more than 5 of 100 come with probability 0.0005.
     q = tv.DiagonalGaussian(np.ones((2, 1)), np.zeros((2, 1)))
     exact, hits, false = np.array([[8.0], [8.0]]), 0, 0
     for seed in range(100):
@@ -534,7 +536,8 @@ def test_the_ratio_of_costs_pairs_the_repeats():
 
 
 def test_the_split_is_unbiased_and_its_intervals_hold_the_truth():
-    # g = a_batch + e, three coordinates: Var(a) = 3 * 4 = 12, Var(e) = 3 * 25 = 75. 300 experiments of 12 batches of 5 draws.
+    # g = a_batch + e, three coordinates: Var(a) = 3 * 4 = 12, Var(e) = 3 * 25 = 75. 300 experiments of 12 batches of 5
+    # draws.
     rng = np.random.default_rng(0)
     found, hits = [], np.zeros(4)
     for _ in range(300):

@@ -15,6 +15,8 @@ from tinyvae.objectives import ELBO, ImportanceWeighted
 from tinyvae.optim import Adam
 from tinyvae.training import train
 
+__all__ = ["OBJECTIVES", "Settings", "Comparison", "without_decoder", "objective_of", "binarized", "run", "brief"]
+
 BOUND_SAMPLES = 10  # a test digit, for the curve's points
 FINAL_SAMPLES = 200  # a test digit, for the table
 OBJECTIVES = ("elbo", "importance_weighted")
@@ -22,10 +24,32 @@ OBJECTIVES = ("elbo", "importance_weighted")
 
 @dataclass(frozen=True)
 class Settings:
-    """What `run` does. estimators: names; points: how often the variances are measured, start and end included;
-    n_draws: replicates in each measurement; n_samples: samples a data point; rate: Adam's step size; the others
-    are those of VAE, ELBO and train; objective: one of OBJECTIVES. seed: of the binarization, the weights, the minibatches
-    and all noise.
+    """What `run` does.
+
+    Attributes
+    ----------
+    estimators : tuple of str
+        Their names.
+    hidden, n_latents : tuple of int, int
+        Those of VAE.
+    epochs, batch_size : int
+        Those of train.
+    rate : float
+        Adam's step size, in units of the parameters.
+    n_samples : int
+        Samples a data point.
+    beta, kl : float, str
+        Those of ELBO.
+    objective : str
+        One of OBJECTIVES.
+    noise : str
+        That of train.
+    points : int
+        How often the variances are measured, start and end included.
+    n_draws : int
+        Replicates in each measurement.
+    seed : int
+        Of the binarization, the weights, the minibatches and all noise.
     """
 
     estimators: tuple = ("reparameterization", "score_function", "leave_one_out")
@@ -47,10 +71,23 @@ class Settings:
 class Comparison(NamedTuple):
     """What `run` returns. Intervals are (value, low, high), of 95%.
 
-    settings: Settings; data: the digits, binarized; models: {estimator: trained VAE};
-    curves: {estimator: {"step", "seconds", "elbo", "reconstruction", "kl": lists, an entry an epoch and the start}};
-    points: [{"epoch", "step", "estimators": {estimator: what `variance.plain` gives}}], at the same parameters for all estimators,
-        those of the first estimator's run; table: {estimator: row}, the numbers at the end; words: what they say.
+    Attributes
+    ----------
+    settings : Settings
+        What was asked for.
+    data : Dataset
+        The digits, binarized.
+    models : dict
+        {estimator: trained VAE}.
+    curves : dict
+        {estimator: {"step", "seconds", "elbo", "reconstruction", "kl": lists, an entry an epoch and the start}}.
+    points : list of dict
+        [{"epoch", "step", "estimators": {estimator: what `variance.plain` gives}}], at the same parameters for all
+        estimators, those of the first estimator's run.
+    table : dict
+        {estimator: row}, the numbers at the end.
+    words : dict
+        {"variance", "bound", "cost"}: what the numbers say; empty for a single estimator.
     """
 
     settings: Settings
@@ -62,12 +99,18 @@ class Comparison(NamedTuple):
     words: dict
 
     def record(self):
-        """Every number and the settings, of types that JSON knows. Names with seconds, milliseconds or cost are timings."""
+        """Every number and the settings, of types that JSON knows.
+
+        Names with seconds, milliseconds or cost are timings.
+        """
         notes = {
             "data": f"digits, each pixel drawn once as black or white with seed {self.settings.seed}",
-            "elbo": f"nats a test digit, higher is better, {FINAL_SAMPLES} samples a digit in the table, {BOUND_SAMPLES} in the curves",
-            "variance": "of the gradient of the loss (nats a digit), summed over the block's coordinates; [value, low, high], 95% interval",
-            "points": f"measured at the parameters of the run with {self.settings.estimators[0]}, on its first {self.settings.batch_size} training digits",
+            "elbo": f"nats a test digit, higher is better, {FINAL_SAMPLES} samples a digit in the table, "
+            f"{BOUND_SAMPLES} in the curves",
+            "variance": "of the gradient of the loss (nats a digit), summed over the block's coordinates; "
+            "[value, low, high], 95% interval",
+            "points": f"measured at the parameters of the run with {self.settings.estimators[0]}, "
+            f"on its first {self.settings.batch_size} training digits",
         }
         return {
             "settings": asdict(self.settings),
@@ -112,12 +155,41 @@ class Comparison(NamedTuple):
 
 
 def without_decoder(vae):
-    """The blocks of a VAE's gradient that depend on the estimator."""
+    """The blocks of a VAE's gradient that depend on the estimator.
+
+    Parameters
+    ----------
+    vae : VAE
+        The model.
+
+    Returns
+    -------
+    tuple of str
+        All that `variance.block_names` names but "decoder".
+    """
     return tuple(block for block in variance.block_names(vae) if block != "decoder")
 
 
 def objective_of(name, beta=1.0, kl="analytic"):
-    """The objective called `name`, one of OBJECTIVES; beta and kl are the ELBO's. Raises ValueError for what does not fit."""
+    """The objective of a name.
+
+    Parameters
+    ----------
+    name : str
+        One of OBJECTIVES.
+    beta, kl : float, str
+        Those of ELBO.
+
+    Returns
+    -------
+    ELBO or ImportanceWeighted
+        The objective.
+
+    Raises
+    ------
+    ValueError
+        For another name, for a beta beside the importance-weighted bound, or for what ELBO refuses.
+    """
     if validate.choice("objective", name, OBJECTIVES) == "elbo":
         return ELBO(beta, kl)
     if beta != 1:
@@ -128,16 +200,46 @@ def objective_of(name, beta=1.0, kl="analytic"):
 
 
 def binarized(data, seed):
-    """`data` with each pixel of train, then test, drawn once as black or white."""
+    """`data` with each pixel of train, then test, drawn once as black or white.
+
+    Parameters
+    ----------
+    data : Dataset
+        Grey values in [0, 1].
+    seed : int
+        Of the draws.
+
+    Returns
+    -------
+    Dataset
+        The same, binarized.
+    """
     rng = np.random.default_rng(seed)
     return data._replace(train=datasets.binarize(data.train, rng), test=datasets.binarize(data.test, rng))
 
 
 def run(settings=Settings(), progress=lambda epoch, line: None):
-    """Train and measure. progress(epoch, line) is called after each epoch, with a line to show where something was measured.
+    """Train and measure.
 
-    Returns a Comparison. Raises ValueError or TypeError for settings that do not fit, before anything is trained, and
-    NonFiniteLoss, naming the estimator and the step, if a run diverges.
+    Parameters
+    ----------
+    settings : Settings
+        What to do.
+    progress : callable
+        progress(epoch, line) is called at the start (epoch 0) and after each epoch, with a line to show where something
+        was measured, else an empty one.
+
+    Returns
+    -------
+    Comparison
+        The models and what was measured.
+
+    Raises
+    ------
+    ValueError or TypeError
+        For settings that do not fit, before anything is trained.
+    NonFiniteLoss
+        If a run diverges, naming the estimator and the step.
     """
     names = list(settings.estimators)
     objective = objective_of(settings.objective, settings.beta, settings.kl)
@@ -246,11 +348,13 @@ def _words(table, points, settings):
     by_price = sorted(price, key=price.get)
     prices = " and ".join(f"{name} {brief(price[name] / price[by_price[0]])} times as long" for name in by_price[1:])
     return {
-        "variance": f"At the same parameters, {ranked[0]} gave the encoder's gradient the least variance at {wins} of the {len(points)} points "
-        f"along training; at the end {others}.",
-        "bound": f"After {settings.epochs} epochs {by_elbo[0]} reached the highest bound, {table[by_elbo[0]]['elbo']:.2f} nats a test digit, {behind} "
+        "variance": f"At the same parameters, {ranked[0]} gave the encoder's gradient the least variance at {wins} of "
+        f"the {len(points)} points along training; at the end {others}.",
+        "bound": f"After {settings.epochs} epochs {by_elbo[0]} reached the highest bound, "
+        f"{table[by_elbo[0]]['elbo']:.2f} nats a test digit, {behind} "
         "(one run each, and another seed moves these numbers).",
-        "cost": f"To make the gradient equally accurate by averaging, {by_price[0]} takes the least time, {prices} (variance x ms).",
+        "cost": f"To make the gradient equally accurate by averaging, {by_price[0]} takes the least time, {prices} "
+        "(variance x ms).",
     }
 
 
@@ -262,5 +366,16 @@ def _times(name, ratio):
 
 
 def brief(value):
-    """Three digits, without an exponent where none is needed."""
+    """A number of at least 0 in three digits, without an exponent where none is needed.
+
+    Parameters
+    ----------
+    value : float
+        The number.
+
+    Returns
+    -------
+    str
+        Its words.
+    """
     return f"{value:.0f}" if 100 <= value < 1e6 else f"{value:.3g}"

@@ -1,7 +1,7 @@
 """Noise schemes: ways to draw eps (S, B, K), each element standard normal.
 
-A scheme is a function `(rng, n_samples, n_points, n_latents, dtype) -> eps`. The samples of one data point may depend on
-each other, to cover the space more evenly; different points' never do. q makes of it what it needs (`q.noise`).
+A scheme is a function `(rng, n_samples, n_points, n_latents, dtype) -> eps`. The samples of one data point may depend
+on each other, to cover the space more evenly; different points' never do. q makes of it what it needs (`q.noise`).
 """
 
 import contextlib
@@ -21,21 +21,66 @@ __all__ = [
     "require_compatible",
     "in_use",
     "require_independent",
+    "DependentSamples",
 ]
 
 _present = threading.local()  # .scheme: the one whose dependent samples this thread's estimators are given, or None
 
 
 def independent(rng, n_samples, n_points, n_latents, dtype="float32", empty=np.empty):
-    """Independent samples: the plain Monte Carlo estimate, variance 1/S. empty: where the array comes from."""
+    """Independent samples: the plain Monte Carlo estimate, variance 1/S.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    n_samples : int
+        S.
+    n_points : int
+        B.
+    n_latents : int
+        K.
+    dtype : {"float32", "float64"} or NumPy dtype, optional
+    empty : function, optional
+        Where the array comes from: (shape, dtype) -> array.
+
+    Returns
+    -------
+    array (S, B, K)
+        eps, written into what `empty` gave.
+    """
     eps = empty((n_samples, n_points, n_latents), np.dtype(dtype))
     return rng.standard_normal(out=eps, dtype=eps.dtype)
 
 
 def antithetic(rng, n_samples, n_points, n_latents, dtype="float32"):
-    """Pairs eps, -eps: what is odd in eps cancels. Wins on nearly linear integrands, loses on even ones.
+    """Pairs eps, -eps: what is odd in eps cancels.
 
-    Raises ValueError unless n_samples is even. Source: Hammersley & Morton 1956.
+    Wins on nearly linear integrands, loses on even ones.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    n_samples : int
+        S, even.
+    n_points : int
+        B.
+    n_latents : int
+        K.
+    dtype : {"float32", "float64"} or NumPy dtype, optional
+
+    Returns
+    -------
+    array (S, B, K)
+        eps, the second half of the samples minus the first.
+
+    Raises
+    ------
+    ValueError
+        Unless n_samples is even.
+
+    Notes
+    -----
+    Source: Hammersley & Morton 1956.
     """
     if n_samples % 2:
         raise ValueError(f"antithetic noise comes in pairs: n_samples must be even, got {n_samples}")
@@ -48,7 +93,31 @@ def sobol(rng, n_samples, n_points, n_latents, dtype="float32"):
 
     Each data point and latent has a scrambling of its own, a random linear map of the bits and a random shift. Wins for
     smooth integrands, few latents and many samples: the variance falls faster than 1/S.
-    Raises ValueError unless n_samples is a power of two. Source: Matousek 1998; Buchholz, Wenzel & Mandt 2018.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    n_samples : int
+        S, a power of two.
+    n_points : int
+        B.
+    n_latents : int
+        K.
+    dtype : {"float32", "float64"} or NumPy dtype, optional
+
+    Returns
+    -------
+    array (S, B, K)
+        eps.
+
+    Raises
+    ------
+    ValueError
+        Unless n_samples is a power of two.
+
+    Notes
+    -----
+    Source: Matousek 1998; Buchholz, Wenzel & Mandt 2018.
     """
     if n_samples & (n_samples - 1):
         raise ValueError(
@@ -72,7 +141,22 @@ SCHEMES = {"independent": independent, "antithetic": antithetic, "sobol": sobol}
 
 
 def resolve(noise):
-    """A scheme: `noise` itself, or the one that it names."""
+    """A scheme: `noise` itself, or the one that it names.
+
+    Parameters
+    ----------
+    noise : str or function
+        One of `SCHEMES`, or a function (rng, n_samples, n_points, n_latents, dtype) -> eps.
+
+    Returns
+    -------
+    function
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, or what is neither a name nor callable.
+    """
     return noise if callable(noise) else SCHEMES[validate.choice("noise", noise, SCHEMES)]
 
 
@@ -84,11 +168,26 @@ class DependentSamples(ValueError):
 
 
 def require_compatible(scheme, estimator, objective=None):
-    """Raise if the scheme's samples depend on each other and the estimator or the objective needs independent ones.
+    """Raise if the samples depend on each other and the estimator or the objective needs independent ones.
 
-    An estimator says so itself (`estimators.Traits`). One that a reader's own function calls is heard when it is called, see
-    `in_use`. Whether a reader's own takes a baseline from the other samples cannot be seen, nor whether a reader's scheme is
-    independent.
+    An estimator says so itself (`estimators.Traits`). One that a reader's own function calls is heard when it is
+    called, see `in_use`. Whether a reader's own takes a baseline from the other samples cannot be seen, nor whether a
+    reader's scheme is independent.
+
+    Parameters
+    ----------
+    scheme : function
+        What `resolve` returned.
+    estimator : callable
+        One such as `estimators.make` gives, or a `functools.partial` of one.
+    objective : ELBO, ImportanceWeighted or another objective, optional
+        None asks the estimator alone.
+
+    Raises
+    ------
+    ValueError
+        If the objective does not average, or, as DependentSamples, if the estimator says that it needs independent
+        samples; neither under `independent`.
     """
     if scheme is independent:
         return
@@ -101,12 +200,24 @@ def require_compatible(scheme, estimator, objective=None):
     while isinstance(inner, functools.partial):
         inner = inner.func
     if hasattr(inner, "traits") and inner.traits.independent:
-        raise DependentSamples(_refusal(inner.__name__, _name(scheme)))
+        raise DependentSamples(_refusal(getattr(inner, "__name__", type(inner).__name__), _name(scheme)))
 
 
 @contextlib.contextmanager
 def in_use(scheme):
-    """A context in which estimators are called with the scheme's samples: one that needs independent ones refuses others."""
+    """A context in which estimators are called with the scheme's samples.
+
+    Estimators that need independent ones refuse others, in this thread.
+
+    Parameters
+    ----------
+    scheme : function
+        What `resolve` returned.
+
+    Yields
+    ------
+    None
+    """
     before, _present.scheme = getattr(_present, "scheme", None), None if scheme is independent else scheme
     try:
         yield
@@ -115,7 +226,18 @@ def in_use(scheme):
 
 
 def require_independent(name):
-    """For an estimator, called `name`, to call first: raise where the samples in use depend on each other."""
+    """For an estimator to call first: raise where the samples in use depend on each other.
+
+    Parameters
+    ----------
+    name : str
+        The estimator's, for the message.
+
+    Raises
+    ------
+    DependentSamples
+        Within `in_use` of another scheme than `independent`. It is a ValueError.
+    """
     scheme = getattr(_present, "scheme", None)
     if scheme is not None:
         raise DependentSamples(_refusal(name, _name(scheme)))
@@ -127,6 +249,6 @@ def _name(scheme):
 
 def _refusal(name, scheme):
     return (
-        f"{name} takes its baseline from the other samples, which must be independent; "
+        f"{name} takes its baseline or its weights from the other samples, which must be independent; "
         f"{scheme} noise would bias it. Use independent noise, or another estimator"
     )

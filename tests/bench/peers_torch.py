@@ -1,4 +1,6 @@
-"""What the benchmark compares against, in PyTorch: a training step, gradient moments, an importance-weighted likelihood.
+"""What the benchmark compares against, in PyTorch.
+
+A training step, gradient moments, an importance-weighted likelihood.
 
 The model is the same everywhere: tanh layers, a diagonal Gaussian q(z|x) from the encoder's [mu, logvar], the
 Bernoulli likelihood from logits, the analytic KL, float32. The step is offered eager (fused Adam) and compiled

@@ -5,7 +5,8 @@
     python tests/bench/run.py --only step variance   some rows
     python tests/bench/run.py --without torch jax    tinyvae alone
 
-`pip install tinyvae[bench]` brings the peers; what is not installed is left out, and the table says so. Each contender of
+`pip install tinyvae[bench]` brings the peers; what is not installed is left out, and the table says so. \
+Each contender of
 a row has a fresh process. They take turns, round after round (A B C A B C ...), one at a time, so that a
 machine that changes its speed changes it for all; what they compile is compiled before. A ratio is that of
 two medians of the same round; what is given is its median over the rounds, with the 10% and 90% points.
@@ -55,8 +56,11 @@ class Contender(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A comparison. function, arguments: what each contender's module is asked for; goals: {peers: how many times tinyvae is to be
-    as fast as the fastest of them}; floor_goal: the largest step / floor; minutes: what it takes, about."""
+    """A comparison.
+
+    function, arguments: what each contender's module is asked for; goals: {peers: how many times tinyvae is to be as
+    fast as the fastest of them}; floor_goal: the largest step / floor; minutes: what it takes, about.
+    """
 
     title: str
     function: str
@@ -313,7 +317,8 @@ def second_run(options):
     script(FIRST_STEP, 0)  # fills the cache
     seconds = [script(FIRST_STEP, time.time())[0] for _ in range(2 if options.quick else 8)]
     return {
-        "title": "first training step after the start of the process, as in a lesson (matplotlib, the digits), compiled before",
+        "title": "first training step after the start of the process, as in a lesson (matplotlib, the digits), "
+        "compiled before",
         "unit": "s",
         "values": {"first step": bench.spread(seconds)},
         "goals": [goal("seconds", bench.spread(seconds), most=1.5)],
@@ -466,7 +471,10 @@ BUSY_LOOP = "while True: pass"
 
 
 def threads(options):
-    """The step under each setting of threads: alone, beside a process that keeps a core busy, and two runs at a time."""
+    """The step under each setting of threads.
+
+    Alone, beside a process that keeps a core busy, and two runs at a time.
+    """
     arguments = {"sizes": (784, 500, 20, 500, 784), "batch_size": 100, "binary": True}
     settings = {
         "default": {},
@@ -571,7 +579,8 @@ def parse(argv):
         "--only",
         nargs="+",
         metavar="ROW",
-        help="rows whose names start so: step, variance, likelihood, import, second-run, first-run, memory, scaling, threads",
+        help="rows whose names start so: step, variance, likelihood, import, second-run, first-run, memory, scaling, "
+        "threads",
     )
     parser.add_argument("--without", nargs="+", default=[], choices=tuple(PEERS), help="peers to leave out")
     parser.add_argument("--anyway", action="store_true", help="measure on a busy machine too")
@@ -629,7 +638,8 @@ def main(argv=None):
         write(options.out / "bench.md", table(record))
         for g in result["goals"]:
             print(
-                f"         {g['what']}: {g['measured']['median']:.2f}, target {g['target']}{'' if g['met'] else '  MISSED'}"
+                f"         {g['what']}: {g['measured']['median']:.2f}, "
+                f"target {g['target']}{'' if g['met'] else '  MISSED'}"
             )
     print(table(record) if record["rows"] else "")
     return f"failed: {', '.join(failed)}" if failed else 0
@@ -658,7 +668,8 @@ def table(record):
     for row in record["rows"].values():
         for g in row["goals"]:
             lines.append(
-                f"| {row['title']}: {g['what']} | {span(g['measured'])} | {g['target']} | {'yes' if g['met'] else '**no**'} |"
+                f"| {row['title']}: {g['what']} | {span(g['measured'])} | {g['target']} "
+                f"| {'yes' if g['met'] else '**no**'} |"
             )
     lines += ["", "| work | contender | median (10% to 90%) | times tinyvae | |", "| --- | --- | --- | --- | --- |"]
     for row in record["rows"].values():
@@ -666,7 +677,8 @@ def table(record):
         for name, value in row["values"].items():
             against = row.get("ratios", {}).get(name)
             lines.append(
-                f"| {title} | {name} | {span(value)} {row['unit']} | {span(against) if against else ''} | {note(row, name)} |"
+                f"| {title} | {name} | {span(value)} {row['unit']} | {span(against) if against else ''} "
+                f"| {note(row, name)} |"
             )
             title = ""
         for name, reason in row.get("absent", {}).items():
@@ -680,7 +692,8 @@ def table(record):
     lines += ["", *(f"- {name}: {text}" for name, text in versions.items())]
     loads = [row["load_average"][point][0] for row in record["rows"].values() for point in ("before", "after")]
     lines.append(
-        f"- load average (1 minute) before and after the rows, this benchmark's own included: {min(loads):.1f} to {max(loads):.1f}"
+        f"- load average (1 minute) before and after the rows, this benchmark's own included: "
+        f"{min(loads):.1f} to {max(loads):.1f}"
     )
     busy = {
         name: row["others"]

@@ -2,9 +2,9 @@
 
     python worker.py MODULE FUNCTION ARGUMENTS [CHOICES]
 
-makes MODULE.FUNCTION(**ARGUMENTS), a function without arguments or a dict of them, and calls it until it is compiled. It
-then answers the line SECONDS with {name: [seconds of each call]} from a block of calls that fills SECONDS. CHOICES, a list of
-further arguments, makes one for each of them; the first block is then spent on keeping the fastest.
+makes MODULE.FUNCTION(**ARGUMENTS), a function without arguments or a dict of them, and calls it until it is compiled.
+It then answers the line SECONDS with {name: [seconds of each call]} from a block of calls that fills SECONDS. CHOICES,
+a list of further arguments, makes one for each of them; the first block is then spent on keeping the fastest.
 """
 
 import importlib

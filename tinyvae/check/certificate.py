@@ -2,147 +2,30 @@
 
 import copy
 import math
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
 from tinyvae import estimators as registry
 from tinyvae import validate
 from tinyvae.check import trials
-from tinyvae.estimators.contract import checked_draws
+from tinyvae.check.diagnosis import diagnose
+from tinyvae.check.report import LOSS, SPREAD, Certificate, Tested
+from tinyvae.estimators.contract import check_samples, checked_draws
+from tinyvae.objectives import PLAIN
 from tinyvae.problems import alone, bound_problems, default_problems
+from tinyvae.problems.exact import exact_spread
+
+__all__ = ["Certificate", "Tested", "unbiased"]
 
 PILOT, FEWEST, CALLS = (
     10_000,
     40_000,
     20_000,
 )  # replicates: of the pilot run; of the test, at least; one by one, or of f
+SMALLEST = 1_000  # replicates, where samples are counted
 MARGIN = 1.4  # in the number of draws: the pilot may have missed the tail
 ROUNDING = 1e-10  # of the draws' size: a mean without variance may miss the exact gradient by this much
-
-
-class Tested(NamedTuple):
-    """One hypothesis, "this coordinate is unbiased": numbers in the gradient's own units, or, where the coordinate is "f", nats.
-
-    scale: ||exact gradient|| of this data point, to which relative biases refer, or f's root mean square; bias: mean - exact;
-    standard_error: of the bias; threshold: the bias is significant beyond it; detectable: the smallest bias found with the
-    stated power.
-    """
-
-    problem: str
-    n_samples: int
-    point: int
-    coordinate: str
-    exact: float
-    bias: float
-    standard_error: float
-    threshold: float
-    detectable: float
-    scale: float
-    n_draws: int
-
-    @property
-    def passed(self):
-        return abs(self.bias) <= self.threshold
-
-
-@dataclass(frozen=True, repr=False)
-class Certificate:
-    """The result of `unbiased`. tests: list of Tested, a coordinate each; refused: {problem: the S that the estimator refused}.
-
-    passed: no test failed; powerful: each would have found the stated relative bias with the stated power.
-    """
-
-    name: str
-    level: float
-    power: float
-    bias: float
-    tests: list
-    refused: dict
-
-    @property
-    def skipped(self):
-        """The S that were refused throughout."""
-        return sorted({s for sizes in self.refused.values() for s in sizes} - {t.n_samples for t in self.tests})
-
-    @property
-    def failures(self):
-        """The failed tests, the most significant first."""
-        return sorted((t for t in self.tests if not t.passed), key=lambda t: -abs(t.bias) / t.threshold)
-
-    @property
-    def passed(self):
-        return not self.failures
-
-    @property
-    def weak(self):
-        """The tests that reached the budget before the stated power."""
-        return [t for t in self.tests if t.detectable > self.bias * t.scale]
-
-    @property
-    def powerful(self):
-        return not self.weak
-
-    def __bool__(self):
-        return self.passed
-
-    def assert_passed(self):
-        """Raise AssertionError with the report unless the certificate is passed; else return it."""
-        if not self.passed:
-            raise AssertionError(self.report())
-        return self
-
-    def report(self):
-        """What was tested, what failed (target, coordinate, size of the bias), what was tested weakly.
-
-        All the intervals of the biases hold together with probability 1 - level.
-        """
-        n_problems = len({t.problem for t in self.tests})
-        sizes = ", ".join(str(s) for s in sorted({t.n_samples for t in self.tests}))
-        verdict = "no bias found" if self.passed else "BIASED"
-        lines = [
-            f"{self.name}: {verdict}. {sum(t.coordinate != 'f' for t in self.tests)} coordinates of {n_problems} problem{'s' * (n_problems > 1)}, and f; S = {sizes}",
-            f"  a correct estimator fails with probability {self.level:g} at most, over all coordinates together",
-        ]
-        if self.skipped:
-            lines.append(f"  S = {', '.join(map(str, self.skipped))} refused by the estimator")
-        for problem, sizes in self.refused.items():
-            if some := [str(s) for s in sizes if s not in self.skipped]:
-                lines.append(f"  refused by the estimator, and not tested: {problem}, S = {', '.join(some)}")
-        lines += self._failed() + self._weakness()
-        if not any(t.problem.startswith("bound") for t in self.tests):
-            lines.append("  not tested: the importance-weighted bound (problems=check.bound_problems())")
-        return "\n".join(lines)
-
-    __repr__ = __str__ = report
-
-    def _failed(self):
-        lines = []
-        for t in self.failures[:10]:
-            low, high = ((t.bias + sign * t.threshold) / t.scale for sign in (-1, 1))
-            what, whose = (
-                ("f, the loss", "its size") if t.coordinate == "f" else (f"d/d{t.coordinate}", "the gradient's norm")
-            )
-            lines.append(
-                f"  {t.problem}, S = {t.n_samples}, point {t.point}, {what}: "
-                f"exact {t.exact:.6g}, mean {t.exact + t.bias:.6g}; "
-                f"bias {t.bias / t.scale:+.1%} of {whose}, between {low:+.1%} and {high:+.1%}"
-            )
-        hidden = len(self.failures) - 10
-        return lines + [f"  and {hidden} more"] * (hidden > 0)
-
-    def _weakness(self):
-        size = f"{self.bias:.3g} times the gradient's norm"
-        promise = f"a bias of {size} in a coordinate would be found with probability {self.power:g}"
-        if self.powerful:
-            return [f"  {promise}"]
-        lines = [f"  {promise}, except, for the budget of draws:"]
-        worst = {}
-        for t in self.weak:
-            key = t.problem, t.n_samples
-            worst[key] = max(worst.get(key, 0.0), t.detectable / t.scale)
-        return lines + [f"    {name}, S = {n}: {relative:.3g} or more" for (name, n), relative in worst.items()]
+FINER = {1: (128, 200), 2: (48, 64), 3: (26, 32)}  # nodes in each of so many latents, to see how exact `spread` is
 
 
 def unbiased(
@@ -150,17 +33,45 @@ def unbiased(
 ):
     """Test the hypothesis that an estimator's mean equals the exact gradient, in every coordinate of every problem.
 
-    Its f, which training reports as the loss, is tested against the exact mean, too.
+    Its f, which training reports as the loss, is tested against the exact mean, too, and against the exact spread: a
+    second moment that no heavy tail can dominate (see `problems.exact.spread_of`).
 
-    estimator: a name or a callable (q, target, eps, objective, rng) -> Draws. problems: a list of Problem, or None for
-    `check.default_problems()`, and for an estimator that refuses these, `check.bound_problems()`. n_samples: the S to try. What
-    the estimator refuses with a ValueError is left out and named. One that learns (it has `update`) learns first, by 200 calls
-    and updates on each problem.
-    level: the probability, at most, that a correct estimator fails, over all coordinates together (Bonferroni).
-    bias, power: a coordinate whose bias is `bias` times the norm of its data point's exact gradient is to be found with
-    probability `power`. A pilot run tells from the standard deviations alone how many replicates this takes; the
-    test then uses fresh ones, from 40,000 to max_draws a problem. Where max_draws is not enough, the report says so.
+    In a test suite: `check.unbiased(mine).assert_passed()`.
 
+    Parameters
+    ----------
+    estimator : str or callable
+        A name, or (q, target, eps, objective, rng) -> Draws. What it says of itself (`estimators.traits`) is believed: an
+        S or an objective that it is not for is refused without a call. What it refuses with a ValueError is left out and
+        named. One that learns (it has `update`) learns first, by 200 calls and updates on each problem.
+    problems : list of Problem, optional
+        None takes `check.default_problems()`, and for an estimator that refuses these, `check.bound_problems()`.
+    n_samples : iterable of int, optional
+        The S to try.
+    level : float, optional
+        The probability, at most, that a correct estimator fails, over all coordinates together (Bonferroni).
+    power, bias : float, optional
+        A coordinate whose bias is `bias` times the norm of its data point's exact gradient is to be found with
+        probability `power`. A pilot run tells from the standard deviations alone how many replicates this takes.
+    max_draws : int, optional
+        The test uses fresh replicates, from 40,000 to max_draws a problem. Where that is not enough, the report says so.
+    seed : int, optional
+        What all noise comes from.
+
+    Returns
+    -------
+    Certificate
+        True where no test failed. Where some did, its report names known mistakes that fit the numbers.
+
+    Raises
+    ------
+    ValueError
+        For input that does not fit, results of the wrong shape or not finite, or if everything is refused.
+    TypeError
+        For input or results of the wrong type.
+
+    Notes
+    -----
     The statistic is a mean over so many independent replicates that it is nearly normal: the score function's draws are
     skewed, and with a few hundred the level would not hold. Hence max_draws is 40,000 at least. Where a single coordinate has
     the heaviest of tails (kurtosis in the hundreds), values beyond 4 standard errors are still several times as frequent as
@@ -171,8 +82,13 @@ def unbiased(
     so many: it is tested by 20,000 calls with the problem's few data points, and with one, instead. One that draws more than
     eps is tested so on a problem for each S besides.
 
-    Returns a Certificate. In a test suite: `check.unbiased(mine).assert_passed()`.
-    Raises ValueError or TypeError for input that does not fit, or if everything is refused.
+    An estimator that says `costly` (a network's pass a sample, and samples that do not look at each other) has its
+    samples counted in place of its replicates, from 40,000 samples on: a mean over them is as nearly normal. Its pilot run
+    is part of the test, whose length depends on its variance alone, and its f comes from the same calls. The power is
+    what it is with others, or the report says so.
+
+    How exact a problem's `spread` is, a quadrature of a function with poles near the real axis, is seen from finer ones;
+    the difference is added to the threshold of f's spread.
     """
     validate.number("level", level, least=0, most=1, open_least=True)
     validate.number("power", power, least=0.5, most=0.999999)
@@ -180,30 +96,84 @@ def unbiased(
     validate.integer("max_draws", max_draws, least=FEWEST)
     validate.integer("seed", seed, least=0)
     n_samples = tuple(validate.integer("each of n_samples", s, least=1) for s in n_samples)
-    registry.resolve(estimator)
+    facts = registry.traits(registry.resolve(estimator))
     cases, refused = _cases(estimator, problems, n_samples)
-    m = sum(p.gradient.size + (0 if p.loss is None else len(p.loss)) for p, *_ in cases)
-    z_level, z_power = _normal_quantile(1 - level / (2 * m)), _normal_quantile(power)
-    tests = []
-    for (p, s, trial), child in zip(cases, np.random.SeedSequence(seed).generate_state(3 * len(cases)).reshape(-1, 3)):
+    m = sum(p.gradient.size + sum(len(e) for e in (p.loss, p.spread) if p.loss is not None and e is not None)
+            for p, *_ in cases)  # fmt: skip
+    quantiles = _normal_quantile(1 - level / (2 * m)), _normal_quantile(power)
+    tests, finer = [], {}
+    for (p, s, own, way), child in zip(
+        cases, np.random.SeedSequence(seed).generate_state(3 * len(cases)).reshape(-1, 3)
+    ):
         scale = np.linalg.norm(p.gradient, axis=1)[:, None]  # B, 1
         scale[scale == 0] = 1.0  # nothing to refer to: absolute
-        n_draws = CALLS
-        if trial is trials.side_by_side:
-            _, std = trial(estimator, p, s, PILOT, child[0])
-            wanted = float(np.max(((z_level + z_power) * std / (bias * scale)) ** 2))
-            n_draws = int(min(max(MARGIN * wanted, FEWEST), max_draws))
-        mean, std = trial(estimator, p, s, n_draws, child[1])
-        tests += _tests(p, s, n_draws, p.gradient, mean, std, z_level, z_power, scale, _names(p))
+        measured = _costly if way is trials.in_chunks else _measured
+        found, of_loss = measured(p, s, own, way, child, scale, quantiles, bias, max_draws)
+        tests += _tests(p, s, *found, p.gradient, *quantiles, scale, _names(p))
         if p.loss is not None:
-            loss_of = trials.loss_side_by_side if trial is trials.side_by_side else trials.loss_one_by_one
-            mean, std = loss_of(estimator, p, s, CALLS, child[2])
-            tests += _tests(p, s, CALLS, p.loss[:, None], mean, std, z_level, z_power, p.size[:, None], ["f"])
-    return Certificate(registry.name_of(estimator), level, power, bias, tests, refused)
+            tests += _tests(p, s, *_column(of_loss, 0), p.loss[:, None], *quantiles, p.size[:, None], [LOSS])
+            if p.spread is not None:
+                exact = p.spread[:, None]  # B, 1
+                if id(p.spread) not in finer:
+                    finer[id(p.spread)] = _inexactness(p)
+                scale = np.where(exact == 0, 1.0, exact)
+                tests += _tests(
+                    p, s, *_column(of_loss, 1), exact, *quantiles, scale, [SPREAD], finer[id(p.spread)]
+                )  # fmt: skip
+    perhaps = diagnose(tests, {(p.name, s): p for p, s, *_ in cases})
+    return Certificate(registry.name_of(estimator), level, power, bias, tests, refused, perhaps, facts.biased)
+
+
+# --- how many replicates ----------------------------------------------------------------------------------
+
+
+def _measured(p, s, own, way, child, scale, quantiles, bias, max_draws):
+    """(n_draws, mean, std) of the gradient and of f, from replicates of their own."""
+    n_draws, of_loss = CALLS, None
+    if way is trials.side_by_side:
+        _, std = way(own, p, s, PILOT, child[0])
+        n_draws = _wanted(std, scale, quantiles, bias, FEWEST, max_draws)
+    found = way(own, p, s, n_draws, child[1])
+    if p.loss is not None:
+        loss_of = trials.loss_side_by_side if way is trials.side_by_side else trials.loss_one_by_one
+        of_loss = (CALLS, *loss_of(own, p, s, CALLS, child[2]))
+    return (n_draws, *found), of_loss
+
+
+def _costly(p, s, own, way, child, scale, quantiles, bias, max_draws):
+    """`_measured`, for few draws: samples are counted, f comes from the same calls, and the pilot run is part of it."""
+    n_pilot = max(PILOT // s, SMALLEST)
+    parts = [way(own, p, s, n_pilot, child[0])]
+    _, std = trials.moments(parts[0][0])
+    n_draws = _wanted(std, scale, quantiles, bias, max(FEWEST // s, SMALLEST), max_draws)
+    if n_draws > n_pilot:
+        parts.append(way(own, p, s, n_draws - n_pilot, child[1]))
+    estimates, of_loss = (np.concatenate(part) for part in zip(*parts))
+    return *((len(part), *trials.moments(part)) for part in (estimates, of_loss)),
+
+
+def _wanted(std, scale, quantiles, bias, least, most):
+    wanted = float(np.max((sum(quantiles) * std / (bias * scale)) ** 2))
+    return int(min(max(MARGIN * wanted, least), most))
+
+
+def _column(found, k):
+    n_draws, *arrays = found
+    return n_draws, *(a[:, k : k + 1] for a in arrays)
+
+
+def _inexactness(p):
+    """How far quadratures with more nodes are from the problem's `spread`, (B, 1); 0 where q has no nodes."""
+    nodes = FINER.get(p.q.mean.shape[1], ()) if hasattr(p.q, "nodes") and hasattr(p.q, "mean") else ()
+    found = [exact_spread(p.q, p.target, p.objective, p.loss, p.size, n) for n in nodes]
+    return max((np.abs(spread - p.spread) for spread in found), key=np.max, default=np.zeros(len(p.spread)))[:, None]
+
+
+# --- what is tested ---------------------------------------------------------------------------------------
 
 
 def _cases(estimator, problems, n_samples):
-    """[(problem, S, how to draw replicates)], and {problem: the S that the estimator refused}."""
+    """[(problem, S, what has learnt on it, how to draw replicates)], and {problem: the S that the estimator refused}."""
     if problems is not None:
         cases, refused, refusal = _accepted(estimator, list(problems), n_samples)
     else:
@@ -219,17 +189,19 @@ def _cases(estimator, problems, n_samples):
         )
     found, seen = [], {"linked": set(), "drawing": set()}
     for p, s in cases:
-        linked, draws = trials.links_points(estimator, p, s)
-        found.append((p, s, trials.one_by_one if linked else trials.side_by_side))
+        own = trials.learnt(estimator, p, s)
+        linked, draws = trials.links_points(own, p, s)
+        unlinked = trials.in_chunks if getattr(own, "costly", False) else trials.side_by_side
+        found.append((p, s, own, trials.one_by_one if linked else unlinked))
         if linked and s not in seen["linked"]:  # as many data points as the batch has, and one
             seen["linked"].add(s)
             cases_alone, refused_alone, _ = _accepted(estimator, [alone(p, 0)], [s])
-            found += [(*case, trials.one_by_one) for case in cases_alone]
+            found += [(*case, trials.learnt(estimator, *case), trials.one_by_one) for case in cases_alone]
             for name, sizes in refused_alone.items():
                 refused.setdefault(name, []).extend(sizes)
         if draws and not linked and s not in seen["drawing"]:
             seen["drawing"].add(s)
-            found.append((p._replace(name=f"{p.name}, {len(p.gradient)} points a call"), s, trials.one_by_one))
+            found.append((p._replace(name=f"{p.name}, {len(p.gradient)} points a call"), s, own, trials.one_by_one))
     return found, refused
 
 
@@ -244,6 +216,7 @@ def _accepted(estimator, problems, n_samples):
             eps = p.q.noise(np.random.default_rng(0), s)
             function = copy.deepcopy(registry.resolve(estimator))
             try:
+                _believe(function, p.objective or PLAIN, eps)
                 draws = function(p.q, p.target, eps.copy(), p.objective, np.random.default_rng(0))
             except ValueError as error:
                 refused.setdefault(p.name, []).append(s)
@@ -256,14 +229,25 @@ def _accepted(estimator, problems, n_samples):
     return cases, refused, refusal
 
 
+def _believe(function, objective, eps):
+    """Raise ValueError if the estimator says itself that it is not for this objective, or for so few samples."""
+    facts, name = registry.traits(function), registry.name_of(function)
+    for one, averages, what in (
+        ("average", True, "an average over samples"), ("bound", False, "the importance-weighted bound"),
+    ):  # fmt: skip
+        if facts.objective == one and bool(objective.averages) is not averages:
+            raise ValueError(f"{name} estimates the gradient of {what} only, as it says itself")
+    check_samples(name, eps, facts.samples)
+
+
 def _names(p):
     return [f"{name}[{k}]" for name, block in p.q.split(p.q.params[0]).items() for k in range(len(block))]
 
 
-def _tests(p, n_samples, n_draws, exact, mean, std, z_level, z_power, scale, names):
+def _tests(p, n_samples, n_draws, mean, std, exact, z_level, z_power, scale, names, inexact=0.0):
     """A Tested for each element of the exact values (B, n), of the means of their estimates and the standard deviations."""
     error = std / math.sqrt(n_draws)
-    threshold = z_level * error + ROUNDING * (scale + np.abs(mean) + std)
+    threshold = z_level * error + ROUNDING * (scale + np.abs(mean) + std) + inexact
     columns = exact, mean - exact, error, threshold, threshold + z_power * error
     return [
         Tested(p.name, n_samples, b, names[k], *(float(a[b, k]) for a in columns), float(scale[b, 0]), n_draws)

@@ -1,7 +1,10 @@
-"""Replicates of an estimator on a problem: their mean and standard deviation, and whether they may lie side by side.
+"""Replicates of an estimator on a problem, and whether they may lie side by side.
 
 Side by side on the batch axis, replicates are quick, and independent if the draws for a data point depend on its own noise
-alone. Where they do not, they are made one by one, a call each.
+alone. Where they do not, they are made one by one, a call each. An estimator that says `costly`, for a network's pass a
+sample, is asked in small calls that fit the cache, and gives its gradient and its f at once.
+
+Each of them takes an estimator that has learnt, see `learnt`.
 """
 
 import copy
@@ -10,16 +13,59 @@ import numpy as np
 
 from tinyvae import estimators as registry
 from tinyvae import variance
+from tinyvae.machine import workers
 from tinyvae.objectives import PLAIN
+from tinyvae.problems.exact import spread_of
 from tinyvae.problems.problem import alone
 from tinyvae.variance.replicates import analytic_kl_grad
 
+__all__ = [
+    "learnt", "side_by_side", "one_by_one", "loss_side_by_side", "loss_one_by_one", "in_chunks", "moments", "links_points",
+]  # fmt: skip
+
 WARMUP = 200  # calls and updates, for an estimator that learns
+ROWS = 2_000  # samples in a call of a costly estimator: its network's arrays stay in the cache
 
 
-def side_by_side(estimator, p, n_samples, n_draws, seed):
-    """Mean and standard deviation over so many replicates of an estimate, (B, P) each."""
-    own = _own(estimator, p, n_samples)
+def learnt(estimator, p, n_samples):
+    """A copy of the estimator without memory of other problems; one that learns has learnt on this one.
+
+    Parameters
+    ----------
+    estimator : str or callable
+    p : Problem
+    n_samples : int
+        S.
+
+    Returns
+    -------
+    callable
+        As estimators are.
+    """
+    plan = variance.Plan(
+        [copy.deepcopy(registry.resolve(estimator))], p.objective or PLAIN, n_samples=n_samples, warmup=WARMUP
+    )
+    plan.fresh = list(plan.functions)
+    plan.warm([(p.q, p.target)])
+    (own,) = plan.functions.values()
+    return own
+
+
+def side_by_side(own, p, n_samples, n_draws, seed):
+    """Mean and standard deviation over replicates of an estimate, in large calls.
+
+    Parameters
+    ----------
+    own : callable
+        What `learnt` gave; it is not changed.
+    p : Problem
+    n_samples, n_draws, seed : int
+        S, the number of replicates, and what their noise comes from.
+
+    Returns
+    -------
+    tuple of two arrays (B, P)
+    """
     reports = variance.measure_target(p.q, p.target, [own], p.objective, n_draws, n_samples, int(seed), n_timings=0)
     (report,) = reports.values()
     mean, spread = (np.concatenate(list(part.values()), axis=1) for part in (report.mean, report.variance))
@@ -27,32 +73,87 @@ def side_by_side(estimator, p, n_samples, n_draws, seed):
     return mean - added, np.sqrt(spread)
 
 
-def one_by_one(estimator, p, n_samples, n_draws, seed):
-    """The same, a replicate a call."""
-    return _moments([draws.dparams.mean(axis=0) for draws in _calls(estimator, p, n_samples, n_draws, seed)])
+def one_by_one(own, p, n_samples, n_draws, seed):
+    """`side_by_side`, a replicate a call."""
+    return moments([draws.dparams.mean(axis=0) for draws in _calls(own, p, n_samples, n_draws, seed)])
 
 
-def loss_side_by_side(estimator, p, n_samples, n_draws, seed):
-    """Mean and standard deviation of f's mean over the samples, (B, 1) each."""
+def loss_side_by_side(own, p, n_samples, n_draws, seed):
+    """Mean and standard deviation of f, in one large call.
+
+    Parameters
+    ----------
+    own, p, n_samples, n_draws, seed
+        As `side_by_side`.
+
+    Returns
+    -------
+    tuple of two arrays (B, 2)
+        Of the samples' mean f, nats, and of their mean `spread_of(f)`; (B, 1) where the problem has no `spread`.
+    """
     eps_rng, own_rng = np.random.default_rng(seed).spawn(2)
-    call, q = _caller(_own(estimator, p, n_samples), p, n_draws)
+    call, q = _caller(own, p, n_draws)
     f = np.asarray(call(q.noise(eps_rng, n_samples), own_rng).f, "float64")
-    return _moments(f.mean(axis=0).reshape(n_draws, -1, 1))
+    return moments(_of_loss(f.reshape(n_samples, n_draws, -1), p))
 
 
-def loss_one_by_one(estimator, p, n_samples, n_draws, seed):
-    """The same, a replicate a call."""
-    return _moments([np.mean(draws.f, axis=0)[:, None] for draws in _calls(estimator, p, n_samples, n_draws, seed)])
+def loss_one_by_one(own, p, n_samples, n_draws, seed):
+    """`loss_side_by_side`, a replicate a call."""
+    return moments([_of_loss(draws.f, p) for draws in _calls(own, p, n_samples, n_draws, seed)])
 
 
-def links_points(estimator, p, n_samples):
-    """Whether the draws for a data point depend on others in the call, by a baseline or by randomness that they share;
-    and whether the estimator draws more than eps.
+def in_chunks(own, p, n_samples, n_draws, seed):
+    """Replicates of an estimate and of f, side by side in small calls, on all workers.
+
+    Parameters
+    ----------
+    own, p, n_samples, n_draws, seed
+        As `side_by_side`.
+
+    Returns
+    -------
+    tuple of two arrays
+        Estimates (n_draws, B, P) and (n_draws, B, 2), f and its spread as in `loss_side_by_side`, or an empty last axis.
+    """
+    per_chunk = max(1, ROWS // (n_samples * len(p.gradient)))
+    sizes = [min(per_chunk, n_draws - start) for start in range(0, n_draws, per_chunk)]
+
+    def chunk(task):
+        size, child = task
+        eps_rng, own_rng = np.random.default_rng(child).spawn(2)
+        call, q = _caller(own, p._replace(target=copy.deepcopy(p.target)), size)
+        draws = call(q.noise(eps_rng, n_samples), own_rng)
+        f = np.asarray(draws.f, "float64").reshape(n_samples, size, -1)
+        of_loss = _of_loss(f, p) if p.loss is not None else np.empty((*f.shape[1:], 0))
+        return draws.dparams.mean(axis=0, dtype="float64").reshape(size, *p.gradient.shape), of_loss
+
+    parts = list(workers.run(chunk, zip(sizes, np.random.SeedSequence(seed).spawn(len(sizes))), ahead=16))
+    return tuple(np.concatenate(part) for part in zip(*parts))
+
+
+def moments(estimates):
+    """Mean and standard deviation of estimates, an array (R, B, n) or a list of (B, n): two arrays (B, n), float64."""
+    estimates = np.asarray(estimates, "float64")  # R, B, n
+    return estimates.mean(axis=0), estimates.std(axis=0, ddof=1)
+
+
+def links_points(own, p, n_samples):
+    """Whether the draws for a data point depend on others in the call, by a baseline or by randomness that they share.
 
     Without randomness of its own: whether each point alone gives something else. With it: whether two copies of a
     point with the same eps give the same, though the generator moved on between them.
+
+    Parameters
+    ----------
+    own, p, n_samples
+        As `side_by_side`.
+
+    Returns
+    -------
+    tuple of two bool
+        Whether it does, and whether the estimator draws more than eps.
     """
-    rows, own = len(p.gradient), _own(estimator, p, n_samples)
+    rows = len(p.gradient)
     rng = np.random.default_rng(0)
     before = rng.bit_generator.state
     call, q = _caller(own, p, 2)
@@ -72,27 +173,19 @@ def links_points(estimator, p, n_samples):
     return not np.allclose(single, among, rtol=1e-9, atol=1e-9 * np.abs(single).max()), False
 
 
-def _calls(estimator, p, n_samples, n_draws, seed):
-    call, q = _caller(_own(estimator, p, n_samples), p, 1)
+def _of_loss(f, p):
+    """f (S, ..., B) -> the samples' mean of f and, where the problem has its exact value, of its spread, (..., B, 2)."""
+    parts = [np.mean(f, axis=0)]
+    if p.spread is not None:
+        parts.append(spread_of(np.asarray(f, "float64"), p.loss, p.size).mean(axis=0))
+    return np.stack(parts, axis=-1)
+
+
+def _calls(own, p, n_samples, n_draws, seed):
+    call, q = _caller(own, p, 1)
     rng = np.random.default_rng(seed)
     for _ in range(n_draws):
         yield call(q.noise(rng, n_samples), rng)
-
-
-def _moments(estimates):
-    estimates = np.asarray(estimates, "float64")  # R, B, n
-    return estimates.mean(axis=0), estimates.std(axis=0, ddof=1)
-
-
-def _own(estimator, p, n_samples):
-    """A copy of the estimator without memory of other problems; one that learns has learnt on this one."""
-    plan = variance.Plan(
-        [copy.deepcopy(registry.resolve(estimator))], p.objective or PLAIN, n_samples=n_samples, warmup=WARMUP
-    )
-    plan.fresh = list(plan.functions)
-    plan.warm([(p.q, p.target)])
-    (own,) = plan.functions.values()
-    return own
 
 
 def _caller(own, p, copies):

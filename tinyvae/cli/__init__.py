@@ -10,17 +10,35 @@ from pathlib import Path
 import numpy as np
 
 import tinyvae as tv
-from tinyvae.cli import jobs, laboratory, options
+from tinyvae.cli import certify, jobs, laboratory, options
 from tinyvae.cli.words import fail
+
+__all__ = ["main", "COMMANDS"]
 
 COMMANDS = {
     function.__name__: function
-    for function in (jobs.compare, jobs.train, jobs.sample, laboratory.variance, laboratory.check, jobs.bench)
+    for function in (jobs.compare, jobs.train, jobs.sample, laboratory.variance, certify.check, jobs.bench)
 }
 
 
 def main(argv=None):
-    """Run one command; returns the exit status. argv: the words after `tinyvae`, those of this process if None."""
+    """Run one command.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        The words after `tinyvae`; those of this process if None.
+
+    Returns
+    -------
+    int
+        The exit status.
+
+    Raises
+    ------
+    SystemExit
+        With status 2 for a command line that does not fit, 0 for --help and --version.
+    """
     args = options.parse(argv)
     try:
         if "out" in args:

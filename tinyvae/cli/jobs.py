@@ -11,11 +11,18 @@ import tinyvae as tv
 from tinyvae import compare as comparison
 from tinyvae.cli import words
 
+__all__ = ["compare", "train", "sample", "bench"]
+
 TIMED = {"step": "the step", "floor": "the products", "twins": "the step on NumPy twins"}
 SPREAD = 2  # from the 10% to the 90% point of a time: on a quiet machine it stays below
 
 
 def compare(args):
+    """Train one VAE with each estimator, side by side.
+
+    Prints the data, a table of bounds and variances, one of costs, and what they say in words; writes compare.json and
+    compare.png into --out.
+    """
     from tinyvae import plots
 
     names = {field.name for field in fields(comparison.Settings)}
@@ -60,6 +67,11 @@ def compare(args):
 
 
 def train(args):
+    """Train a VAE with one estimator.
+
+    Prints the last validation and the paths; writes model.npz, train.json and, once an epoch is validated, train.png
+    into --out, with --save-every a series of models beside them. Returns the exit status 130 after Ctrl-C, else None.
+    """
     from tinyvae import plots
 
     estimator, data = words.estimator(args.estimator), words.dataset(args)
@@ -70,7 +82,8 @@ def train(args):
     grey = data.train.dtype.kind == "f" and np.any((data.train > 0) & (data.train < 1))
     if grey:
         print(
-            f"The pixels of {args.data} are grey: their reconstruction term is a cross-entropy, no density (see --binarize)."
+            f"The pixels of {args.data} are grey: their reconstruction term is a cross-entropy, no density "
+            "(see --binarize)."
         )
     history, series = _fitted(vae, data, estimator, args)
     vae.save(Path(args.out, "model.npz"))
@@ -94,7 +107,8 @@ def train(args):
         plots.save(plots.training(epochs, terms, held_out, formula), Path(args.out, "train.png"))
         written.append(Path(args.out, "train.png"))
         print(
-            f"Validation after epoch {last.epoch}: loss {last.loss:.2f} = {name} {last.reconstruction:.2f} + KL {last.kl:.2f} nats a data point"
+            f"Validation after epoch {last.epoch}: loss {last.loss:.2f} = {name} {last.reconstruction:.2f} "
+            f"+ KL {last.kl:.2f} nats a data point"
         )
     words.say(f"Written: {', '.join(map(str, written))}")
     if history.interrupted:
@@ -105,7 +119,8 @@ def train(args):
         )
         return words.fail(
             130,
-            f"train: interrupted after {words.counted(len(history.records), 'step')}; what was learnt so far is in {written[0]}{again}",
+            f"train: interrupted after {words.counted(len(history.records), 'step')}; "
+            f"what was learnt so far is in {written[0]}{again}",
         )
 
 
@@ -142,13 +157,15 @@ def _fitted(vae, data, estimator, args):
 
 
 def sample(args):
+    """Draw images from a saved model. Prints the path; writes samples.png into --out."""
     from tinyvae import plots
 
     vae = tv.VAE.load(args.model)
     shape = tuple(args.image_shape) if args.image_shape else words.image_shape(vae.n_features)
     if math.prod(shape) != vae.n_features:
         raise ValueError(
-            f"--image-shape {shape[0]} {shape[1]} has {math.prod(shape)} pixels, but the model's images have {vae.n_features}"
+            f"--image-shape {shape[0]} {shape[1]} has {math.prod(shape)} pixels, "
+            f"but the model's images have {vae.n_features}"
         )
     path = Path(args.out, "samples.png")
     plots.save(plots.samples(vae.sample(args.n, np.random.default_rng(args.seed)), shape), path)
@@ -156,6 +173,7 @@ def sample(args):
 
 
 def bench(args):
+    """Time one training step. Prints the table of `tinyvae.bench`, and a remark where the times cannot be trusted."""
     from tinyvae import bench as benchmark
 
     words.announce_compilation()
@@ -167,7 +185,7 @@ def bench(args):
 
 
 def _doubts(result):
-    """Why the times that `bench.run` returned should not be trusted, in words; an empty list if nothing tells against them."""
+    """Why the times that `bench.run` returned should not be trusted, in words; empty if nothing tells against them."""
     doubts = ["the step came out faster than its own matrix products"] * (result["ratio"]["median"] < 1)
     for key, name in TIMED.items():
         spread = result[key]["high"] / result[key]["low"]

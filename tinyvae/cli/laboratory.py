@@ -1,4 +1,4 @@
-"""The laboratory's commands: variance, which measures estimators side by side, and check, which certifies them."""
+"""The laboratory's command `variance`, which measures estimators side by side."""
 
 from pathlib import Path
 
@@ -6,6 +6,8 @@ import tinyvae as tv
 from tinyvae import compare as comparison
 from tinyvae import variance as measuring
 from tinyvae.cli import words
+
+__all__ = ["variance"]
 
 AFFORDABLE = 5e10  # multiply-adds that the exact gradient of a model may take: some seconds
 NOISE = ("rank", "estimator", "variance", "ratio to the best", "signal-to-noise"), ("", "", "nats²", "", "")
@@ -16,7 +18,10 @@ PRICE = (
 
 
 def variance(args):
-    """On a named problem, on one model or fresh, or along a series of models."""
+    """Measure estimators side by side, on a named problem, on one model or a fresh one, or along a series of models.
+
+    Prints tables, best first; writes variance.json and variance.png into --out, with --decompose decomposition.png too.
+    """
     functions = [words.estimator(word) for word in args.estimators]
     words.announce_compilation()
     if args.problem:
@@ -36,7 +41,10 @@ def _on_problem(args, functions):
         p.q, p.target, functions, p.objective, args.n_draws, args.n_samples, args.seed, noise=args.noise
     )
     exact = None if p.gradient is None else p.q.split(p.gradient)
-    title = f"Gradient of {args.problem}: {words.counted(p.q.mean.shape[0], 'data point')}, {words.counted(p.q.mean.shape[1], 'latent')}"
+    title = (
+        f"Gradient of {args.problem}: {words.counted(p.q.mean.shape[0], 'data point')}, "
+        f"{words.counted(p.q.mean.shape[1], 'latent')}"
+    )
     _tell(args, measuring.summary(reports, exact), p.q.blocks, title)
 
 
@@ -76,7 +84,10 @@ def _rows(batch, args):
 
 
 def _size(args):
-    return f"{words.counted(args.n_samples, 'sample')} a point, {args.noise} noise, {words.counted(args.n_draws, 'replicate')}; 95% intervals."
+    return (
+        f"{words.counted(args.n_samples, 'sample')} a point, {args.noise} noise, "
+        f"{words.counted(args.n_draws, 'replicate')}; 95% intervals."
+    )
 
 
 def _model(args, path):
@@ -94,17 +105,20 @@ def _exact(vae, batch, objective, n_samples):
     if nodes is None:
         return (
             None,
-            f"No bias: the exact gradient, by quadrature, is for one to three latents, and the model has {vae.n_latents}.",
+            "No bias: the exact gradient, by quadrature, is for one to three latents, "
+            f"and the model has {vae.n_latents}.",
         )
     if 2 * len(batch) * nodes**vae.n_latents * len(vae.decoder.theta) > AFFORDABLE:
         return (
             None,
-            "No bias: the exact gradient by quadrature would take long; give a smaller --batch-size, or a model with fewer latents.",
+            "No bias: the exact gradient by quadrature would take long; "
+            "give a smaller --batch-size, or a model with fewer latents.",
         )
     found = problems.vae_gradient(vae, batch, objective, n_samples)
     return (
         found.gradients,
-        f"Bias: against the exact gradient by quadrature, {nodes} nodes in each latent, relative error {found.error:.1e}.",
+        f"Bias: against the exact gradient by quadrature, {nodes} nodes in each latent, "
+        f"relative error {found.error:.1e}.",
     )
 
 
@@ -112,10 +126,6 @@ def _tell(args, record, blocks, title, remark="", extra=None):
     """Print the tables of `blocks`, best first, and write the JSON file and the figures."""
     from tinyvae import plots
 
-    for name in record:
-        plots.style(
-            name
-        )  # estimators of the reader's own take their colours in the order given, as in a series' figure
     record = _ranked(record, blocks[0])
     result = {"estimators": _plain(record), **(extra or {})}
     words.write_json(args.out, "variance.json", {"version": tv.__version__, "settings": words.settings(args), **result})
@@ -134,7 +144,8 @@ def _tell(args, record, blocks, title, remark="", extra=None):
         words.say(remark)
     if any("bias" in row.blocks[block] for row in record.values() for block in blocks):
         print(
-            "z: |bias| of a coordinate over its standard error; p: the chance of so large a z in any coordinate without a bias."
+            "z: |bias| of a coordinate over its standard error; "
+            "p: the chance of so large a z in any coordinate without a bias."
         )
     for block in blocks:
         print(
@@ -199,7 +210,8 @@ def _price(name, costs, numbers):
 def _tell_parts(args, parts):
     print()
     words.say(
-        f"Where the variance of a training gradient comes from: {args.n_batches} minibatches, the noise of each drawn {args.n_batches} times."
+        f"Where the variance of a training gradient comes from: {args.n_batches} minibatches, "
+        f"the noise of each drawn {args.n_batches} times."
     )
     rows = [
         (
@@ -263,61 +275,3 @@ def _along(args, functions):
         )
     print()
     words.say(f"Written: {Path(args.out, 'variance.png')}, {Path(args.out, 'variance.json')}")
-
-
-# --- certificates -----------------------------------------------------------------------------------------
-
-
-def check(args):
-    from tinyvae.check import bound_problems, unbiased
-
-    words.announce_compilation()
-    passed = True
-    for word in args.estimators:
-        function = words.estimator(word)
-        certificate = unbiased(function, n_samples=args.n_samples, level=args.level, bias=args.bias, seed=args.seed)
-        print(certificate.report())
-        passed &= certificate.passed
-        accepted = [s for s in args.n_samples if s not in certificate.skipped]
-        bound = {t.problem for t in certificate.tests} <= {p.name for p in bound_problems()}
-        _beside(function, "importance_weighted" if bound else "elbo", 2 if 2 in accepted else accepted[0], args.seed)
-        if not certificate.passed:
-            print(
-                f"  {certificate.name} is biased: its variance and ranks above tell little, for a wrong gradient may well be a quiet one."
-            )
-        print()
-    return 0 if passed else 1
-
-
-def _beside(function, objective, n_samples, seed):
-    """Print an estimator's variance and cost beside the built-in ones, on two or three problems."""
-    from tinyvae import problems
-
-    rows, kind = [], "average" if objective == "elbo" else "bound"
-    for problem in ("quadratic", "cosine", "linear_gaussian") if kind == "average" else ("linear_gaussian",):
-        p = problems.make(
-            problem, comparison.objective_of(objective) if problem == "linear_gaussian" else None, n_samples
-        )
-        others = [
-            name
-            for name in (comparison.Settings().estimators if kind == "average" else tv.estimators.names(kind))
-            if name != tv.estimators.name_of(function) and tv.estimators.make(name).traits.samples <= n_samples
-        ]
-        reports = measuring.measure_target(p.q, p.target, [function, *others], p.objective, 10_000, n_samples, seed)
-        for i, (name, row) in enumerate(measuring.summary(reports).items()):
-            cells = [
-                cell
-                for block in p.q.blocks
-                for cell in (words.interval(row.blocks[block]["variance"]), row.blocks[block]["rank"])
-            ]
-            asked = f"{row.costs['evaluations']:g} + {row.costs['gradients']:g}"
-            rows.append((problem if not i else "", name, *cells, asked, words.number(row.costs["phi_milliseconds"])))
-    print(f"\n  Beside the built-in ones, {words.counted(n_samples, 'sample')} a point:")
-    header = (
-        "problem",
-        "estimator",
-        *(cell for block in p.q.blocks for cell in (f"variance, d/d{block}", "rank")),
-        "f + df/dz",
-        "ms",
-    )
-    words.print_table(header, *rows, indent=2)

@@ -12,18 +12,42 @@ from tinyvae import datasets, estimators
 from tinyvae.kernels import optimizers
 from tinyvae.machine.files import write
 
+__all__ = [
+    "estimator", "is_file", "built_in", "dataset", "objective", "image_shape", "announce_compilation", "Progress",
+    "settings", "write_json", "number", "percent", "counted", "say", "interval", "print_table", "fail",
+]  # fmt: skip
+
 WIDTH = 118  # of a paragraph
 
 # --- words into values ------------------------------------------------------------------------------------
 
 
 def estimator(word):
-    """The built-in estimator's name, or the function `name` of `file.py:name`."""
+    """The built-in estimator's name, or the function `name` of `file.py:name`.
+
+    Parameters
+    ----------
+    word : str
+        A name, or file.py:name. The file is run; a class in it is made afresh, without arguments.
+
+    Returns
+    -------
+    str or callable
+        What `tinyvae.estimators` takes.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, or for a file without a name, that cannot be run, or that holds no such function.
+    FileNotFoundError
+        If there is no such file.
+    """
     path, colon, name = word.rpartition(":")
     if not colon:
         if is_file(word):
             raise ValueError(
-                f"expected the name of an estimator, got the file {word}; to take a function from it write file.py:name, for example {word}:my_function"
+                f"expected the name of an estimator, got the file {word}; "
+                f"to take a function from it write file.py:name, for example {word}:my_function"
             )
         estimators.resolve(word)
         return word
@@ -42,20 +66,49 @@ def estimator(word):
 
 
 def is_file(word):
-    """Whether an estimator's word speaks of a file: file.py or file.py:name."""
+    """Whether an estimator's word speaks of a file.
+
+    Parameters
+    ----------
+    word : str
+        As it was given.
+
+    Returns
+    -------
+    bool
+        True for file.py and file.py:name.
+    """
     return ":" in word or word.endswith(".py")
 
 
 def built_in(word):
-    """The word, unless it speaks of a file."""
+    """The word, unless it speaks of a file.
+
+    Parameters
+    ----------
+    word : str
+        As it was given.
+
+    Returns
+    -------
+    str
+        The same; whether an estimator has this name is not looked at.
+
+    Raises
+    ------
+    ValueError
+        If it speaks of a file.
+    """
     if is_file(word):
         raise ValueError(
-            f"expected a built-in estimator's name, got {word}; the form file.py:name is for tinyvae train, tinyvae variance and tinyvae check"
+            f"expected a built-in estimator's name, got {word}; "
+            "the form file.py:name is for tinyvae train, tinyvae variance and tinyvae check"
         )
     return word
 
 
 def dataset(args):
+    """The Dataset that --data names, its pixels drawn once as black or white, by the seed, with --binarize."""
     data = datasets.load(args.data)
     return comparison.binarized(data, args.seed) if args.binarize else data
 
@@ -66,7 +119,18 @@ def objective(args):
 
 
 def image_shape(n_pixels):
-    """(rows, columns): the most square image of so many pixels, upright if it is not square."""
+    """The most square image of so many pixels, upright if it is not square.
+
+    Parameters
+    ----------
+    n_pixels : int
+        How many.
+
+    Returns
+    -------
+    tuple of int
+        (rows, columns).
+    """
     columns = next(c for c in range(math.isqrt(n_pixels), 0, -1) if n_pixels % c == 0)
     return n_pixels // columns, columns
 
@@ -75,14 +139,29 @@ def image_shape(n_pixels):
 
 
 def announce_compilation():
-    """Say that kernels will be compiled, where none are in Numba's cache yet."""
+    """Say on the standard error that kernels will be compiled, where none are in Numba's cache yet."""
     stats = getattr(optimizers.adam, "stats", None)  # a NumPy twin has none
     if stats and not (stats.cache_path and any(Path(stats.cache_path).glob("optimizers.adam*.nbi"))):
         print("First run: compiling the kernels takes some seconds; later runs start at once.", file=sys.stderr)
 
 
 class Progress:
-    """A progress bar where the standard error is a terminal, else a plain line now and then."""
+    """A progress bar where the standard error is a terminal, else a plain line now and then.
+
+    A context, and called as `progress(epoch, line)` at the start (epoch 0) and after each epoch.
+
+    Parameters
+    ----------
+    total : int
+        How often it is called: the number of epochs and one.
+
+    Attributes
+    ----------
+    total : int
+        The same.
+    bar : tqdm.tqdm or None
+        The bar, where there is one.
+    """
 
     def __init__(self, total):
         self.total, self.bar = total, None
@@ -107,10 +186,20 @@ class Progress:
 
 
 def settings(args):
-    return {name: value for name, value in vars(args).items() if name not in ("command", "out")}
+    """The settings that applied, for the record: {name: value}, without the options that had no use."""
+    return {name: value for name, value in vars(args).items() if name not in ("command", "out", "idle", *args.idle)}
 
 
 def write_json(folder, name, record):
+    """Write a record as JSON, with null for NaN and infinity.
+
+    Parameters
+    ----------
+    folder, name : str or path
+        Where, and the file's name.
+    record : dict
+        Of types that JSON knows.
+    """
     write(Path(folder, name), (json.dumps(_finite(record), indent=1, allow_nan=False) + "\n").encode())
 
 
@@ -124,33 +213,93 @@ def _finite(value):
 
 
 def number(value):
-    """Three digits, without an exponent where none is needed."""
+    """A number in three digits, without an exponent where none is needed.
+
+    Parameters
+    ----------
+    value : float
+        The number.
+
+    Returns
+    -------
+    str
+        Its words.
+    """
     return "-" + comparison.brief(-value) if value < 0 else comparison.brief(value)
 
 
 def percent(fraction):
-    """Two digits, without the sign %: 110 for 1.1."""
+    """A fraction as a percentage in two digits, without the sign %: 110 for 1.1.
+
+    Parameters
+    ----------
+    fraction : float
+        1 for 100%.
+
+    Returns
+    -------
+    str
+        The percentage.
+    """
     return f"{float(f'{100 * fraction:.2g}'):g}"
 
 
 def counted(n, noun):
-    """ "1 sample", "2 samples"."""
+    """A number of things: "1 sample", "2 samples".
+
+    Parameters
+    ----------
+    n : int
+        How many.
+    noun : str
+        In the singular; an s is added.
+
+    Returns
+    -------
+    str
+        The number and the noun.
+    """
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def say(text):
-    """Print a paragraph, broken at spaces."""
+    """Print a paragraph, broken at spaces.
+
+    Parameters
+    ----------
+    text : str
+        The paragraph.
+    """
     print(textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False))
 
 
 def interval(values):
-    """The value, and its limits in brackets where they differ from it."""
+    """An interval in words.
+
+    Parameters
+    ----------
+    values : sequence of float
+        The value and its limits, low and high.
+
+    Returns
+    -------
+    str
+        The value, and its limits in brackets where they differ from it.
+    """
     value, low, high = map(number, values)
     return value if value == low == high else f"{value} ({low} to {high})"
 
 
 def print_table(*rows, indent=0):
-    """Rows of words, the names' columns flush left, the numbers' flush right."""
+    """Print rows of words, the names' columns flush left, the numbers' flush right.
+
+    Parameters
+    ----------
+    *rows : sequence of str
+        The header first, all of the same length.
+    indent : int
+        Spaces before each row.
+    """
     widths = [max(map(len, column)) for column in zip(*rows)]
     left = {
         i
@@ -165,6 +314,19 @@ def print_table(*rows, indent=0):
 
 
 def fail(status, message):
-    """One line on the standard error; returns the exit status."""
+    """One line on the standard error.
+
+    Parameters
+    ----------
+    status : int
+        The exit status.
+    message : str
+        What went wrong; what is broken into lines is joined.
+
+    Returns
+    -------
+    int
+        The exit status.
+    """
     print("tinyvae " + " ".join(message.split()), file=sys.stderr)
     return status

@@ -1,7 +1,7 @@
 """What q, the distribution over latents, may be, and the prior that it is compared with.
 
-A distribution is a class like `gaussian.DiagonalGaussian`: the methods there are the contract. One that is added as a room of
-this folder, with a `name`, is known to `tv.VAE(latents=name)`.
+A distribution is a class like `gaussian.DiagonalGaussian`: the methods there are the contract. One that is added as a
+room of this folder, with a `name`, is known to `tv.VAE(latents=name)`.
 """
 
 import sys
@@ -16,5 +16,22 @@ LATENTS = {one.name: one for one in discover.shown_in(sys.modules[__name__]) if 
 
 
 def resolve(latents):
-    """A class of distributions: `latents` itself, or the one that it names. Raises ValueError or TypeError."""
-    return latents if hasattr(latents, "from_params") else LATENTS[validate.choice("latents", latents, LATENTS)]
+    """A class of distributions: `latents` itself, or the one that it names.
+
+    Parameters
+    ----------
+    latents : str or class
+        One of `LATENTS`, or what has `from_params`.
+
+    Returns
+    -------
+    class
+
+    Raises
+    ------
+    ValueError
+        For anything else.
+    """
+    if isinstance(latents, type) and hasattr(latents, "from_params"):
+        return latents
+    return LATENTS[validate.choice("latents", latents, LATENTS)]

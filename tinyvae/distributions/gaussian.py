@@ -12,12 +12,42 @@ __all__ = ["DiagonalGaussian", "gauss_hermite"]
 class DiagonalGaussian:
     """q(z) = prod_k N(z_k; mu_k, exp(logvar_k)), one for each row of a batch.
 
-    DiagonalGaussian(mu, logvar): each (B, K), float32 or float64, finite.
-    params: (B, 2K) = [mu, logvar]; mu, logvar: views into it; std: (B, K) = exp(logvar / 2); prior: what `kl` and
-    `log_ratio` ask, N(0, I) unless a model says otherwise.
-
     The log-variance is unconstrained, so that the encoder's last layer can be linear (Kingma &
-    Welling 2014, appendix C.2). Raises ValueError or TypeError where the two do not fit.
+    Welling 2014, appendix C.2).
+
+    Parameters
+    ----------
+    mu : array (B, K)
+        float32 or float64, finite.
+    logvar : array (B, K)
+        Of mu's dtype, finite.
+    prior : Prior, optional
+        What `kl` and `log_ratio` ask, N(0, I) unless a model says otherwise.
+
+    Attributes
+    ----------
+    params : array (B, 2K)
+        [mu, logvar].
+    mu : array (B, K)
+        A view into params.
+    logvar : array (B, K)
+        A view into params.
+    std : array (B, K)
+        exp(logvar / 2).
+    prior : Prior
+        As given.
+    name : str
+        "gaussian".
+    blocks : tuple of str
+        ("mu", "logvar"), what `split` names.
+
+    Raises
+    ------
+    ValueError
+        If the shapes of mu and logvar do not fit, or a number is not finite; so for what `sample`, `path` and the
+        densities and their slopes are given.
+    TypeError
+        If mu is neither float32 nor float64, or logvar, or what those methods are given, is not of mu's dtype.
     """
 
     name, blocks = "gaussian", ("mu", "logvar")
@@ -25,19 +55,15 @@ class DiagonalGaussian:
     def __init__(self, mu, logvar, prior=StandardNormal()):
         mu = validate.array("mu", mu, ("B", "K"))
         logvar = validate.array("logvar", logvar, mu.shape, mu.dtype)
-        self._set(np.concatenate([mu, logvar], axis=1), prior)
+        vars(self).update(vars(self.from_params(np.concatenate([mu, logvar], axis=1), prior)))
 
     @classmethod
     def from_params(cls, params, prior=StandardNormal()):
         """The Gaussian of params = [mu, logvar] (B, 2K), unchecked and not copied."""
-        q = cls.__new__(cls)
-        q._set(params, prior)
+        q, n = cls.__new__(cls), params.shape[1] // 2
+        q.params, q.mu, q.logvar, q.prior = params, params[:, :n], params[:, n:], prior
+        q.std = np.exp(0.5 * q.logvar)  # the one place where a log-variance becomes a standard deviation
         return q
-
-    def _set(self, params, prior):
-        n = params.shape[1] // 2
-        self.params, self.mu, self.logvar, self.prior = params, params[:, :n], params[:, n:], prior
-        self.std = np.exp(0.5 * self.logvar)  # the one place where a log-variance becomes a standard deviation
 
     def like(self, params):
         """The Gaussian of other params (B, 2K), unchecked and not copied, with the same prior."""
@@ -57,32 +83,72 @@ class DiagonalGaussian:
 
     @staticmethod
     def n_params(n_latents):
-        """How many numbers a data point's distribution over K latents takes: 2K."""
+        """How many numbers a data point's distribution over n_latents = K latents takes: 2K, int."""
         return 2 * n_latents
 
     @staticmethod
     def noise_shape(n_points, n_latents):
-        """The shape of a sample's eps: (B, K)."""
+        """The shape of a sample's eps: (n_points, n_latents) = (B, K)."""
         return n_points, n_latents
 
     @staticmethod
     def draw(rng, n_samples, n_points, n_latents, dtype, scheme):
-        """eps (S, B, K) from a noise scheme, see `tv.noise`: the Gaussian takes it as it comes, standard normal."""
+        """eps from a noise scheme: the Gaussian takes it as it comes, standard normal.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+        n_samples : int
+            S.
+        n_points : int
+            B.
+        n_latents : int
+            K.
+        dtype : NumPy dtype
+            float32 or float64.
+        scheme : function
+            (rng, n_samples, n_points, n_latents, dtype) -> eps, see `tv.noise`.
+
+        Returns
+        -------
+        array (S, B, K)
+        """
         return scheme(rng, n_samples, n_points, n_latents, dtype)
 
     def split(self, dparams):
-        """{"mu": (..., K), "logvar": (..., K)}: the named blocks of what is laid out like params, (..., 2K)."""
+        """dparams, laid out like params, (..., 2K) -> its named blocks, {"mu": (..., K), "logvar": (..., K)}."""
         n = self.mu.shape[1]
         return {"mu": dparams[..., :n], "logvar": dparams[..., n:]}
 
     def join(self, mu, logvar):
-        """The inverse of `split`: (..., K) each -> (..., 2K)."""
+        """The inverse of `split`: mu and logvar, (..., K) each -> (..., 2K)."""
         return np.concatenate([mu, logvar], axis=-1)
 
     # --- samples, densities, slopes ---------------------------------------------------------------
 
     def noise(self, rng, n_samples=1, scheme=None):
-        """eps, (S, B, K), from a numpy Generator: N(0, I), or by a noise scheme, see `tv.noise`."""
+        """eps, N(0, I), or by a noise scheme.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+        n_samples : int, optional
+            S, of at least 1.
+        scheme : function, optional
+            See `tv.noise`; None draws N(0, I).
+
+        Returns
+        -------
+        array (S, B, K)
+            In q's dtype.
+
+        Raises
+        ------
+        TypeError
+            If rng is no Generator, n_samples no integer, or the scheme's eps not of q's dtype.
+        ValueError
+            If n_samples < 1, or the scheme's eps has another shape or is not finite.
+        """
         validate.generator("rng", rng)
         shape = (validate.integer("n_samples", n_samples, least=1), *self.mu.shape)
         if scheme is None:
@@ -118,7 +184,7 @@ class DiagonalGaussian:
     def path(self, dz, eps):
         """The chain rule through z = mu + exp(logvar / 2) eps: dz' dz/d[mu, logvar] = [dz, dz std eps / 2].
 
-        dz, eps (S, B, K) -> (S, B, 2K).
+        dz (S, B, K), eps (S, B, K) -> (S, B, 2K).
         """
         eps = self._check(eps, "eps")
         dz = validate.array("dz", dz, eps.shape, self.dtype)
@@ -157,14 +223,17 @@ class DiagonalGaussian:
         return (prior or self.prior).kl_grad(self)
 
     def by_params(self, kl_weights):
-        """A weight for each latent's KL, a number or (B, K), as one for each parameter that it depends on, (B, 2K) float64."""
+        """A weight for each latent's KL as one for each parameter that it depends on.
+
+        kl_weights, a number or (B, K) -> (B, 2K) float64.
+        """
         weights = np.broadcast_to(np.asarray(kl_weights, "float64"), self.mu.shape)
         return np.concatenate([weights, weights], axis=1)
 
     def batch_gradient(self, dparams, objective):
         """d/dparams of a batch's mean loss: (mean_s dparams + dKL/dparams, weighted by the objective) / B.
 
-        dparams (S, B, 2K), an estimator's -> (B, 2K).
+        dparams (S, B, 2K), an estimator's; objective, whose `kl_weights` are asked -> (B, 2K).
         """
         shares = self.by_params(objective.kl_weights(self)) / len(self.params)  # B, 2K
         return self.prior.batch_gradient(self, dparams, shares)
@@ -172,9 +241,24 @@ class DiagonalGaussian:
     # --- exact expectations, apart from all above ---------------------------------------------------
 
     def nodes(self, n_nodes):
-        """z (N, B, K) and weights (N, B) with sum_n w_n f(z_n) = E_q[f(z)]: Gauss-Hermite quadrature, N = n_nodes^K.
+        """Gauss-Hermite quadrature over z: sum_n w_n f(z_n) = E_q[f(z)], N = n_nodes^K.
 
-        Raises ValueError for more than three latents.
+        Parameters
+        ----------
+        n_nodes : int
+            In each latent.
+
+        Returns
+        -------
+        z : array (N, B, K)
+        weights : array (N, B)
+
+        Raises
+        ------
+        ValueError
+            For more than three latents, or n_nodes below 1.
+        TypeError
+            If n_nodes is no integer.
         """
         if self.mu.shape[1] > 3:
             raise ValueError(f"quadrature is for at most 3 latents, got {self.mu.shape[1]}")
@@ -182,9 +266,22 @@ class DiagonalGaussian:
         return self.mu + self.std * eps[:, None, :], np.repeat(weights[:, None], len(self.mu), axis=1)
 
     def exact_gradient(self, values, n_nodes, kl_weight=0.0):
-        """d/dparams of E_q[f] + kl_weight KL(q || p), from f's values (N, B) at `nodes(n_nodes)` alone, (B, 2K).
+        """d/dparams of E_q[f] + kl_weight KL(q || p), by quadrature from values of f alone.
 
-        dE/dmu = E[f eps] / std,   dE/dlogvar = E[f (eps^2 - 1)] / 2
+            dE/dmu = E[f eps] / std,   dE/dlogvar = E[f (eps^2 - 1)] / 2
+
+        Parameters
+        ----------
+        values : array (N, B)
+            f at `nodes(n_nodes)`, nats.
+        n_nodes : int
+            In each latent.
+        kl_weight : float, optional
+            The KL's.
+
+        Returns
+        -------
+        array (B, 2K)
         """
         nodes, weights = gauss_hermite(n_nodes, self.mu.shape[1])
         eps = nodes[:, None, :]  # N, 1, K
@@ -193,7 +290,10 @@ class DiagonalGaussian:
         return np.concatenate([dmu, dlogvar], axis=1) + kl_weight * self.prior.kl_grad_exact(self)
 
     def noise_nodes(self, n_nodes, n_samples):
-        """eps (S, N, K) and weights (N,): quadrature over the noise of S independent samples, N = n_nodes^(S K)."""
+        """Quadrature over the noise of S = n_samples independent samples.
+
+        n_nodes in each of S K dimensions -> eps (S, N, K) and weights (N,), N = n_nodes^(S K).
+        """
         n_latents = self.mu.shape[1]
         nodes, weights = gauss_hermite(n_nodes, n_samples * n_latents)
         return nodes.reshape(-1, n_samples, n_latents).transpose(1, 0, 2), weights
@@ -205,8 +305,30 @@ class DiagonalGaussian:
 def gauss_hermite(n_nodes, n_latents):
     """Nodes and weights with sum_i w_i f(eps_i) = E[f(eps)], eps ~ N(0, I).
 
-    Exact for polynomials of degree up to 2 n_nodes - 1 in each latent. Returns eps (n_nodes^n_latents, n_latents)
-    and weights (n_nodes^n_latents,), float64. Raises ValueError or TypeError for numbers below 1.
+    Exact for polynomials of degree up to 2 n_nodes - 1 in each latent.
+
+    Parameters
+    ----------
+    n_nodes : int
+        In each latent.
+    n_latents : int
+
+    Returns
+    -------
+    eps : array (n_nodes^n_latents, n_latents)
+        float64.
+    weights : array (n_nodes^n_latents,)
+        float64.
+
+    Raises
+    ------
+    ValueError
+        For numbers below 1.
+    TypeError
+        For what is no integer.
+
+    Notes
+    -----
     Source: Golub & Welsch 1969.
     """
     validate.integer("n_nodes", n_nodes, least=1)

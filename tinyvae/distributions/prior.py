@@ -4,15 +4,22 @@ import numpy as np
 
 from tinyvae.kernels import gaussian as kernels
 
-__all__ = ["Prior", "StandardNormal"]
+__all__ = ["Prior", "StandardNormal", "check_prior"]
 
 
 class Prior:
-    """What a prior answers about a distribution q over the latents; the rest follows from these five, given by a subclass.
+    """What a prior answers about a distribution q over the latents; the rest follows from five methods of a subclass.
 
-    sample(rng, n, n_latents, dtype)    n draws of z, (n, K)
-    log_prob(z), log_prob_grad(z)       log p(z), nats, (S, B), and its slope (S, B, K); z (S, B, K)
-    kl_by_latent(q), kl_grad(q)         each latent's part of KL(q || p), nats, (B, K), and dKL/dparams (B, P)
+        sample(rng, n, n_latents, dtype)    n draws of z, (n, K)
+        log_prob(z)                         log p(z), nats. z (S, B, K) -> (S, B)
+        log_prob_grad(z)                    its slope. z (S, B, K) -> (S, B, K)
+        kl_by_latent(q)                     each latent's part of KL(q || p), nats, (B, K)
+        kl_grad(q)                          dKL(q || p)/dparams, (B, P)
+
+    Attributes
+    ----------
+    name : str
+        How it is called.
     """
 
     name = "a prior of one's own"
@@ -26,7 +33,7 @@ class Prior:
         return q.log_prob_grad(z) - self.log_prob_grad(z)
 
     def kl(self, q):
-        """KL(q || p), nats, (B,)."""
+        """KL(q || p), nats, (B,), for each row of q."""
         return self.kl_by_latent(q).sum(axis=1)
 
     def kl_grad_exact(self, q):
@@ -34,13 +41,34 @@ class Prior:
         return self.kl_grad(q)
 
     def batch_gradient(self, q, dparams, shares):
-        """mean_s dparams / B + shares dKL/dparams. dparams (S, B, P), shares (B, P) float64 -> (B, P)."""
+        """A batch's mean of dparams, and its share of the KL's slope: mean_s dparams / B + shares dKL/dparams.
+
+        Parameters
+        ----------
+        q : DiagonalGaussian or another distribution
+            One for each of B data points.
+        dparams : array (S, B, P)
+            An estimator's.
+        shares : array (B, P)
+            The weight of each KL's slope, float64.
+
+        Returns
+        -------
+        array (B, P)
+            In dparams' dtype.
+        """
         summed = dparams.sum(axis=0) / (dparams.shape[0] * dparams.shape[1]) + shares * self.kl_grad(q)
         return summed.astype(dparams.dtype, copy=False)
 
 
 class StandardNormal(Prior):
-    """p(z) = N(0, I), and what it makes of a diagonal Gaussian, in closed form and in compiled loops."""
+    """p(z) = N(0, I), and what it makes of a diagonal Gaussian, in closed form and in compiled loops.
+
+    Attributes
+    ----------
+    name : str
+        "standard_normal".
+    """
 
     name = "standard_normal"
 
@@ -48,7 +76,20 @@ class StandardNormal(Prior):
         return "StandardNormal()"
 
     def sample(self, rng, n, n_latents, dtype):
-        """n draws of z, (n, K)."""
+        """n draws of z.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+        n : int
+        n_latents : int
+            K.
+        dtype : {"float32", "float64"} or NumPy dtype
+
+        Returns
+        -------
+        array (n, K)
+        """
         return rng.standard_normal((n, n_latents), dtype=dtype)
 
     def log_prob(self, z):
@@ -56,7 +97,7 @@ class StandardNormal(Prior):
         return -0.5 * (z * z + kernels.LOG_2PI).sum(axis=2)
 
     def log_prob_grad(self, z):
-        """-z, (S, B, K)."""
+        """d log p(z) / dz = -z. z (S, B, K) -> (S, B, K)."""
         return -z
 
     def log_ratio(self, q, z):
@@ -76,7 +117,7 @@ class StandardNormal(Prior):
         return out
 
     def kl_by_latent(self, q):
-        """The terms of that sum, nats, (B, K)."""
+        """The terms of the sum in `kl`, nats, (B, K)."""
         return 0.5 * (q.std * q.std + q.mu * q.mu - 1 - q.logvar)
 
     def kl_grad(self, q):
@@ -86,11 +127,47 @@ class StandardNormal(Prior):
         return out
 
     def kl_grad_exact(self, q):
-        """The same, apart from the loops that it checks."""
+        """The same, (B, 2K), apart from the loops that it checks."""
         return np.concatenate([q.mu, (q.std**2 - 1) / 2], axis=1)
 
     def batch_gradient(self, q, dparams, shares):
-        """mean_s dparams / B + shares dKL/dparams in one loop. dparams (S, B, 2K), shares (B, 2K) float64 -> (B, 2K)."""
+        """The same as `Prior.batch_gradient`, in one loop. dparams (S, B, 2K), shares (B, 2K) float64 -> (B, 2K)."""
         out = np.empty_like(q.params)
         kernels.gaussian_batch_gradient(dparams, q.params, q.std, shares, out)
         return out
+
+
+def check_prior(prior):
+    """`prior`, if it answers what a prior is asked.
+
+    Parameters
+    ----------
+    prior : Prior
+        Or anything with its methods.
+
+    Returns
+    -------
+    Prior
+        `prior` itself.
+
+    Raises
+    ------
+    TypeError
+        If it lacks an answer; the message names it.
+    """
+    needed = (
+        "name",
+        "sample",
+        "log_prob",
+        "log_ratio",
+        "log_ratio_grad",
+        "kl",
+        "kl_by_latent",
+        "kl_grad",
+        "batch_gradient",
+    )
+    missing = [name for name in needed if not hasattr(prior, name)]
+    if missing or isinstance(prior, type):
+        lacks = f", which lacks {', '.join(missing)}" * bool(missing)
+        raise TypeError(f"prior must be a prior such as tv.distributions.StandardNormal(), got {prior!r}{lacks}")
+    return prior

@@ -1,7 +1,8 @@
 """Estimators of d E_{z ~ q(z; lambda)}[f(z)] / d lambda, side by side, found by name.
 
-Each is a function `(q, target, eps, objective=None, rng=None) -> Draws`, decorated with what it needs (`contract.estimator`).
-One that is added to a room of this folder, or as a new room, and shown in its `__all__`, is known by its name.
+Each is a function `(q, target, eps, objective=None, rng=None) -> Draws`, decorated with what it needs
+(`contract.estimator`). One that is added to a room of this folder, or as a new room, and shown in its `__all__`, is
+known by its name.
 """
 
 import sys
@@ -23,7 +24,8 @@ __all__ = [
 ]  # fmt: skip
 
 READING_ORDER = (
-    "pathwise", "score_function", "baselines", "control_variates", "path_derivative", "measure_valued", "importance_weighted",
+    "pathwise", "score_function", "baselines", "control_variates", "path_derivative", "measure_valued",
+    "importance_weighted",
 )  # fmt: skip
 ESTIMATORS = {
     snake_case(one.__name__): one
@@ -33,14 +35,43 @@ ESTIMATORS = {
 
 
 def names(objective=None):
-    """The estimators' names, in reading order; those that fit an objective, "average" or "bound", if it is given."""
+    """The estimators' names, in reading order.
+
+    Parameters
+    ----------
+    objective : {"average", "bound"}, optional
+        Only those that fit such an objective; None takes all.
+
+    Returns
+    -------
+    list of str
+    """
+    if objective is not None:
+        validate.choice("objective", objective, ("average", "bound"))
     return [name for name, one in ESTIMATORS.items() if objective is None or one.traits.objective in (objective, "any")]
 
 
 def make(name, **options):
-    """The estimator called `name`: a callable of the signature above, with fresh state of its own if it has any.
+    """The estimator called `name`, with fresh state of its own if it has any.
 
-    Raises ValueError for an unknown name, TypeError for an option that it does not take.
+    Parameters
+    ----------
+    name : str
+        One of `names()`.
+    **options
+        The estimator's own, if it is a class; a function takes none.
+
+    Returns
+    -------
+    callable
+        (q, target, eps, objective=None, rng=None) -> Draws.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, or an option's value that does not fit.
+    TypeError
+        For an option that it does not take, or one of the wrong type.
     """
     estimator = ESTIMATORS[validate.choice("estimator", name, names())]
     if isinstance(estimator, type):  # it has state or options
@@ -51,7 +82,28 @@ def make(name, **options):
 
 
 def resolve(estimator):
-    """A callable: `estimator` itself, or the one that it names."""
+    """A callable: `estimator` itself, or the one that it names.
+
+    Parameters
+    ----------
+    estimator : str or callable
+        A name, see `names`, or a function of (q, target, eps, objective, rng).
+
+    Returns
+    -------
+    callable
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+    TypeError
+        If it is neither a name nor callable.
+    """
+    if isinstance(estimator, type):
+        raise TypeError(
+            f"estimator must be a name or a function, got the class {estimator.__name__}: give an instance of it"
+        )
     if callable(estimator):
         return estimator
     if not isinstance(estimator, str):

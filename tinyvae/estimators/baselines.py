@@ -15,18 +15,43 @@ __all__ = ["ConstantBaseline", "MovingAverage", "InputDependent"]
 
 @estimator(objective="average", q=("score",))
 class ConstantBaseline:
-    """The score function with a constant taken from f:  (f(z) - value) dlog q(z)/dlambda.
+    """The score function with a constant taken from f.
 
-    Wins: where E_q[f] is known roughly and does not change. Loses: to any baseline that follows f. Costs one f a sample.
+        (f(z) - value) dlog q(z)/dlambda
 
-    ConstantBaseline(value=0.0), in f's units (nats), makes a callable (q, target, eps, objective, rng) -> Draws.
-    Raises ValueError under ImportanceWeighted or if a shape does not fit. Source: Williams 1992.
+    Wins: where E_q[f] is known roughly and does not change. Loses: to any baseline that follows f. Costs one f a
+    sample.
+
+    It makes a callable (q, target, eps, objective, rng) -> Draws.
+
+    Parameters
+    ----------
+    value : float, optional
+        The constant, in f's units (nats).
+
+    Attributes
+    ----------
+    value : float
+        As given.
+
+    Raises
+    ------
+    TypeError
+        If value is not a number. At a call: if `objective` is no objective, or eps is not of q's dtype.
+    ValueError
+        If value is not finite. At a call: under ImportanceWeighted; if q lacks `score`, a shape does not fit, or eps or
+        f is not finite.
+
+    Notes
+    -----
+    Source: Williams 1992.
     """
 
     def __init__(self, value=0.0):
         self.value = validate.number("value", value)
 
     def __call__(self, q, target, eps, objective=None, rng=None):
+        """eps (S, B, K), objective None or an ELBO, rng not asked -> Draws: f (S, B), nats, dparams (S, B, 2K)."""
         return _with_baseline(q, target, eps, objective, self.value)[0]
 
     def __repr__(self):
@@ -42,16 +67,38 @@ class MovingAverage(Learner):
     The current samples enter only afterwards: a baseline that held them would be biased. Wins: free of cost,
     and good where f's level is the same for all data points. Loses: where it is not. Costs one f a sample.
 
-    MovingAverage(decay=0.9) makes a callable (q, target, eps, objective, rng) -> Draws.
-    Raises ValueError under ImportanceWeighted or if a shape does not fit. Source: Williams 1992.
+    It makes a callable (q, target, eps, objective, rng) -> Draws.
+
+    Parameters
+    ----------
+    decay : float, optional
+        How much of the average is kept at an `update`, from 0 to 1.
+
+    Attributes
+    ----------
+    learnt : MovingMean
+        The average.
+
+    Raises
+    ------
+    TypeError
+        If decay is not a number. At a call: if `objective` is no objective, or eps is not of q's dtype.
+    ValueError
+        If decay is not between 0 and 1. At a call: under ImportanceWeighted; if q lacks `score`, a shape does not fit,
+        or eps or f is not finite.
+
+    Notes
+    -----
+    Source: Williams 1992.
     """
 
     def __init__(self, decay=0.9):
         super().__init__(MovingMean(decay))
 
     def __call__(self, q, target, eps, objective=None, rng=None):
+        """eps (S, B, K), objective None or an ELBO, rng not asked -> Draws: f (S, B), nats, dparams (S, B, 2K)."""
         draws, f = _with_baseline(q, target, eps, objective, self.average or 0.0)
-        self._seen = float(f.mean())
+        self._seen = (float(f.mean()),)
         return draws
 
     @property
@@ -59,9 +106,9 @@ class MovingAverage(Learner):
         """The baseline of the next call, in f's units, or None before the first `update`."""
         return self.learnt.value
 
-    def update(self):
-        """Take the last call's f into the average."""
-        self.learnt.add(self._seen)
+    def learn(self, mean):
+        """Take the last call's mean of f into the average."""
+        self.learnt.add(mean)
 
     def __repr__(self):
         return f"MovingAverage({self.learnt})"
@@ -77,8 +124,32 @@ class InputDependent(Learner):
     enters. Wins: where f's level differs between data points and one sample a point is all one has. Loses:
     before it is trained, and to leave-one-out with several samples. Costs one f a sample and a small network.
 
-    InputDependent(hidden=(64,), rate=1e-3, seed=0) makes a callable (q, target, eps, objective, rng) -> Draws.
-    Raises ValueError under ImportanceWeighted or if a shape does not fit.
+    It makes a callable (q, target, eps, objective, rng) -> Draws.
+
+    Parameters
+    ----------
+    hidden : iterable of int, optional
+        The sizes of the network's hidden layers.
+    rate : float, optional
+        Adam's step size, in units of the network's weights.
+    seed : int, optional
+        For the network's initial weights.
+
+    Attributes
+    ----------
+    learnt : SmallNetwork
+        The network.
+
+    Raises
+    ------
+    TypeError
+        If an option is of the wrong type. At a call: if `objective` is no objective, or eps is not of q's dtype.
+    ValueError
+        If one of `hidden` is below 1, or rate or seed below 0. At a call: under ImportanceWeighted; if q lacks `score`,
+        a shape does not fit, or eps or f is not finite.
+
+    Notes
+    -----
     Source: Mnih & Gregor 2014, sections 2.3 and 2.4 (their running mean and variance standardise f here too).
     """
 
@@ -86,14 +157,14 @@ class InputDependent(Learner):
         super().__init__(SmallNetwork(hidden, rate, seed))
 
     def __call__(self, q, target, eps, objective=None, rng=None):
+        """eps (S, B, K), objective None or an ELBO, rng not asked -> Draws: f (S, B), nats, dparams (S, B, 2K)."""
         baseline, cache = self.learnt(q.params)  # B
         draws, f = _with_baseline(q, target, eps, objective, baseline.astype(q.dtype))
         self._seen = f.astype("float64"), baseline, cache
         return draws
 
-    def update(self):
-        """One step of the network towards the last call's f."""
-        f, baseline, cache = self._seen
+    def learn(self, f, baseline, cache):
+        """One step of the network towards the last call's f. Raises ArithmeticError if its gradient is not finite."""
         slope = 2 * (baseline - f.mean(axis=0)) / len(baseline)  # B: of mean (f - b)^2
         self.learnt.learn([(cache, slope)], f)
 

@@ -19,8 +19,13 @@ __all__ = ["Draws", "Target", "Traits", "estimator", "name_of", "traits", "learn
 class Draws(NamedTuple):
     """An estimator's unaveraged result: the mean over axis 0 is the estimate.
 
-    f: (S, B), each sample's loss, nats; dparams: (S, B, P), each sample's contribution to d E_q[f] / d params, P being
-    2K for a diagonal Gaussian, whose two halves are `dmu` and `dlogvar`.
+    Attributes
+    ----------
+    f : array (S, B)
+        Each sample's loss, nats.
+    dparams : array (S, B, P)
+        Each sample's contribution to d E_q[f] / d params, P being 2K for a diagonal Gaussian, whose two halves are
+        `dmu` and `dlogvar`.
     """
 
     f: np.ndarray
@@ -40,10 +45,26 @@ class Draws(NamedTuple):
 class Target:
     """The function f inside E_q[f(z)], asked rather than precomputed, so that its evaluations can be counted.
 
-    value: z (S, B, K) -> f (S, B); grad: z -> df/dz (S, B, K), needed by pathwise estimators only.
-    evaluations, gradients: how many samples a data point f and df/dz have been asked for.
+    Parameters
+    ----------
+    value : function
+        z (S, B, K) -> f (S, B), nats.
+    grad : function, optional
+        z (S, B, K) -> df/dz (S, B, K), needed by pathwise estimators only.
 
-    Raises ValueError if a result has the wrong shape or is not finite, or if `grad` is asked for and was not given.
+    Attributes
+    ----------
+    evaluations : int
+        How many samples a data point f has been asked for.
+    gradients : int
+        How many samples a data point df/dz has been asked for.
+
+    Raises
+    ------
+    TypeError
+        If `value` or `grad` is not a function.
+    ValueError
+        When it is asked: if a result has the wrong shape or is not finite, or if `grad` is asked for and was not given.
     """
 
     def __init__(self, value, grad=None):
@@ -83,10 +104,22 @@ class Target:
 class Traits(NamedTuple):
     """What an estimator needs and is. Those of a function that says nothing are the defaults.
 
-    samples: how many a data point it needs at least; independent: whether they must be;
-    objective: "average", "bound" or "any", what it estimates the gradient of;
-    q: names of what it asks of the distribution, such as "score" or "path"; f: of the target, "value", "grad";
-    draws: whether it draws more than eps, from rng; biased: by design.
+    Attributes
+    ----------
+    samples : int
+        How many a data point it needs at least.
+    independent : bool
+        Whether they must be.
+    objective : {"average", "bound", "any"}
+        What it estimates the gradient of.
+    q : tuple of str
+        Names of what it asks of the distribution, such as "score" or "path".
+    f : tuple of str
+        Names of what it asks of the target: "value", "grad".
+    draws : bool
+        Whether it draws more than eps, from rng.
+    biased : bool
+        Whether it is, by design.
     """
 
     samples: int = 1
@@ -108,9 +141,30 @@ class Traits(NamedTuple):
 def estimator(**facts):
     """Decorator: what the function, or the class of callables, below needs (see `Traits`), checked at every call.
 
-    The function is `(q, target, eps, objective=None, rng=None) -> Draws`. Raises ValueError where a call does not fit.
+    The function is `(q, target, eps, objective=None, rng=None) -> Draws`. It is given an objective in place of None:
+    the plain expectation, `objectives.PLAIN`.
+
+    Parameters
+    ----------
+    **facts
+        The fields of `Traits` that differ from their defaults.
+
+    Returns
+    -------
+    function
+        The decorator. What it returns, the checked function or the class itself, has the `Traits` as `traits`.
+
+    Raises
+    ------
+    TypeError
+        For a fact that `Traits` does not have. At a call: if `objective` is no objective, or rng is needed and is no
+        Generator.
+    ValueError
+        At a call: if the samples are too few, or depend on each other and must not; if the objective averages and must
+        not, or the other way round; if q lacks what is asked of it.
     """
     traits = Traits(**facts)
+    validate.choice("objective", traits.objective, ("average", "bound", "any"))
 
     def describe(thing):
         if isinstance(thing, type):
@@ -124,14 +178,36 @@ def estimator(**facts):
 
 
 def traits(estimator):
-    """The `Traits` of an estimator; those of the function inside a `functools.partial`; the defaults if it says nothing."""
+    """What an estimator says that it needs and is.
+
+    Parameters
+    ----------
+    estimator : callable
+        One such as `make` gives, or a `functools.partial` of one.
+
+    Returns
+    -------
+    Traits
+        Those of the function inside a `functools.partial`; the defaults if it says nothing.
+    """
     while isinstance(estimator, functools.partial):
         estimator = estimator.func
     return getattr(estimator, "traits", Traits())
 
 
 def name_of(estimator):
-    """How an estimator is called in reports and figures: its name, its function's, or its class's in small letters."""
+    """How an estimator is called in reports and figures.
+
+    Parameters
+    ----------
+    estimator : str or callable
+        A name, a function or an object; or a `functools.partial`, which is called what is inside.
+
+    Returns
+    -------
+    str
+        The name itself, the `__name__` of what has one, or the class's name.
+    """
     while isinstance(estimator, functools.partial):
         estimator = estimator.func
     if isinstance(estimator, str):
@@ -145,15 +221,24 @@ def snake_case(name):
 
 
 def learns(estimator):
-    """Whether the estimator learns: `update` is called after each step, `state` and `restore` save what it learnt."""
+    """Whether the estimator learns: `update` is called after each step, `state` and `restore` save what it learnt.
+
+    Parameters
+    ----------
+    estimator : callable
+
+    Returns
+    -------
+    bool
+    """
     return hasattr(estimator, "update")
 
 
 def _guarded(function, traits):
     @functools.wraps(function)
-    def call(q, target, eps, objective=None, rng=None):
+    def call(q, target, eps, objective=None, rng=None, **options):
         objective = _check_call(function.__name__, traits, q, eps, objective, rng)
-        return function(q, target, eps, objective, rng)
+        return function(q, target, eps, objective, rng, **options)
 
     return call
 
@@ -199,7 +284,31 @@ def _check_call(name, traits, q, eps, objective, rng):
 
 
 def checked_draws(draws, q, eps, name="the estimator"):
-    """What an estimator returned for q and eps (S, B, ...), if it is Draws of the right shapes, in q's dtype."""
+    """What an estimator returned, if it is Draws of the right shapes, in q's dtype.
+
+    Parameters
+    ----------
+    draws : Draws
+        What it returned.
+    q : DiagonalGaussian or another distribution
+        What it was given.
+    eps : array (S, B, ...)
+        What it was given.
+    name : str, optional
+        What the message calls it.
+
+    Returns
+    -------
+    Draws
+        f (S, B), nats, and dparams (S, B, P), converted to q's dtype.
+
+    Raises
+    ------
+    TypeError
+        If it is no Draws.
+    ValueError
+        If a shape does not fit.
+    """
     if not isinstance(draws, Draws):
         raise TypeError(f"{name} must return tv.Draws(f, dparams), got {type(draws).__name__}")
     f, dparams = (np.asarray(part, q.dtype) for part in draws)
@@ -209,7 +318,22 @@ def checked_draws(draws, q, eps, name="the estimator"):
 
 
 def check_samples(name, eps, least):
-    """Raise unless eps (S, B, K) brings at least `least` samples a point."""
+    """Raise unless eps brings enough samples a data point.
+
+    Parameters
+    ----------
+    name : str
+        The estimator's, for the message.
+    eps : array (S, B, K)
+        Standard normal noise.
+    least : int
+        How many samples it needs.
+
+    Raises
+    ------
+    ValueError
+        If S < least, or if eps has not three axes.
+    """
     validate.check_shape("eps", eps, ("S", "B", "K"))
     if len(eps) < least:
         raise ValueError(

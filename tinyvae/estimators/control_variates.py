@@ -25,8 +25,34 @@ def delta_method(q, target, eps, objective=None, rng=None):
     from quadratic, where c adds noise; and where the pathwise estimator, which needs df/dz as well, is good already.
     Costs one f a sample, plus one f and 2 K + 1 of df/dz a data point.
 
-    q: DiagonalGaussian; target: Target; eps: (S, B, K); objective: None or an ELBO. Returns Draws.
-    Raises ValueError under ImportanceWeighted, or if the target has no gradient or a shape does not fit.
+    Parameters
+    ----------
+    q : DiagonalGaussian or another distribution with `mu`, `std`, `score` and `join`
+        One for each of B data points.
+    target : Target
+        f and df/dz.
+    eps : array (S, B, K)
+        Standard normal noise, in q's dtype.
+    objective : ELBO or another that averages, optional
+        None takes the plain expectation of f.
+    rng : numpy.random.Generator, optional
+        Not asked.
+
+    Returns
+    -------
+    Draws
+        f (S, B), nats, and dparams (S, B, 2K).
+
+    Raises
+    ------
+    ValueError
+        Under ImportanceWeighted; if the target has no gradient, q lacks what is named above, a shape does not fit, or
+        eps, f or df/dz is not finite.
+    TypeError
+        If `objective` is no objective, or eps is not of q's dtype.
+
+    Notes
+    -----
     Source: Paisley, Blei & Jordan 2012, section 3.2.
     """
     loss = Integrand(q, target, objective)
@@ -55,11 +81,39 @@ class Relax(Learner):
     square of the estimate itself. Wins: f is a black box, smooth, and has to be estimated for long. Loses: before c is
     trained; where df/dz is to be had, the pathwise estimator is cheaper. Costs one f a sample and a small network.
 
+    It makes a callable (q, target, eps, objective, rng) -> Draws.
+
+    Parameters
+    ----------
+    hidden : iterable of int, optional
+        The sizes of the network's hidden layers.
+    rate : float, optional
+        Adam's step size, in units of the network's weights.
+    seed : int, optional
+        For the network's initial weights.
+    step : float, optional
+        The length |h v| of the directional difference in training, in units of z.
+
+    Attributes
+    ----------
+    learnt : SmallNetwork
+        The network.
+    step : float
+        As given.
+
+    Raises
+    ------
+    TypeError
+        If an option is of the wrong type. At a call: if `objective` is no objective, or eps is not of q's dtype.
+    ValueError
+        If one of `hidden` is below 1, rate or seed below 0, or step not above 0. At a call: under ImportanceWeighted;
+        if q lacks `score`, `path` or `moved`, a shape does not fit, or eps or f is not finite.
+
+    Notes
+    -----
     The training gradient needs d/dtheta of v' dc/dz, a mixed second derivative. It is taken as a directional
     difference, (c(z + h v) - c(z - h v)) / 2h with |h v| = `step`, in float64: its relative error is about step^2.
 
-    Relax(hidden=(64,), rate=1e-3, seed=0, step=1e-4) makes a callable (q, target, eps, objective, rng) -> Draws.
-    Raises ValueError under ImportanceWeighted or if a shape does not fit.
     Source: Grathwohl et al. 2018, section 3.1.
     """
 
@@ -68,6 +122,7 @@ class Relax(Learner):
         self.step = validate.number("step", step, least=0, open_least=True)
 
     def __call__(self, q, target, eps, objective=None, rng=None):
+        """eps (S, B, K), objective None or an ELBO, rng not asked -> Draws: f (S, B), nats, dparams (S, B, 2K)."""
         loss = Integrand(q, target, objective)
         z = q.sample(eps)  # S, B, K
         f = loss(z)  # S, B
@@ -80,13 +135,31 @@ class Relax(Learner):
         self._seen = f, inputs, cache, (dparams * score).sum(axis=2), v
         return Draws(f, dparams)
 
-    def update(self):
-        """One step of the surrogate down the mean square of the last call's estimate."""
-        f, inputs, cache, along_score, v = self._seen
+    def learn(self, f, inputs, cache, along_score, v):
+        """One step of the surrogate down the last estimate's mean square. Raises ArithmeticError if it diverged."""
         self.learnt.learn(self.passes(inputs, cache, along_score, v), f)
 
     def passes(self, inputs, cache, along_score, v):
-        """d/dtheta mean |g|^2 = mean [-2 (g' score) dc/dtheta + 2 d/dtheta v' dc/dz], as backward passes of the network."""
+        """The slope of the estimate's mean square, as backward passes of the network.
+
+            d/dtheta mean |g|^2 = mean [-2 (g' score) dc/dtheta + 2 d/dtheta v' dc/dz]
+
+        Parameters
+        ----------
+        inputs : array (S * B, 3K)
+            [z, mu, logvar] of each sample, float64.
+        cache : Cache
+            The network's, of a call with these inputs.
+        along_score : array (S, B)
+            g' score, g being a sample's contribution to the estimate.
+        v : array (S, B, K)
+            dz/dlambda g.
+
+        Returns
+        -------
+        list of (Cache, array (S * B,))
+            What `SmallNetwork.learn` takes: a cache and the slopes of its rows.
+        """
         n = along_score.size
         v = v.reshape(n, -1).astype("float64")
         length = np.maximum(np.linalg.norm(v, axis=1), np.finfo("float64").tiny)  # n

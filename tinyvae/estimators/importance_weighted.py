@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinyvae.estimators.contract import Draws, estimator
-from tinyvae.objectives import Integrand
+from tinyvae.objectives import ImportanceWeighted, Integrand
 
 __all__ = ["dreg", "vimco"]
 
@@ -19,14 +19,43 @@ def dreg(q, target, eps, objective=None, rng=None):
     as 1/sqrt(S). Loses: with few samples, far from the posterior (with S = 1 it is the path derivative); it needs
     df/dz, and independent samples. Costs one f and one df/dz a sample.
 
-    q: DiagonalGaussian; target: Target; eps: (S, B, K); objective: ImportanceWeighted. Returns Draws.
-    Raises ValueError under another objective, or if the target has no gradient or a shape does not fit.
+    Parameters
+    ----------
+    q : DiagonalGaussian or another distribution with `path`
+        One for each of B data points.
+    target : Target
+        f and df/dz.
+    eps : array (S, B, K)
+        Standard normal noise, in q's dtype.
+    objective : ImportanceWeighted
+        It must be given.
+    rng : numpy.random.Generator, optional
+        Not asked.
+
+    Returns
+    -------
+    Draws
+        f (S, B), each sample's -log w, nats, and dparams (S, B, 2K).
+
+    Raises
+    ------
+    ValueError
+        Under an objective that averages, None included; if the samples are said to depend on each other
+        (`tinyvae.noise.in_use`), the target has no gradient, q lacks `path`, a shape does not fit, or eps, f or df/dz
+        is not finite.
+    TypeError
+        If `objective` is no objective, or eps is not of q's dtype.
+
+    Notes
+    -----
     Source: Tucker, Lawson, Gu & Maddison 2019, eq. 8.
     """
     loss = Integrand(q, target, objective)
     z = q.sample(eps)  # S, B, K
     f = loss(z)  # S, B
     weights = objective.weights(f)  # S, B
+    if not np.allclose(weights, ImportanceWeighted().weights(loss.beta * f), rtol=1e-3, atol=1e-6) or loss.beta != 1:
+        raise ValueError(f"dreg squares w / sum w, the importance-weighted bound's weights; {objective!r} has others")
     dz = loss.grad(z)  # S, B, K
     dparams = len(f) * (weights * weights)[..., None] * q.path(dz, eps)  # S, B, 2K
     return Draws(f, dparams)
@@ -43,8 +72,34 @@ def vimco(q, target, eps, objective=None, rng=None):
     each sample rather than one for all. Loses: to dreg where df/dz exists. Samples must be independent.
     Costs one f a sample and needs two samples or more.
 
-    q: DiagonalGaussian; target: Target; eps: (S, B, K), S >= 2; objective: ImportanceWeighted. Returns Draws.
-    Raises ValueError if S < 2, under another objective, or if a shape does not fit.
+    Parameters
+    ----------
+    q : DiagonalGaussian or another distribution with `score`
+        One for each of B data points.
+    target : Target
+        f; df/dz is not asked.
+    eps : array (S, B, K)
+        Standard normal noise, in q's dtype; S of at least 2.
+    objective : ImportanceWeighted
+        It must be given.
+    rng : numpy.random.Generator, optional
+        Not asked.
+
+    Returns
+    -------
+    Draws
+        f (S, B), each sample's -log w, nats, and dparams (S, B, 2K).
+
+    Raises
+    ------
+    ValueError
+        If S < 2; under an objective that averages, None included; if the samples are said to depend on each other
+        (`tinyvae.noise.in_use`), q lacks `score`, a shape does not fit, or eps or f is not finite.
+    TypeError
+        If `objective` is no objective, or eps is not of q's dtype.
+
+    Notes
+    -----
     Source: Mnih & Rezende 2016, eq. 10 and 11.
     """
     loss = Integrand(q, target, objective)

@@ -12,17 +12,37 @@ __all__ = ["MeasureValued"]
 class MeasureValued:
     """The measure-valued (weak) derivative, a coordinate at a time, the other coordinates left at z.
 
-        d/dmu_k     E_q[f] = 1/(std_k sqrt(2 pi)) E[ f(z_k = mu_k + std_k W) - f(z_k = mu_k - std_k W') ],  W ~ Rayleigh(1)
+        d/dmu_k     E_q[f] = 1/(std_k sqrt(2 pi)) E[ f(z_k = mu_k + std_k W) - f(z_k = mu_k - std_k W') ]
         d/dlogvar_k E_q[f] = 1/2 E[ f(z_k = mu_k + std_k M) - f(z_k = mu_k + std_k N) ]
 
-    M is a double-sided Maxwell, N a standard normal variable. coupled=True takes W' = W and N = M U with U
-    uniform: the differences are then small where f is smooth, but coupling can lose (a quadratic far
-    from its minimum). Wins: f is a black box, and even against the pathwise estimator on bounded f. Loses: in
-    high dimension, for its cost. Costs 4 K + 1 evaluations of f a sample, K being the latents, and no df/dz.
+    W and W' are Rayleigh(1), M is a double-sided Maxwell, N a standard normal variable. Wins: f is a black box, and
+    even against the pathwise estimator on bounded f. Loses: in high dimension, for its cost. Costs 4 K + 1 evaluations
+    of f a sample, K being the latents, and no df/dz.
 
-    MeasureValued(coupled=True) makes a callable (q, target, eps, objective, rng) -> Draws. It needs `rng`, a
-    numpy Generator, for W, M and U; eps places the other coordinates.
-    Raises TypeError without rng, ValueError under ImportanceWeighted or if a shape does not fit.
+    It makes a callable (q, target, eps, objective, rng) -> Draws. It needs `rng`, for W, M and U; eps places the other
+    coordinates.
+
+    Parameters
+    ----------
+    coupled : bool, optional
+        True takes W' = W and N = M U with U uniform: the differences are then small where f is smooth, but coupling can
+        lose (a quadratic far from its minimum). False draws all four apart.
+
+    Attributes
+    ----------
+    coupled : bool
+        As given.
+
+    Raises
+    ------
+    TypeError
+        If coupled is no bool. At a call: without rng, if `objective` is no objective, or if eps is not of q's dtype.
+    ValueError
+        At a call: under ImportanceWeighted; if q lacks `mu`, `std` or `join`, a shape does not fit, or eps or f is not
+        finite.
+
+    Notes
+    -----
     Source: Pflug 1996; Mohamed et al. 2020, section 6.
     """
 
@@ -32,6 +52,7 @@ class MeasureValued:
         self.coupled = coupled
 
     def __call__(self, q, target, eps, objective=None, rng=None):
+        """eps (S, B, K), objective None or an ELBO, rng a Generator -> Draws: f (S, B), nats, dparams (S, B, 2K)."""
         loss = Integrand(q, target, objective)
         z = q.sample(eps)  # S, B, K
         f = loss(z)  # S, B

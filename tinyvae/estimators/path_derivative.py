@@ -16,8 +16,34 @@ def path_derivative(q, target, eps, objective=None, rng=None):
     log p(x, z) - log q(z) no longer depends on z and the variance goes to zero. Loses: far from it, where
     the dropped term would have cancelled noise. Costs the same. Biased on the importance-weighted bound.
 
-    q: DiagonalGaussian; target: Target; eps: (S, B, K); objective: None or an ELBO. Returns Draws.
-    Raises ValueError under ImportanceWeighted, or if the target has no gradient or a shape does not fit.
+    Parameters
+    ----------
+    q : DiagonalGaussian or another distribution with `path`
+        One for each of B data points.
+    target : Target
+        f and df/dz.
+    eps : array (S, B, K)
+        Standard normal noise, in q's dtype.
+    objective : ELBO or another that averages, optional
+        None takes the plain expectation of f.
+    rng : numpy.random.Generator, optional
+        Not asked.
+
+    Returns
+    -------
+    Draws
+        f (S, B), nats, and dparams (S, B, 2K).
+
+    Raises
+    ------
+    ValueError
+        Under ImportanceWeighted; if the target has no gradient, q lacks `path`, a shape does not fit, or eps, f or
+        df/dz is not finite.
+    TypeError
+        If `objective` is no objective, or eps is not of q's dtype.
+
+    Notes
+    -----
     Source: Roeder, Wu & Duvenaud 2017.
     """
     loss = Integrand(q, target, objective)

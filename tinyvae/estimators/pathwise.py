@@ -19,8 +19,33 @@ def reparameterization(q, target, eps, objective=None, rng=None):
     normalised weight (Burda et al. 2016, eq. 13), and the signal-to-noise ratio falls with S (Rainforth
     et al. 2018).
 
-    q: DiagonalGaussian; target: Target; eps: (S, B, K); objective: None, an ELBO or ImportanceWeighted. Returns Draws.
-    Raises ValueError if the target has no gradient or a shape does not fit.
+    Parameters
+    ----------
+    q : DiagonalGaussian or another distribution with `path`
+        One for each of B data points.
+    target : Target
+        f and df/dz.
+    eps : array (S, B, K)
+        Standard normal noise, in q's dtype.
+    objective : ELBO or ImportanceWeighted, optional
+        None takes the plain expectation of f.
+    rng : numpy.random.Generator, optional
+        Not asked.
+
+    Returns
+    -------
+    Draws
+        f (S, B), nats, and dparams (S, B, 2K).
+
+    Raises
+    ------
+    ValueError
+        If the target has no gradient, q lacks `path`, a shape does not fit, or eps, f or df/dz is not finite.
+    TypeError
+        If `objective` is no objective, or eps is not of q's dtype.
+
+    Notes
+    -----
     Source: Kingma & Welling 2014, section 2.4; Rezende et al. 2014.
     """
     loss = Integrand(q, target, objective)

@@ -19,8 +19,33 @@ def score_function(q, target, eps, objective=None, rng=None):
     sample. (Where the KL is sampled, f is the whole integrand; its explicit derivative
     beta dlog q/dlambda has mean zero and is left out.)
 
-    q: DiagonalGaussian; target: Target; eps: (S, B, K); objective: None or an ELBO. Returns Draws.
-    Raises ValueError under ImportanceWeighted or if a shape does not fit.
+    Parameters
+    ----------
+    q : DiagonalGaussian or another distribution with `score`
+        One for each of B data points.
+    target : Target
+        f; df/dz is not asked.
+    eps : array (S, B, K)
+        Standard normal noise, in q's dtype.
+    objective : ELBO or another that averages, optional
+        None takes the plain expectation of f.
+    rng : numpy.random.Generator, optional
+        Not asked.
+
+    Returns
+    -------
+    Draws
+        f (S, B), nats, and dparams (S, B, 2K).
+
+    Raises
+    ------
+    ValueError
+        Under ImportanceWeighted; if q lacks `score`, a shape does not fit, or eps or f is not finite.
+    TypeError
+        If `objective` is no objective, or eps is not of q's dtype.
+
+    Notes
+    -----
     Source: Williams 1992; Paisley et al. 2012; Kingma & Welling 2014, section 2.2.
     """
     loss = Integrand(q, target, objective)
@@ -41,8 +66,34 @@ def leave_one_out(q, target, eps, objective=None, rng=None):
     pathwise estimator where f is smooth, and with few samples to a good learnt baseline. Costs one f a
     sample and needs two samples or more.
 
-    q: DiagonalGaussian; target: Target; eps: (S, B, K), S >= 2; objective: None or an ELBO. Returns Draws.
-    Raises ValueError if S < 2, under ImportanceWeighted, or if a shape does not fit.
+    Parameters
+    ----------
+    q : DiagonalGaussian or another distribution with `score`
+        One for each of B data points.
+    target : Target
+        f; df/dz is not asked.
+    eps : array (S, B, K)
+        Standard normal noise, in q's dtype; S of at least 2.
+    objective : ELBO or another that averages, optional
+        None takes the plain expectation of f.
+    rng : numpy.random.Generator, optional
+        Not asked.
+
+    Returns
+    -------
+    Draws
+        f (S, B), nats, and dparams (S, B, 2K).
+
+    Raises
+    ------
+    ValueError
+        If S < 2; under ImportanceWeighted; if the samples are said to depend on each other (`tinyvae.noise.in_use`), q
+        lacks `score`, a shape does not fit, or eps or f is not finite.
+    TypeError
+        If `objective` is no objective, or eps is not of q's dtype.
+
+    Notes
+    -----
     Source: Salimans & Knowles 2014; Kool et al. 2019; Richter et al. 2020.
     """
     loss = Integrand(q, target, objective)
@@ -65,8 +116,34 @@ def optimal_constant(q, target, eps, objective=None, rng=None):
     a dozen samples on. Loses: elsewhere, c being a noisy ratio, with less than hundreds; with S = 2 it *is*
     leave-one-out. Costs one f a sample.
 
-    q: DiagonalGaussian; target: Target; eps: (S, B, K), S >= 2; objective: None or an ELBO. Returns Draws.
-    Raises ValueError if S < 2, under ImportanceWeighted, or if a shape does not fit.
+    Parameters
+    ----------
+    q : DiagonalGaussian or another distribution with `score`
+        One for each of B data points.
+    target : Target
+        f; df/dz is not asked.
+    eps : array (S, B, K)
+        Standard normal noise, in q's dtype; S of at least 2.
+    objective : ELBO or another that averages, optional
+        None takes the plain expectation of f.
+    rng : numpy.random.Generator, optional
+        Not asked.
+
+    Returns
+    -------
+    Draws
+        f (S, B), nats, and dparams (S, B, 2K).
+
+    Raises
+    ------
+    ValueError
+        If S < 2; under ImportanceWeighted; if the samples are said to depend on each other (`tinyvae.noise.in_use`), q
+        lacks `score`, a shape does not fit, or eps or f is not finite.
+    TypeError
+        If `objective` is no objective, or eps is not of q's dtype.
+
+    Notes
+    -----
     Source: Greensmith et al. 2004; Ranganath et al. 2014, section 3.2.
     """
     loss = Integrand(q, target, objective)

@@ -10,7 +10,17 @@ __all__ = ["Bound", "bound"]
 
 
 class Bound(NamedTuple):
-    """Nats a data point. loss = reconstruction + kl, the negative ELBO; the terms are also called distortion and rate."""
+    """The negative ELBO and its two terms, nats a data point; the terms are also called distortion and rate.
+
+    Attributes
+    ----------
+    loss : float
+        reconstruction + kl, the negative ELBO.
+    reconstruction : float
+        The first term, the distortion.
+    kl : float
+        The second term, the rate.
+    """
 
     loss: float
     reconstruction: float
@@ -18,13 +28,36 @@ class Bound(NamedTuple):
 
 
 def bound(vae, x, n_samples=1, seed=0, batch_size=1000):
-    """The negative ELBO of `x` (n, D) under `vae`, its KL in closed form, with `n_samples` samples a point.
+    """The negative ELBO of data under a model, its KL in closed form.
 
-    The same seed gives every model the same noise. At most `batch_size` decoder rows are held at once.
-    Raises ValueError or TypeError for data that do not fit the model.
+    The same seed gives every model the same noise.
+
+    Parameters
+    ----------
+    vae : VAE
+        The model.
+    x : array (n, D)
+        The data.
+    n_samples : int
+        Samples a point.
+    seed : int
+        Of the noise.
+    batch_size : int
+        At most so many decoder rows are held at once, or one data point's. With more than one sample a point the
+        noise, and so the last digits, depend on it.
+
+    Returns
+    -------
+    Bound
+        Means over the n points, nats.
+
+    Raises
+    ------
+    ValueError or TypeError
+        For data that do not fit the model, or numbers below 1.
     """
     x = vae.check_data(x)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(validate.integer("seed", seed, least=0))
     rows = max(
         1, validate.integer("batch_size", batch_size, least=1) // validate.integer("n_samples", n_samples, least=1)
     )

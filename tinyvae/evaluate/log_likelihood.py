@@ -13,14 +13,34 @@ POINTS = 100  # data points whose encoding is held at once
 
 
 def log_likelihood(vae, x, n_samples=5000, rng=None):
-    """An estimate of log p(x), nats, (n,), from importance samples z_s ~ q(z | x).
+    """An estimate of log p(x) from importance samples z_s ~ q(z | x).
 
         log 1/S sum_s p(x | z_s) p(z_s) / q(z_s | x)
 
-    In expectation a lower bound, the tighter the larger S = `n_samples` (Burda et al. 2016, eq. 8). x (n, D);
-    rng: a numpy Generator. At most `ROWS` decoder rows a worker are held at once; each chunk of
-    them has a random stream of its own, so that the result does not depend on the number of workers.
-    Raises ValueError or TypeError for input that does not fit.
+    In expectation a lower bound, the tighter the larger S = `n_samples` (Burda et al. 2016, eq. 8). At most `ROWS`
+    decoder rows a worker are held at once; each chunk of them has a random stream of its own, so that the result does
+    not depend on the number of workers.
+
+    Parameters
+    ----------
+    vae : VAE
+        The model.
+    x : array (n, D)
+        The data.
+    n_samples : int
+        S, at least 1.
+    rng : numpy Generator
+        Of the samples.
+
+    Returns
+    -------
+    array (n,)
+        Nats, float64.
+
+    Raises
+    ------
+    ValueError or TypeError
+        For input that does not fit.
     """
     x = vae.check_data(x)
     n_samples = validate.integer("n_samples", n_samples, least=1)

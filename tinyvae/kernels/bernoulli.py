@@ -1,7 +1,7 @@
 """The Bernoulli loss of logits, and its slope.
 
-Each compiled loop stands directly below its NumPy twin and takes the same arguments. With m = |l|, e = exp(-m) and c = 1 - x
-where l > 0, c = x elsewhere:
+Each compiled loop stands directly below its NumPy twin and takes the same arguments. With m = |l|, e = exp(-m) and
+c = 1 - x where l > 0, c = x elsewhere:
 
     -log p(x | l) = log(1 + e^l) - x l = m c + log(1 + e)
     d/dl          = sigmoid(l) - x     = +-(c - e / (1 + e))
@@ -12,11 +12,13 @@ Nothing cancels and nothing overflows, however large l is.
 import numpy as np
 
 from tinyvae.kernels.compile import loop
-from tinyvae.kernels.dense import exp, log1p_unit
+from tinyvae.kernels.scalars import exp, log1p_unit
+
+__all__ = ["bernoulli_loss_numpy", "bernoulli_loss", "bernoulli_loss_and_slope_numpy", "bernoulli_loss_and_slope"]
 
 
 def bernoulli_loss_numpy(logits, x, loss):
-    """loss_r = -log p(x_r | l_r), nats. logits (S * B, D); x (B, D), float or uint8, repeated S times; loss (S * B,)."""
+    """loss_r = -log p(x_r | l_r), nats; logits (S * B, D), x (B, D), float or uint8, S times over, loss (S * B,)."""
     x = np.resize(x, logits.shape).astype(logits.dtype, copy=False)
     size = np.abs(logits)
     c = np.where(logits > 0, 1 - x, x)
@@ -38,7 +40,7 @@ def bernoulli_loss(logits, x, loss):
 
 
 def bernoulli_loss_and_slope_numpy(logits, x, loss):
-    """The same, and the logits become the gradient: dloss_r / dl_r = sigmoid(l_r) - x_r."""
+    """The same, and the logits (S * B, D) become the gradient: dloss_r / dl_r = sigmoid(l_r) - x_r."""
     bernoulli_loss_numpy(logits, x, loss)
     x = np.resize(x, logits.shape).astype(logits.dtype, copy=False)
     c = np.where(logits > 0, 1 - x, x)

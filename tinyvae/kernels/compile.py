@@ -1,6 +1,9 @@
-"""`loop`: how a Python loop becomes a compiled kernel, or gives way to its NumPy twin; `instead_of`, for what is not compiled."""
+"""`loop`: how a Python loop becomes a compiled kernel, or its NumPy twin; `instead_of`, for what is not compiled."""
 
+import contextlib
+import functools
 import os
+from pathlib import Path
 
 import numba
 
@@ -15,8 +18,18 @@ FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
 def loop(twin):
     """Decorator: compile the function below it with Numba, or use `twin` if TINYVAE_NUMPY is set.
 
-    `twin` is the NumPy function that does the same with the same arguments. Compilation happens at
-    the first call and is cached on disk where a cache folder can be written.
+    Compilation happens at the first call and is cached on disk where a cache folder can be written. What was cached
+    before the last edit of any file in this folder is compiled anew.
+
+    Parameters
+    ----------
+    twin : function
+        The NumPy function that does the same with the same arguments.
+
+    Returns
+    -------
+    function
+        The decorator.
     """
 
     def choose(function):
@@ -24,13 +37,62 @@ def loop(twin):
             return twin
         options = dict(nopython=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
         try:
-            return numba.jit(cache=True, **options)(function)
+            compiled = numba.jit(cache=True, **options)(function)
         except RuntimeError:  # no folder for the cache can be written
             return numba.jit(**options)(function)
+        _forget_what_is_older_than_the_sources(compiled)
+        return compiled
 
     return choose
 
 
 def instead_of(twin):
-    """Decorator: the function below it, or its plain `twin`, of the same arguments, if TINYVAE_NUMPY is set."""
+    """Decorator: the function below it, or its plain `twin` if TINYVAE_NUMPY is set.
+
+    Parameters
+    ----------
+    twin : function
+        A plain function of the same arguments.
+
+    Returns
+    -------
+    function
+        The decorator.
+    """
     return lambda function: twin if USE_NUMPY else function
+
+
+# Numba sees that the file in which a kernel stands was edited, but not one that it takes a helper from.
+
+
+def _forget_what_is_older_than_the_sources(compiled):
+    """Remove a kernel's index in Numba's cache, without which what is cached is not found, if a source is as new."""
+    folder = getattr(getattr(compiled, "stats", None), "cache_path", None)
+    if folder is None:
+        return
+    function = compiled.py_func
+    # <module>.<name>-<line>.py311.nbi; of "<locals>" in a name Numba leaves "locals"
+    name = f"{Path(function.__code__.co_filename).stem}.{function.__qualname__}-".replace("<", "").replace(">", "")
+    for file in _old_indexes(folder):
+        if file.startswith(name):
+            with contextlib.suppress(OSError):  # another process was quicker, or it may not be removed
+                os.unlink(os.path.join(folder, file))
+
+
+@functools.cache
+def _old_indexes(folder):
+    """The names of a cache folder's indexes that are no newer than the newest source in this folder."""
+    sources, indexes = _times(Path(__file__).parent, ".py"), _times(folder, ".nbi")
+    newest = max(sources.values(), default=0)  # there are none in a zip file
+    return [name for name, time in indexes.items() if time <= newest]
+
+
+def _times(folder, suffix):
+    """When a folder's files of this suffix were written last; without those that vanish meanwhile."""
+    times = {}
+    with contextlib.suppress(OSError), os.scandir(folder) as files:
+        for file in files:
+            if file.name.endswith(suffix):
+                with contextlib.suppress(OSError):
+                    times[file.name] = file.stat().st_mtime_ns
+    return times

@@ -7,6 +7,17 @@ import numpy as np
 
 from tinyvae.kernels.compile import loop
 
+__all__ = [
+    "all_finite_numpy",
+    "all_finite",
+    "only_bits_numpy",
+    "only_bits",
+    "same_numpy",
+    "same",
+    "gather_numpy",
+    "gather",
+]
+
 
 def all_finite_numpy(x):
     """Whether no element of x (n,) is NaN or infinite."""

@@ -9,131 +9,53 @@ entry and dL/da, the gradient before the activation, on return.
 import math
 
 import numpy as np
-from numba import types
-from numba.extending import overload, register_jitable
 
 from tinyvae.kernels.compile import loop
+from tinyvae.kernels.scalars import exp, expm1_negative, log1p_unit, tanh
+
+__all__ = [
+    "bias_identity_numpy",
+    "bias_identity",
+    "identity_backward",
+    "bias_tanh_numpy",
+    "bias_tanh",
+    "tanh_backward_numpy",
+    "tanh_backward",
+    "bias_relu_numpy",
+    "bias_relu",
+    "relu_backward_numpy",
+    "relu_backward",
+    "bias_leaky_relu_numpy",
+    "bias_leaky_relu",
+    "leaky_relu_backward_numpy",
+    "leaky_relu_backward",
+    "bias_sigmoid_numpy",
+    "bias_sigmoid",
+    "sigmoid_backward_numpy",
+    "sigmoid_backward",
+    "bias_softplus_numpy",
+    "bias_softplus",
+    "softplus_backward_numpy",
+    "softplus_backward",
+    "bias_elu_numpy",
+    "bias_elu",
+    "elu_backward_numpy",
+    "elu_backward",
+    "bias_gelu_numpy",
+    "bias_gelu",
+    "gelu_backward_numpy",
+    "gelu_backward",
+    "column_sums_numpy",
+    "column_sums",
+]
 
 LEAK = 0.01  # the slope of leaky_relu below zero
-
-# --- scalar functions ---------------------------------------------------------------------------
-# In float64 they are the C library's. In float32 they are polynomials, because LLVM turns those,
-# and not calls to the C library, into vector instructions. The minimax coefficients come from
-# Lawson's iteration on Chebyshev nodes; tests/test_kernels.py states the largest errors.
-# No "reassoc" here: it would undo the two-part ln 2. `f(9) if x > f(9) else x` lets a NaN through,
-# `min(x, f(9))` need not.
-scalar = register_jitable(fastmath={"contract", "nsz"})
-f = np.float32
-
-
-@scalar
-def exp_float32(x):
-    """2^n (1 + r + r^2 P(r)), with x = n ln 2 + r and |r| <= ln(2)/2; 1 ulp."""
-    x = f(89.0) if x > f(89.0) else x
-    x = f(-104.0) if x < f(-104.0) else x
-    n = np.floor(x * f(1.44269504) + f(0.5))
-    r = x - n * f(0.693359375) + n * f(2.12194440e-4)
-    p = f(0.00138144663) * r + f(0.00836878047)
-    p = p * r + f(0.0416683942)
-    p = p * r + f(0.166665201)
-    p = p * r + f(0.499999934)
-    p = p * r * r + r + f(1.0)
-    k = np.int32(n if n == n else f(0.0))
-    half = k >> np.int32(1)  # 2^k in two factors: overflow and underflow come gradually
-    low = np.int32((half + np.int32(127)) << np.int32(23)).view(np.float32)
-    high = np.int32((k - half + np.int32(127)) << np.int32(23)).view(np.float32)
-    return p * low * high
-
-
-@scalar
-def expm1_float32(x):
-    """e^x - 1 for x <= 0: 2^n (r + r^2 P(r)) + (2^n - 1), so that nothing cancels near zero."""
-    x = f(-20.0) if x < f(-20.0) else x
-    n = np.floor(x * f(1.44269504) + f(0.5))
-    r = x - n * f(0.693359375) + n * f(2.12194440e-4)
-    p = f(0.00138144663) * r + f(0.00836878047)
-    p = p * r + f(0.0416683942)
-    p = p * r + f(0.166665201)
-    p = p * r + f(0.499999934)
-    p = p * r * r + r
-    k = np.int32(n if n == n else f(0.0))
-    power = np.int32((k + np.int32(127)) << np.int32(23)).view(np.float32)
-    return power * p + (power - f(1.0))
-
-
-@scalar
-def log1p_float32(x):
-    """log(1 + x) for x in [0, 1], as x P(x); 2 ulp."""
-    p = f(0.00523269146) * x + f(-0.0295052275)
-    p = p * x + f(0.0782259336)
-    p = p * x + f(-0.136632442)
-    p = p * x + f(0.191060060)
-    p = p * x + f(-0.248429820)
-    p = p * x + f(0.333190968)
-    p = p * x + f(-0.499994931)
-    p = p * x + f(0.999999970)
-    return p * x
-
-
-@scalar
-def tanh_float32(x):
-    """x P(x^2) / Q(x^2), clamped where tanh rounds to 1; 3.1e-7."""
-    x = f(9.02) if x > f(9.02) else x
-    x = f(-9.02) if x < f(-9.02) else x
-    u = x * x
-    p = f(1.33190014e-08) * u + f(2.05834343e-05)
-    p = p * u + f(0.00349403197)
-    p = p * u + f(0.133797159)
-    p = p * u + f(0.999999979)
-    q = f(7.76199158e-07) * u + f(0.000328308840)
-    q = q * u + f(0.0258710637)
-    q = q * u + f(0.467130311)
-    q = q * u + f(1.0)
-    y = x * p / q
-    y = f(1.0) if y > f(1.0) else y
-    return f(-1.0) if y < f(-1.0) else y
-
-
-def exp(x):
-    """e^x, for use inside a compiled loop."""
-
-
-def expm1_negative(x):
-    """e^x - 1 for x <= 0, for use inside a compiled loop."""
-
-
-def log1p_unit(x):
-    """log(1 + x) for x in [0, 1], for use inside a compiled loop."""
-
-
-def tanh(x):
-    """tanh x, for use inside a compiled loop."""
-
-
-@overload(exp)
-def _exp(x):
-    return (lambda x: exp_float32(x)) if x == types.float32 else (lambda x: math.exp(x))
-
-
-@overload(expm1_negative)
-def _expm1_negative(x):
-    return (lambda x: expm1_float32(x)) if x == types.float32 else (lambda x: math.expm1(x))
-
-
-@overload(log1p_unit)
-def _log1p_unit(x):
-    return (lambda x: log1p_float32(x)) if x == types.float32 else (lambda x: math.log1p(x))
-
-
-@overload(tanh)
-def _tanh(x):
-    return (lambda x: tanh_float32(x)) if x == types.float32 else (lambda x: math.tanh(x))
-
 
 # --- bias and activation ------------------------------------------------------------------------
 
 
 def bias_identity_numpy(a, b):
+    """a <- a + b. a (B, n), b (n,)."""
     a += b
 
 
@@ -145,10 +67,11 @@ def bias_identity(a, b):
 
 
 def identity_backward(dy, y):
-    """Nothing to do: dL/da = dL/dy."""
+    """Nothing to do: dL/da = dL/dy. dy, y (B, n)."""
 
 
 def bias_tanh_numpy(a, b):
+    """a <- tanh(a + b). a (B, n), b (n,)."""
     a += b
     np.tanh(a, out=a)
 
@@ -161,6 +84,7 @@ def bias_tanh(a, b):
 
 
 def tanh_backward_numpy(dy, y):
+    """dy <- dy (1 - y^2). dy, y (B, n)."""
     dy *= 1 - y * y
 
 
@@ -173,6 +97,7 @@ def tanh_backward(dy, y):
 
 
 def bias_relu_numpy(a, b):
+    """a <- max(a + b, 0). a (B, n), b (n,)."""
     a += b
     np.maximum(a, 0, out=a)
 
@@ -187,6 +112,7 @@ def bias_relu(a, b):
 
 
 def relu_backward_numpy(dy, y):
+    """dy <- dy times 1 where y > 0, else 0. dy, y (B, n)."""
     dy *= y > 0
 
 
@@ -200,6 +126,7 @@ def relu_backward(dy, y):
 
 
 def bias_leaky_relu_numpy(a, b):
+    """a <- u where u = a + b is not below 0, else LEAK u. a (B, n), b (n,)."""
     a += b
     np.multiply(a, LEAK, out=a, where=a < 0)
 
@@ -215,6 +142,7 @@ def bias_leaky_relu(a, b):
 
 
 def leaky_relu_backward_numpy(dy, y):
+    """dy <- dy times 1 where y > 0, else LEAK. dy, y (B, n)."""
     np.multiply(dy, LEAK, out=dy, where=~(y > 0))
 
 
@@ -229,6 +157,7 @@ def leaky_relu_backward(dy, y):
 
 
 def bias_sigmoid_numpy(a, b):
+    """a <- 1 / (1 + e^-(a + b)), without overflow. a (B, n), b (n,)."""
     a += b
     e = np.exp(-np.abs(a))
     a[...] = np.where(a > 0, 1, e) / (1 + e)
@@ -246,6 +175,7 @@ def bias_sigmoid(a, b):
 
 
 def sigmoid_backward_numpy(dy, y):
+    """dy <- dy y (1 - y). dy, y (B, n)."""
     dy *= y * (1 - y)
 
 
@@ -258,6 +188,7 @@ def sigmoid_backward(dy, y):
 
 
 def bias_softplus_numpy(a, b):
+    """a <- log(1 + e^(a + b)), without overflow. a (B, n), b (n,)."""
     a += b
     a[...] = np.maximum(a, 0) + np.log1p(np.exp(-np.abs(a)))
 
@@ -272,7 +203,8 @@ def bias_softplus(a, b):
 
 
 def softplus_backward_numpy(dy, y):
-    dy *= -np.expm1(-y)  # the sigmoid of a, from y = log(1 + e^a)
+    """dy <- dy (1 - e^-y), the sigmoid of a from y = log(1 + e^a). dy, y (B, n)."""
+    dy *= -np.expm1(-y)
 
 
 @loop(softplus_backward_numpy)
@@ -283,6 +215,7 @@ def softplus_backward(dy, y):
 
 
 def bias_elu_numpy(a, b):
+    """a <- u where u = a + b is not below 0, else e^u - 1. a (B, n), b (n,)."""
     a += b
     a[...] = np.where(a < 0, np.expm1(np.minimum(a, 0)), a)
 
@@ -297,6 +230,7 @@ def bias_elu(a, b):
 
 
 def elu_backward_numpy(dy, y):
+    """dy <- dy times y + 1 where y < 0, else 1. dy, y (B, n)."""
     dy *= np.where(y < 0, y + 1, 1).astype(dy.dtype, copy=False)
 
 
@@ -310,6 +244,7 @@ def elu_backward(dy, y):
 
 
 def bias_gelu_numpy(a, b):
+    """a <- u Phi(u), with u = a + b and Phi the standard normal distribution function. a (B, n), b (n,)."""
     from scipy.special import erf
 
     a += b
@@ -328,6 +263,7 @@ def bias_gelu(a, b):
 
 
 def gelu_backward_numpy(dy, a):
+    """dy <- dy (Phi(a) + a phi(a)), from the value a before the activation. dy, a (B, n)."""
     from scipy.special import erf
 
     density = np.exp(-0.5 * a * a) * (1 / math.sqrt(2 * math.pi))
@@ -351,7 +287,7 @@ def gelu_backward(dy, a):
 
 
 def column_sums_numpy(delta, out):
-    """out_j = sum_i delta_ij."""
+    """out_j = sum_i delta_ij. delta (B, n), out (n,)."""
     delta.sum(axis=0, out=out)
 
 

@@ -10,11 +10,31 @@ import numpy as np
 
 from tinyvae.kernels.compile import loop
 
+__all__ = [
+    "LOG_2PI",
+    "gaussian_sample_numpy",
+    "gaussian_sample",
+    "gaussian_log_prob_numpy",
+    "gaussian_log_prob",
+    "gaussian_log_ratio_numpy",
+    "gaussian_log_ratio",
+    "gaussian_score_numpy",
+    "gaussian_score",
+    "gaussian_path_numpy",
+    "gaussian_path",
+    "gaussian_kl_numpy",
+    "gaussian_kl",
+    "gaussian_kl_grad_numpy",
+    "gaussian_kl_grad",
+    "gaussian_batch_gradient_numpy",
+    "gaussian_batch_gradient",
+]
+
 LOG_2PI = math.log(2 * math.pi)
 
 
 def gaussian_sample_numpy(params, std, eps, z):
-    """z = mu + std eps."""
+    """z = mu + std eps; z (S, B, K)."""
     np.multiply(std, eps, out=z)
     z += params[:, : std.shape[1]]
 

@@ -7,11 +7,13 @@ import math
 
 from tinyvae.kernels.compile import loop
 
+__all__ = ["add_replicate_numpy", "add_replicate", "contrasts_numpy", "contrasts"]
+
 
 def add_replicate_numpy(g, mean, sums, totals, r):
-    """Add the r-th replicate g (P,) to the mean of those before and to the sums of squared contrasts, in place.
+    """Add the r-th replicate g (P,) to the mean (P,) of those before and to the squared contrasts' sums (P,), in place.
 
-    totals <- [||u_r||^2, u_r' m_{r-1}], float64 (see `variance.moments.Contrasts`).
+    totals (2,) <- [||u_r||^2, u_r' m_{r-1}], float64 (see `variance.moments.Contrasts`).
     """
     if r == 1:
         mean[:] = g
@@ -43,7 +45,7 @@ def add_replicate(g, mean, sums, totals, r):
 
 
 def contrasts_numpy(g, mean, n, u, before):
-    """Helmert contrasts of the next replicates g (R, P) after n: u_r = sqrt((r - 1) / r) (g_r - m_{r-1}), before_r = m_{r-1}.
+    """Helmert contrasts of the next replicates g (R, P): u_r = sqrt((r - 1) / r) (g_r - m_{r-1}), before_r = m_{r-1}.
 
     u, before: (R, P), written; mean (P,) is that of the n before, and becomes that of all. float64.
     """

@@ -8,9 +8,11 @@ import numpy as np
 
 from tinyvae.kernels.compile import loop
 
+__all__ = ["sgd_numpy", "sgd", "adam_numpy", "adam"]
+
 
 def sgd_numpy(theta, grad, velocity, rate, momentum):
-    """velocity <- momentum velocity + grad; theta <- theta - rate velocity."""
+    """velocity <- momentum velocity + grad; theta <- theta - rate velocity. theta, grad, velocity (P,)."""
     velocity *= momentum
     velocity += grad
     theta -= rate * velocity
@@ -27,7 +29,7 @@ def sgd(theta, grad, velocity, rate, momentum):
 def adam_numpy(theta, grad, m, v, rate, beta1, beta2, correction, epsilon):
     """m <- b1 m + (1 - b1) g; v <- b2 v + (1 - b2) g^2; theta <- theta - rate m / (sqrt(v) correction + epsilon).
 
-    The caller folds the two bias corrections into `rate` = alpha / (1 - b1^t) and
+    theta, grad = g, m and v are (P,). The caller folds the two bias corrections into `rate` = alpha / (1 - b1^t) and
     `correction` = 1 / sqrt(1 - b2^t).
     """
     m += (1 - beta1) * (grad - m)

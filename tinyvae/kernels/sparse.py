@@ -1,16 +1,25 @@
 """Products with a matrix of zeros and few ones: where its ones are, and sums of the rows that they select.
 
-Each compiled loop stands directly below its NumPy twin and takes the same arguments. `places` (uint32) holds the columns of
-the ones, row by row; row i's are places[starts[i] : starts[i + 1]].
+Each compiled loop stands directly below its NumPy twin and takes the same arguments. `places` (uint32) holds the
+columns of the ones, row by row; row i's are places[starts[i] : starts[i + 1]].
 """
 
 import numpy as np
 
 from tinyvae.kernels.compile import loop
 
+__all__ = [
+    "find_ones_numpy",
+    "find_ones",
+    "transpose_ones_numpy",
+    "transpose_ones",
+    "sum_selected_rows_numpy",
+    "sum_selected_rows",
+]
+
 
 def find_ones_numpy(x, places, starts):
-    """x (B, D) uint8 -> places (at least B D + 1,), starts (B + 1,)."""
+    """places, starts <- where x is not 0. x (B, D) uint8 -> places (at least B D + 1,), starts (B + 1,)."""
     rows, columns = x.nonzero()
     places[: len(columns)] = columns
     places[len(columns)] = 0

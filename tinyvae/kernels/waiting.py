@@ -9,6 +9,8 @@ from numba.extending import intrinsic
 
 from tinyvae.kernels.compile import loop
 
+__all__ = ["load", "wait_for_change_numpy", "wait_for_change"]
+
 SETTLE = 5000  # turns, a few microseconds, in which the other thread lets go of Python's lock
 
 

@@ -10,9 +10,9 @@ A likelihood is an object (`Bernoulli` is a class, which will do) that says what
     loss_and_slope(outputs, x, losses)      the same, and outputs (S * B, outputs * D) become dloss/doutputs
     own_gradients(outputs, x, weights)      {name: d sum_r weights_r loss_r / d name}, if it has parameters
 
-x is (B, D), in the model's dtype or uint8 holding 0 and 1, and stands for each of S samples. The last three take the present
-values of its own parameters by name besides. Called on a decoder's outputs (n, outputs * D), and those, it gives a distribution
-of pixels, with `mean` (n, D), `log_prob(x)` (n,) and `sample(rng)` (n, D).
+x is (B, D), in the model's dtype or uint8 holding 0 and 1, and stands for each of S samples. The last three take the
+present values of its own parameters by name besides. Called on a decoder's outputs (n, outputs * D), and those, it
+gives a distribution of pixels, with `mean` (n, D), `log_prob(x)` (n,) and `sample(rng)` (n, D).
 """
 
 import sys
@@ -27,16 +27,40 @@ LIKELIHOODS = {one.name: one for one in discover.shown_in(sys.modules[__name__])
 
 
 def names():
-    """The likelihoods' names, a list of str."""
+    """The likelihoods' names.
+
+    Returns
+    -------
+    list of str
+    """
     return list(LIKELIHOODS)
 
 
 def resolve(likelihood):
-    """A likelihood: `likelihood` itself, or the one that it names. Raises ValueError or TypeError, naming what is missing."""
+    """A likelihood: `likelihood` itself, or the one that it names.
+
+    Parameters
+    ----------
+    likelihood : str, or an object such as `Bernoulli`
+        One of `names()`, or what has all that the module's docstring tells of.
+
+    Returns
+    -------
+    object
+        The likelihood.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+    TypeError
+        For an object that lacks a part, naming what is missing.
+    """
     if isinstance(likelihood, str):
         return LIKELIHOODS[validate.choice("likelihood", likelihood, names())]
     if missing := [name for name in NEEDED if not hasattr(likelihood, name)]:
         raise TypeError(
-            f"likelihood must be a name or a likelihood such as tv.Bernoulli, got {likelihood!r}, which lacks {', '.join(missing)}"
+            f"likelihood must be a name or a likelihood such as tv.Bernoulli, got {likelihood!r}, "
+            f"which lacks {', '.join(missing)}"
         )
     return likelihood

@@ -10,12 +10,43 @@ __all__ = ["Bernoulli"]
 
 
 class Bernoulli:
-    """p(x) = prod_d m_d^x_d (1 - m_d)^(1 - x_d), with mean m = sigmoid(logits). logits (n, D).
+    """Pixels that are one with a probability of their own, and zero otherwise.
+
+        p(x) = prod_d m_d^x_d (1 - m_d)^(1 - x_d),  mean m = sigmoid(logits)
 
     For x strictly between 0 and 1 the same formula is the cross-entropy that the literature reports
     for grey levels; it is no density (Loaiza-Ganem & Cunningham 2019).
 
     The class is the likelihood, an instance is what it says of some pixels: see `tinyvae.likelihoods`.
+
+    Parameters
+    ----------
+    logits : array (n, D)
+        float32 or float64, finite.
+
+    Attributes
+    ----------
+    logits : array (n, D)
+        As given.
+    name : str
+        "bernoulli".
+    outputs : int
+        How many numbers a pixel takes from the decoder: 1.
+    is_density : bool
+        False: of grey levels it is no density; of bits, which it weighs with probabilities, it is a distribution.
+    check : function
+        (name, x, n_features) -> x itself, or an error.
+    loss : function
+        (logits, x, losses): -log p(x | logits), nats, written into losses.
+    loss_and_slope : function
+        (logits, x, losses): the same, and the logits become dloss/dlogits.
+
+    Raises
+    ------
+    ValueError
+        If the logits have not two axes or are not finite.
+    TypeError
+        If they are neither float32 nor float64.
     """
 
     name = "bernoulli"
@@ -31,7 +62,7 @@ class Bernoulli:
 
     @staticmethod
     def parameters(n_features):
-        """None of its own."""
+        """Those of its own, for n_features = D pixels: none, an empty dict."""
         return {}
 
     @property
@@ -44,7 +75,14 @@ class Bernoulli:
     def log_prob(self, x):
         """log p(x) = sum_d [x_d l_d - log(1 + exp l_d)], nats. x (n, D) in [0, 1] -> (n,).
 
-        Exact for logits of any size. Raises ValueError for x outside [0, 1].
+        Exact for logits of any size.
+
+        Raises
+        ------
+        ValueError
+            For x outside [0, 1], not finite, empty, of a shape other than the logits', or uint8 other than 0 and 1.
+        TypeError
+            If x is neither float32, float64, bool nor uint8.
         """
         x = self.check("x", x, self.logits.shape[1]).astype(self.logits.dtype)
         validate.check_shape("x", x, self.logits.shape)
@@ -53,5 +91,8 @@ class Bernoulli:
         return -losses
 
     def sample(self, rng):
-        """Black or white pixels, uint8 holding 0 and 1, (n, D): one draw each. rng: a numpy Generator."""
+        """Black or white pixels, uint8 holding 0 and 1, (n, D): one draw each.
+
+        rng: a numpy Generator. Raises TypeError for anything else.
+        """
         return (validate.generator("rng", rng).random(self.logits.shape) < self.mean).astype("uint8")

@@ -2,44 +2,115 @@
 
 import contextlib
 import os
+import re
 import secrets
 import zipfile
 
 import numpy as np
 
+try:
+    import fcntl
+except ImportError:  # Windows: what a killed save leaves stays there
+    fcntl = None
+
+__all__ = ["replacing", "write", "write_npz", "read_npz"]
+
 
 @contextlib.contextmanager
 def replacing(path):
-    """A file opened for writing bytes, which takes the place of `path` when the block ends, and vanishes if it fails."""
+    """A file opened for writing bytes, which takes the place of `path` when the block ends, and vanishes if it fails.
+
+    Until then it stands beside `path` as <path>.<8 hex digits>.tmp, under a lock. What an earlier save of this path,
+    which was killed, left under such a name is removed first.
+
+    Parameters
+    ----------
+    path : str or path
+        The file to write or to replace.
+
+    Yields
+    ------
+    file
+        Open for writing bytes.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; the old one is left.
+    """
     path = os.path.abspath(path)
-    temporary = f"{path}.{secrets.token_hex(4)}.tmp"  # tempfile's would be readable by its owner alone
+    _remove_leftovers(path)
+    temporary, lock = _create_beside(path)
     try:
-        with open(temporary, "xb") as file:
+        with open(temporary, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        if os.path.exists(temporary):
+        with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
+    finally:
+        if lock is not None:  # held until the file has its own name: else another save could take it for a leftover
+            os.close(lock)
 
 
 def write(path, data):
-    """Write bytes to `path`."""
+    """Write bytes to `path`, all or nothing.
+
+    Parameters
+    ----------
+    path : str or path
+    data : bytes
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; the old one is left.
+    """
     with replacing(path) as file:
         file.write(data)
 
 
 def write_npz(path, arrays):
-    """Write {name: array} to `path`, as an npz without pickle."""
+    """Write arrays to `path`, as an npz without pickle, all or nothing.
+
+    Parameters
+    ----------
+    path : str or path
+    arrays : dict
+        {name: array}.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; the old one is left.
+    """
     with replacing(path) as file:
         np.savez(file, **{name: np.asarray(array) for name, array in arrays.items()})
 
 
 def read_npz(path):
-    """{name: array} from `path`, nothing unpickled. Raises FileNotFoundError, ValueError if it is no npz file at all, or
-    whatever a damaged one makes zipfile raise.
+    """The arrays of an npz file, nothing unpickled.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    dict
+        {name: array}.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is no npz file at all.
+    Exception
+        Whatever a damaged npz file makes zipfile raise.
     """
     # Opened here: np.load leaves its file open when a damaged archive makes it raise.
     with open(path, "rb") as raw:
@@ -48,3 +119,43 @@ def read_npz(path):
         raw.seek(0)
         with np.load(raw, allow_pickle=False) as file:
             return {name: file[name] for name in file}
+
+
+def _create_beside(path):
+    """An empty file beside `path`: its name, and a descriptor that holds its lock, or None where there are no locks."""
+    while True:
+        temporary = f"{path}.{secrets.token_hex(4)}.tmp"  # tempfile's would be readable by its owner alone
+        with open(temporary, "xb") as file:
+            lock = _lock(file)
+        if lock is None or os.path.exists(temporary):
+            return temporary, lock
+        os.close(lock)  # another save saw it before it was locked, and removed it
+
+
+def _lock(file):
+    """A second descriptor of an open file, which holds its lock until it is closed; None where there are no locks."""
+    if fcntl is None:
+        return None
+    lock = os.dup(file.fileno())
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return lock
+    except OSError:  # not on this file system
+        os.close(lock)
+        return None
+
+
+def _remove_leftovers(path):
+    """Remove the temporary files of saves of `path` that were killed: those whose lock nobody holds."""
+    if fcntl is None:
+        return
+    folder, name = os.path.split(path)
+    temporary = re.compile(re.escape(name) + r"\.[0-9a-f]{8}\.tmp")
+    with contextlib.suppress(OSError):
+        with os.scandir(folder) as files:
+            found = [f.path for f in files if temporary.fullmatch(f.name) and f.is_file(follow_symlinks=False)]
+        for leftover in found:
+            with contextlib.suppress(OSError):  # its save is under way, or another one has just removed it
+                with open(leftover, "r+b") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    os.unlink(leftover)

@@ -15,7 +15,25 @@ class NonFiniteLoss(ArithmeticError):
 
 
 def finite(term, value):
-    """`value`, a number or an array, if all of it is finite. Raises NonFiniteLoss, naming the term."""
+    """`value`, if all of it is finite.
+
+    Parameters
+    ----------
+    term : str
+        What it is called in the message.
+    value : float or array
+        Any shape.
+
+    Returns
+    -------
+    float or array
+        `value` itself.
+
+    Raises
+    ------
+    NonFiniteLoss
+        If any of it is NaN or infinite.
+    """
     if isinstance(value, float):
         if not math.isfinite(value):
             raise NonFiniteLoss(f"{term} became {value}")
@@ -25,11 +43,21 @@ def finite(term, value):
 
 
 class Reconstruction(Target):
-    """f(z) = -log p(x | z), nats, as a target. x (B, D); z (S, B, K) -> (S, B).
+    """f(z) = -log p(x | z), nats, as a target: z (S, B, K) -> (S, B).
 
-    decoder: an MLP; likelihood: see `tinyvae.likelihoods`; own: {name: array}, the likelihood's own parameters.
     The last z asked about is remembered with its decoder pass, so that value, dz and the weights'
     gradient at one z cost one forward and one backward pass between them.
+
+    Parameters
+    ----------
+    decoder : MLP
+        From z to the numbers that the likelihood takes.
+    likelihood : a likelihood
+        See `tinyvae.likelihoods`.
+    x : array (B, D)
+        Data, of the decoder's dtype, or uint8 holding 0 and 1.
+    own : dict, optional
+        {name: array}, the present values of the likelihood's own parameters.
     """
 
     def __init__(self, decoder, likelihood, x, own=None):

@@ -1,10 +1,11 @@
-"""The heart: one gradient of one batch. First as plain maths, then as the fast step, its twin: the same arguments.
+"""The heart: one gradient of one batch. First as plain maths, then as the fast step, its twin, of the same arguments.
 
-TINYVAE_NUMPY=1 runs the plain one. Both take everything checked: x (B, D) of the model's dtype or uint8 holding 0 and 1,
-eps (S, B, K); both write into `grads` (P,), aligned with theta, and return a Step.
+TINYVAE_NUMPY=1 runs the plain one.
 """
 
 from typing import NamedTuple
+
+import numpy as np
 
 from tinyvae.estimators.contract import checked_draws
 from tinyvae.kernels.compile import instead_of
@@ -16,7 +17,17 @@ __all__ = ["Step", "step_numpy", "step", "encoder_gradient"]
 
 
 class Step(NamedTuple):
-    """One evaluation of the loss: nats, means over the batch. kl is the closed form, whatever the objective."""
+    """One evaluation of the loss: nats, means over the batch.
+
+    Attributes
+    ----------
+    loss : float
+        What the objective makes of the two terms.
+    reconstruction : float
+        -log p(x | z), averaged over the samples.
+    kl : float
+        KL(q(z | x) || p(z)) in closed form, whatever the objective.
+    """
 
     loss: float
     reconstruction: float
@@ -24,9 +35,37 @@ class Step(NamedTuple):
 
 
 def step_numpy(vae, x, eps, estimator, objective, rng, grads):
-    """One gradient of one batch, as plain maths. Writes it into `grads` (P,) and returns a Step."""
+    """One gradient of one batch, as plain maths. All arguments are checked already.
+
+    Parameters
+    ----------
+    vae : VAE
+        The model, which is not changed.
+    x : array (B, D)
+        Data, of the model's dtype, or uint8 holding 0 and 1.
+    eps : array (S, B, K)
+        Noise, as `vae.noise` draws it.
+    estimator : callable
+        (q, target, eps, objective, rng) -> Draws, for the encoder's gradient.
+    objective : ELBO, ImportanceWeighted or one of your own
+        See `tinyvae.objectives`.
+    rng : numpy.random.Generator or None
+        For estimators that draw more than eps.
+    grads : array (P,)
+        Written: the gradient of the batch's mean loss, aligned with `vae.theta`.
+
+    Returns
+    -------
+    Step
+        The loss and its two terms, nats.
+
+    Raises
+    ------
+    NonFiniteLoss
+        If a term is not finite; the message names it.
+    """
     params, cache = vae.encoder.forward(x.astype(vae.dtype))  # B, P
-    q, target = vae.latents(params), vae.target(x)  # q(z | x); f(z) = -log p(x | z)
+    q, target = vae.latents(params), vae.target(x)  # q(z | x), and f(z) = -log p(x | z)
     kl = finite("the KL term", float(q.kl().mean()))
 
     z = q.sample(eps)  # S, B, K: where the decoder is trained
@@ -37,14 +76,30 @@ def step_numpy(vae, x, eps, estimator, objective, rng, grads):
     dparams = finite("the gradient of the encoder's output", q.batch_gradient(draws.dparams, objective))  # B, P
     _, encoder_grads = vae.encoder.backward(cache, dparams)
 
-    for name, array in {**{f"encoder.{name}": array for name, array in encoder_grads.items()}, **decoder_grads}.items():
-        vae.views(grads)[name][...] = array
-    return Step(float(objective.value(draws.f).mean()) + objective.kl_value(q), float(target(z).mean()), kl)
+    grads[:] = np.concatenate([array.ravel() for array in (*encoder_grads.values(), *decoder_grads.values())])
+    loss = float(objective.value(draws.f).mean()) + objective.kl_value(q)
+    return Step(loss, float(target(z).mean()), kl)
 
 
 @instead_of(step_numpy)
 def step(vae, x, eps, estimator, objective, rng, grads):
-    """The same with arrays that are used again, bits that are not multiplied, and the decoder's weights on a second thread."""
+    """The same, fast: arrays are used again, bits not multiplied, the decoder's weights take a second thread.
+
+    Parameters
+    ----------
+    vae, x, eps, estimator, objective, rng, grads
+        As for `step_numpy`: the two are held equal by the tests.
+
+    Returns
+    -------
+    Step
+        The loss and its two terms, nats.
+
+    Raises
+    ------
+    NonFiniteLoss
+        If a term is not finite; the message names it.
+    """
     encoder_grads, decoder_grads, own_grads = vae.gradient_views(grads)
     params, cache = vae.encoder.propagate(x)  # B, P
     q, target = vae.latents(params), vae.target(x)
@@ -65,7 +120,23 @@ def step(vae, x, eps, estimator, objective, rng, grads):
 
 
 def encoder_gradient(vae, x, eps, estimator, objective, rng, grads):
-    """The encoder's part of the step alone: what an estimator costs. Returns the target, which has counted what it was asked."""
+    """The encoder's part of the step alone: what an estimator costs.
+
+    Parameters
+    ----------
+    vae, x, eps, estimator, objective, rng, grads
+        As for `step_numpy`; of grads, the encoder's part is written.
+
+    Returns
+    -------
+    Target
+        f, which has counted how often it was asked.
+
+    Raises
+    ------
+    NonFiniteLoss
+        If a term is not finite; the message names it.
+    """
     params, cache = vae.encoder.propagate(x)  # B, P
     q, target = vae.latents(params), vae.target(x)
     draws = checked_draws(estimator(q, target, eps, objective, rng), q, eps)

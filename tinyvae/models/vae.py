@@ -8,7 +8,7 @@ import os
 import numpy as np
 
 from tinyvae import distributions, estimators, likelihoods, validate
-from tinyvae.distributions import Prior, StandardNormal
+from tinyvae.distributions.prior import StandardNormal, check_prior
 from tinyvae.estimators.contract import check_samples
 from tinyvae.evaluate import log_likelihood
 from tinyvae.machine import files
@@ -24,15 +24,44 @@ FORMAT = "tinyvae.VAE 1"  # what `save` writes into the file and `load` asks for
 
 
 class VAE:
-    """p(z) = N(0, I); p(x | z) = likelihood(decoder(z)); q(z | x) = N(mu, exp(logvar)), [mu, logvar] = encoder(x).
+    """A variational autoencoder: an encoder, a prior and a decoder, with theta, all their parameters, in one vector.
 
-    n_features, n_latents: D and K; hidden: the encoder's hidden sizes, which the decoder mirrors;
-    activation: see MLP; likelihood: a name or an object, see `tinyvae.likelihoods`; dtype: "float32" or "float64"; seed: of the
-    initial weights; latents: what q is, a name or a class, see `tinyvae.distributions`; prior: of the latents.
+        p(z) = N(0, I);  p(x | z) = likelihood(decoder(z));  q(z | x) = N(mu, exp(logvar)), [mu, logvar] = encoder(x)
 
-    theta: (P,), all parameters, the encoder's first; params: {"encoder.W0": ..., "decoder.W0": ...}, views.
+    Parameters
+    ----------
+    n_features, n_latents : int
+        D pixels, K latents.
+    hidden : tuple of int
+        The encoder's hidden layers, which the decoder mirrors.
+    activation : str
+        Of the hidden layers, see `MLP`.
+    likelihood : str or a likelihood
+        What the decoder says of a pixel, see `tinyvae.likelihoods`.
+    dtype : str
+        "float32" or "float64".
+    seed : int
+        Of the initial weights.
+    latents : str or a class of distributions
+        What q is, see `tinyvae.distributions`.
+    prior : Prior
+        Of the latents.
 
-    Raises ValueError or TypeError, naming the argument. Source: Kingma & Welling 2014.
+    Attributes
+    ----------
+    theta : array (P,)
+        All parameters: the encoder's, the decoder's, the likelihood's own.
+    encoder, decoder : MLP
+        Their parameters are views into theta.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For an argument that does not fit; the message names it.
+
+    Notes
+    -----
+    Source: Kingma & Welling 2014.
     """
 
     def __init__(
@@ -50,17 +79,10 @@ class VAE:
         validate.integer("n_features", n_features, least=1)
         validate.integer("n_latents", n_latents, least=1)
         self.likelihood, self.family = likelihoods.resolve(likelihood), distributions.resolve(latents)
-        if not isinstance(prior, Prior):
-            raise TypeError(f"prior must be a prior such as tv.distributions.StandardNormal(), got {prior!r}")
+        self.prior = check_prior(prior)
         hidden = validate.sizes("hidden", hidden)
         rng = np.random.default_rng(validate.integer("seed", seed, least=0))
-        self.n_features, self.n_latents, self.hidden, self.activation, self.prior = (
-            n_features,
-            n_latents,
-            hidden,
-            activation,
-            prior,
-        )
+        self.n_features, self.n_latents, self.hidden, self.activation = n_features, n_latents, hidden, activation
         self.encoder = MLP((n_features, *hidden, self.family.n_params(n_latents)), activation, dtype, rng=rng)
         self.decoder = MLP(
             (n_latents, *reversed(hidden), self.likelihood.outputs * n_features), activation, dtype, rng=rng
@@ -115,7 +137,10 @@ class VAE:
         return {f"{part}.{name}": view for part, views in named for name, view in views.items()}
 
     def gradient_views(self, grads):
-        """Views of the encoder's, the decoder's and the likelihood's part of `grads`, remembered while the same array comes."""
+        """Views of the encoder's, the decoder's and the likelihood's part of `grads` (P,).
+
+        They are remembered while the same array comes.
+        """
         if self._viewed is None or self._viewed[0] is not grads:
             self._viewed = grads, self._split(grads)
         return self._viewed[1]
@@ -157,7 +182,10 @@ class VAE:
     # --- what training and measuring ask ------------------------------------------------------------
 
     def check_data(self, x, name="x"):
-        """x (n, D), checked against the likelihood's support: floats as they are, bits as uint8. Raises ValueError or TypeError."""
+        """x (n, D), checked against the likelihood's support: floats as they are, bits as uint8.
+
+        Raises ValueError or TypeError, calling the data `name`.
+        """
         return self.likelihood.check(name, x, self.n_features)
 
     def latents(self, params):
@@ -182,10 +210,10 @@ class VAE:
     def using(self, empty):
         """This model, the parameters shared, whose steps take their arrays from `empty` (shape, dtype)."""
         other = copy.copy(self)
-        other.encoder, other.decoder, other._viewed = self.encoder.using(empty), self.decoder.using(empty), None
+        vars(other).update(encoder=self.encoder.using(empty), decoder=self.decoder.using(empty), _viewed=None)
         return other
 
-    def astype(self, dtype):
+    def with_dtype(self, dtype):
         """A copy in another precision, "float32" or "float64"."""
         objects = {"likelihood": self.likelihood, "latents": self.family, "prior": self.prior, "dtype": dtype}
         other = VAE(**{**self.config, **objects})
@@ -203,12 +231,32 @@ class VAE:
         estimate the bound of all N data points. Here it is the mean over the M points of the batch
         instead: the same direction, and a learning rate that depends on neither N nor M.
 
-        x: (M, D), float in [0, 1] or bool / uint8 holding 0 and 1; eps: (S, M, K) standard normal noise,
-        S samples a point; estimator: a name or a callable (q, target, eps, objective, rng) -> Draws, for the
-        encoder's gradient; the decoder's is the same under all of them. objective: an ELBO. rng: for
-        estimators that draw more than eps.
-        Returns loss (float, nats) and grads (P,), aligned with theta.
-        Raises ValueError or TypeError for input that does not fit, NonFiniteLoss if the loss is not finite.
+        Parameters
+        ----------
+        x : array (M, D)
+            Floats in [0, 1], or bool / uint8 holding 0 and 1.
+        eps : array (S, M, K)
+            Standard normal noise, S samples a point.
+        estimator : str or callable
+            (q, target, eps, objective, rng) -> Draws, for the encoder's gradient; the decoder's is the same under all.
+        objective : ELBO, ImportanceWeighted or one of your own
+            See `tinyvae.objectives`.
+        rng : numpy.random.Generator, optional
+            For estimators that draw more than eps.
+
+        Returns
+        -------
+        loss : float
+            Nats a data point.
+        grads : array (P,)
+            Aligned with theta.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For input that does not fit.
+        NonFiniteLoss
+            If the loss is not finite.
         """
         x = self.check_data(x)
         x = x.astype(self.dtype, copy=False) if x.dtype.kind == "f" else x
@@ -218,12 +266,12 @@ class VAE:
         if rng is not None:
             validate.generator("rng", rng)
         grads = np.empty_like(self.theta)
-        return self.step(x, eps, estimators.resolve(estimator), objective, rng, grads).loss, grads
+        return step(self, x, eps, estimators.resolve(estimator), objective, rng, grads).loss, grads
 
     # --- files ------------------------------------------------------------------------------------
 
     def save(self, path):
-        """Write the model to `path` (npz, no pickle), so that a kill at any instant leaves the old file or the new one."""
+        """Write the model to `path` (npz, no pickle); a kill at any instant leaves the old file or the new one."""
         files.write_npz(path, self.arrays())
 
     def arrays(self):
@@ -242,7 +290,8 @@ class VAE:
             file = files.read_npz(path)
             if not {"config", "theta"} <= set(file):
                 raise ValueError(
-                    f"expected an npz file with 'config' and 'theta', it holds {', '.join(map(repr, file)) or 'nothing'}"
+                    "expected an npz file with 'config' and 'theta', "
+                    f"it holds {', '.join(map(repr, file)) or 'nothing'}"
                 )
             config, theta = json.loads(str(file["config"])), file["theta"]
             if config.pop("format") != FORMAT:

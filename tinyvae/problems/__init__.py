@@ -8,7 +8,7 @@ from tinyvae.problems.problem import Problem, alone, problem
 from tinyvae.problems.truth import Reference, vae_gradient
 
 __all__ = [
-    "Problem", "problem", "alone", "names", "make", "PROBLEMS", "quadratic", "quadratic_offset", "exp", "cosine", "coupled",
-    "LinearGaussian", "linear_gaussian", "Reference", "vae_gradient", "default_problems", "bound_problems",
+    "Problem", "problem", "alone", "names", "make", "PROBLEMS", "quadratic", "quadratic_offset", "exp", "cosine",
+    "coupled", "LinearGaussian", "linear_gaussian", "Reference", "vae_gradient", "default_problems", "bound_problems",
     "exact_gradient", "exact_loss", "exact_mean", "NODES",
 ]  # fmt: skip

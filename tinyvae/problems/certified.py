@@ -14,10 +14,16 @@ __all__ = ["default_problems", "bound_problems"]
 
 @functools.cache  # the quadrature takes longer than a small test
 def default_problems():
-    """The certificate's own problems, in float64, two data points each: a tuple of Problem.
+    """The certificate's own problems, in float64, two data points each.
 
-    Smooth, bounded, wiggly, coupled, sampled KL, and an analytic one, which is not the estimator's to add; large offset and large scale betray a learning signal that was clipped or
-    normalised; standard deviations away from 1 betray a log-variance read as something else.
+    Smooth, bounded, wiggly, coupled, sampled KL, and an analytic one, which is not the estimator's to add; large offset
+    and large scale betray a learning signal that was clipped or normalised; standard deviations away from 1 betray a
+    log-variance read as something else.
+
+    Returns
+    -------
+    tuple of Problem
+        Made once, and remembered.
     """
     one = DiagonalGaussian(np.array([[0.6], [-0.4]]), np.array([[0.5], [-1.0]]))
     two = DiagonalGaussian(np.array([[0.6, -0.3], [-0.5, 0.8]]), np.array([[0.5, -0.8], [-0.6, 0.3]]))
@@ -56,8 +62,23 @@ def default_problems():
 def bound_problems(n_samples=(1, 2, 3, 8)):
     """The certificate's problems for estimators of the importance-weighted bound's gradient, which depends on S.
 
-    z ~ N(0, I): a Gaussian observation, whose posterior is known; a logistic one; a narrow one with a large offset, whose
-    weights underflow if they are not scaled; a coupled one of two latents.
+    z ~ N(0, I): a Gaussian observation, whose posterior is known; a logistic one; a narrow one with a large offset,
+    whose weights underflow if they are not scaled; a coupled one of two latents.
+
+    Parameters
+    ----------
+    n_samples : tuple of int
+        The S, each of at least 1.
+
+    Returns
+    -------
+    tuple of Problem
+        Each of the four for each S, in float64, two data points each. Made once, and remembered.
+
+    Raises
+    ------
+    ValueError or TypeError
+        If an S is no integer of at least 1.
     """
     one = DiagonalGaussian(np.array([[1.0], [0.3]]), np.array([[-0.4], [-0.1]]))
     two = DiagonalGaussian(np.array([[0.6, -0.3], [-0.5, 0.8]]), np.array([[0.1, -0.4], [-0.3, 0.2]]))

@@ -4,6 +4,7 @@ import numpy as np
 
 from tinyvae import estimators as registry
 from tinyvae import validate
+from tinyvae.estimators.contract import checked_draws
 from tinyvae.objectives import PLAIN, ImportanceWeighted, Integrand, check_objective
 from tinyvae.variance import folded
 
@@ -17,10 +18,29 @@ def exact_gradient(q, target, objective=None, n_nodes=32, n_samples=1):
 
         dE/dmu = E[l eps] / std,   dE/dlogvar = E[l (eps^2 - 1)] / 2
 
-    q: DiagonalGaussian, float64, of one to three latents; target: Target; objective: None, an ELBO, whose
-    sampled KL, taken in closed form here, belongs to l (an analytic KL is not the estimator's business), or
-    ImportanceWeighted, whose bound, and it alone, depends on n_samples.
-    Returns (B, 2K). Raises TypeError or ValueError for input that does not fit.
+    Parameters
+    ----------
+    q : DiagonalGaussian
+        float64, (B, K), of one to three latents.
+    target : Target
+        The function f.
+    objective : ELBO, ImportanceWeighted or None
+        None for the plain expectation; an ELBO, whose sampled KL, taken in closed form here, belongs to l (an analytic
+        KL is not the estimator's business); or ImportanceWeighted, whose bound, and it alone, depends on n_samples.
+    n_nodes : int
+        Nodes in each latent.
+    n_samples : int
+        S.
+
+    Returns
+    -------
+    array (B, 2K)
+        The gradient.
+
+    Raises
+    ------
+    TypeError or ValueError
+        For input that does not fit; for the bound also where the losses differ by 1e5 nats or more over q.
     """
     objective = _fits(q, objective)
     if not objective.averages:
@@ -49,7 +69,8 @@ def _bound_gradient(q, target, objective, n_nodes, n_samples):
     spread = float((losses.max(axis=0) - losses.min(axis=0)).max())  # until t w is large at the node with the least w
     if not spread < 1e5:
         raise ValueError(
-            f"the losses must differ by less than 1e5 nats over q, got {spread:.3g}: the bound's quadrature would take too long"
+            f"the losses must differ by less than 1e5 nats over q, got {spread:.3g}: "
+            "the bound's quadrature would take too long"
         )
     for u in np.arange(-75, 3 * np.ceil(spread + 5)) / 3:
         tw = np.exp(np.minimum(u + losses.min(axis=0) - losses, 700))  # N, B
@@ -60,11 +81,9 @@ def _bound_gradient(q, target, objective, n_nodes, n_samples):
 
 
 def _gradient_of_any_bound(q, target, objective, n_nodes, n_samples):
-    """d/dlambda of E[value of S samples' losses], by quadrature over all S at once and central differences in lambda."""
+    """d/dlambda of E[value of S samples' losses]: quadrature over all S at once, central differences in lambda."""
     rows = len(q.params)
-    _fits_grid(q, n_nodes, n_samples)
-    eps, weights = q.noise_nodes(n_nodes, n_samples)  # S, N, K; N
-    eps = np.ascontiguousarray(np.repeat(eps, rows, axis=1))  # S, N * B, K: a data point's replicates side by side
+    eps, weights = _grid(q, n_nodes, n_samples)  # S, N * B, K; N
 
     def mean(params):
         tiled = q.like(np.tile(params, (len(weights), 1)))
@@ -81,9 +100,24 @@ def _gradient_of_any_bound(q, target, objective, n_nodes, n_samples):
 
 
 def exact_loss(q, target, objective=None, n_nodes=32):
-    """E_q[l(z)] and sqrt(E_q[l(z)^2]), (B,) each: an estimator's f on average. The arguments are `exact_gradient`'s.
+    """E_q[l(z)] and sqrt(E_q[l(z)^2]): an estimator's f on average.
 
     Under ImportanceWeighted, l = -log w, one sample's, whatever the number of samples.
+
+    Parameters
+    ----------
+    q, target, objective, n_nodes
+        As in `exact_gradient`.
+
+    Returns
+    -------
+    tuple of array (B,)
+        E_q[l(z)] and sqrt(E_q[l(z)^2]), nats.
+
+    Raises
+    ------
+    TypeError or ValueError
+        For input that does not fit.
     """
     z, weights = q.nodes(n_nodes)
     losses = Integrand(q, target, _fits(q, objective))(z)  # N, B
@@ -91,39 +125,88 @@ def exact_loss(q, target, objective=None, n_nodes=32):
 
 
 def exact_spread(q, target, objective, loss, size, n_nodes=32):
-    """E_q[`spread_of`(l)], (B,): a second moment of l, which no tail can dominate. loss, size: as `exact_loss` gives them."""
+    """E_q[`spread_of`(l)]: a second moment of l, which no tail can dominate.
+
+    Parameters
+    ----------
+    q, target, objective, n_nodes
+        As in `exact_gradient`.
+    loss, size : array (B,)
+        As `exact_loss` gives them.
+
+    Returns
+    -------
+    array (B,)
+        Between 0 and 1.
+
+    Raises
+    ------
+    TypeError or ValueError
+        For input that does not fit.
+    """
     z, weights = q.nodes(n_nodes)
     losses = Integrand(q, target, _fits(q, objective))(z)  # N, B
     return (weights * spread_of(losses, loss, size)).sum(axis=0)
 
 
 def spread_of(losses, loss, size):
-    """u^2 / (1 + u^2), u = (l - E l) / std(l), of the shape of losses (..., B); 0 where std is 0. loss, size: `exact_loss`'s."""
+    """u^2 / (1 + u^2), u = (l - E l) / std(l).
+
+    Parameters
+    ----------
+    losses : array (..., B)
+        l, nats.
+    loss, size : array (B,)
+        As `exact_loss` gives them.
+
+    Returns
+    -------
+    array (..., B)
+        0 where std is 0.
+    """
     off, variance = (losses - loss) ** 2, np.maximum(size**2 - loss**2, 1e-12 * size**2)
     return off / np.maximum(variance + off, np.finfo("float64").tiny)
 
 
 def exact_mean(estimator, q, target, objective=None, n_samples=1, n_nodes=20, rng=None):
-    """An estimator's expectation and variance by quadrature: two arrays, (B, 2K) each.
+    """An estimator's expectation and variance by quadrature.
 
     The nodes stand for the noise of a whole n_samples estimate: a product grid over n_samples * K dimensions, laid out
     as n_nodes^(n_samples K) replicates on the batch axis, so that samples that look at each other (leave-one-out)
     see independent ones. An unbiased estimator's mean equals `exact_gradient`, to rounding for polynomials.
 
-    estimator: a name or a callable that draws nothing but eps; the rest as in `exact_gradient`.
-    Raises ValueError where the grid would exceed 10 million numbers.
+    Parameters
+    ----------
+    estimator : str or callable
+        A name or a callable that draws nothing but eps.
+    q, target, objective
+        As in `exact_gradient`.
+    n_samples : int
+        S.
+    n_nodes : int
+        Nodes in each of the n_samples * K dimensions.
+    rng : numpy Generator or None
+        What the estimator is given.
+
+    Returns
+    -------
+    tuple of array (B, 2K)
+        The expectation and the variance.
+
+    Raises
+    ------
+    ValueError
+        Where the grid would exceed 10 million numbers, or for other input that does not fit.
+    TypeError
+        If q is not in float64, or for other input of the wrong type.
     """
     objective = _fits(q, objective)
     rows = len(q.params)
-    n_samples, n_nodes = (
-        validate.integer("n_samples", n_samples, least=1),
-        validate.integer("n_nodes", n_nodes, least=1),
-    )
-    _fits_grid(q, n_nodes, n_samples)
-    eps, weights = q.noise_nodes(n_nodes, n_samples)  # S, N, K; N
-    eps = np.ascontiguousarray(np.repeat(eps, rows, axis=1))  # S, N * B, K
+    n_samples = validate.integer("n_samples", n_samples, least=1)
+    eps, weights = _grid(q, validate.integer("n_nodes", n_nodes, least=1), n_samples)  # S, N * B, K; N
     tiled = q.like(np.tile(q.params, (len(weights), 1)))
-    draws = registry.resolve(estimator)(tiled, folded(target, rows), eps, objective, rng)
+    drawn = registry.resolve(estimator)(tiled, folded(target, rows), eps, objective, rng)
+    draws = checked_draws(drawn, tiled, eps, registry.name_of(estimator))
     estimates = draws.dparams.mean(axis=0).reshape(len(weights), rows, -1)  # N, B, P
     mean = np.einsum("n,nbk->bk", weights, estimates)
     return mean, np.einsum("n,nbk->bk", weights, np.square(estimates - mean))
@@ -139,9 +222,12 @@ def _fits(q, objective):
     return PLAIN if objective is None else objective
 
 
-def _fits_grid(q, n_nodes, n_samples):
+def _grid(q, n_nodes, n_samples):
+    """The noise of S samples at all nodes, a data point's N replicates side by side, (S, N * B, K), and weights (N,)."""
     rows, n_latents = q.mean.shape
     if n_nodes ** (n_samples * n_latents) * rows * n_samples * n_latents > 10_000_000:
         raise ValueError(
             f"the grid has {n_nodes}^({n_samples} * {n_latents}) nodes: take fewer nodes, samples or latents"
         )
+    eps, weights = q.noise_nodes(n_nodes, n_samples)  # S, N, K; N
+    return np.ascontiguousarray(np.repeat(eps, rows, axis=1)), weights

@@ -5,9 +5,10 @@ import numpy as np
 from tinyvae import validate
 from tinyvae.distributions import DiagonalGaussian
 from tinyvae.estimators import Target
-from tinyvae.objectives import ELBO
+from tinyvae.objectives import ELBO, check_objective
 from tinyvae.problems.exact import NODES, exact_gradient
 from tinyvae.problems.problem import Problem
+from tinyvae.variance.replicates import analytic_kl_grad
 
 __all__ = ["LinearGaussian", "linear_gaussian"]
 
@@ -15,7 +16,31 @@ __all__ = ["LinearGaussian", "linear_gaussian"]
 class LinearGaussian:
     """z ~ N(0, I), x | z ~ N(W z + m, s^2 I): the posterior, the likelihood and every gradient in closed form.
 
-    W: (D, K); m: (D,); s: a number above 0; all float64. With M = W' W + s^2 I the posterior is N(M^-1 W' (x - m), s^2 M^-1).
+    With M = W' W + s^2 I the posterior is N(M^-1 W' (x - m), s^2 M^-1).
+
+    Parameters
+    ----------
+    W : array (D, K)
+        float64.
+    m : array (D,)
+        float64.
+    s : float
+        Above 0.
+
+    Attributes
+    ----------
+    W, m, s
+        As given.
+    M : array (K, K)
+        W' W + s^2 I.
+
+    Raises
+    ------
+    ValueError or TypeError
+        For input that does not fit.
+
+    Notes
+    -----
     Source: Tipping & Bishop 1999, section 3.
     """
 
@@ -26,7 +51,7 @@ class LinearGaussian:
         self.M = self.W.T @ self.W + self.s**2 * np.eye(self.W.shape[1])
 
     def sample(self, n, rng):
-        """Observations, (n, D)."""
+        """n observations x, from a numpy Generator, (n, D)."""
         z, noise = rng.standard_normal((n, self.W.shape[1])), rng.standard_normal((n, len(self.W)))
         return z @ self.W.T + self.m + self.s * noise
 
@@ -35,7 +60,7 @@ class LinearGaussian:
         return np.linalg.solve(self.M, self.W.T @ (x - self.m).T).T, self.s**2 * np.linalg.inv(self.M)
 
     def log_likelihood(self, x):
-        """log p(x), nats, (B,): x ~ N(m, W W' + s^2 I)."""
+        """log p(x): x ~ N(m, W W' + s^2 I). x (B, D) -> (B,), nats."""
         C = self.W @ self.W.T + self.s**2 * np.eye(len(self.W))
         off = x - self.m
         return -0.5 * (
@@ -45,12 +70,15 @@ class LinearGaussian:
         )
 
     def best(self, x):
-        """The diagonal Gaussian of the highest ELBO, (B, K): the posterior's means, and s^2 / M_kk as variances."""
+        """The diagonal Gaussian of the highest ELBO: the posterior's means, and s^2 / M_kk as variances.
+
+        x (B, D) -> a DiagonalGaussian, (B, K).
+        """
         mean, _ = self.posterior(x)
         return DiagonalGaussian(mean, np.tile(np.log(self.s**2 / np.diag(self.M)), (len(x), 1)))
 
     def target(self, x):
-        """f(z) = -log p(x | z) with its slope, a Target."""
+        """f(z) = -log p(x | z), nats, with its slope. x (B, D) -> a Target."""
         constant = 0.5 * len(self.W) * np.log(2 * np.pi * self.s**2)
 
         def value(z):
@@ -59,12 +87,42 @@ class LinearGaussian:
         return Target(value, lambda z: (z @ self.W.T + self.m - x) @ self.W / self.s**2)
 
     def elbo(self, q, x, beta=1.0):
-        """E_q[log p(x | z)] - beta KL(q || p), nats, (B,)."""
+        """E_q[log p(x | z)] - beta KL(q || p).
+
+        Parameters
+        ----------
+        q : DiagonalGaussian
+            (B, K).
+        x : array (B, D)
+            Observations.
+        beta : float
+            The KL's weight.
+
+        Returns
+        -------
+        array (B,)
+            Nats.
+        """
         spread = np.exp(q.logvar) @ (self.W**2).sum(axis=0) / (2 * self.s**2)  # B
         return -self.target(x)(q.mu[None])[0] - spread - beta * q.kl()
 
     def gradient(self, q, x, beta=1.0):
-        """d(-ELBO)/d[mu, logvar], (B, 2K)."""
+        """d(-ELBO)/d[mu, logvar].
+
+        Parameters
+        ----------
+        q : DiagonalGaussian
+            (B, K).
+        x : array (B, D)
+            Observations.
+        beta : float
+            The KL's weight.
+
+        Returns
+        -------
+        array (B, 2K)
+            The gradient.
+        """
         dmu = self.target(x).grad(q.mu[None])[0]
         dlogvar = np.exp(q.logvar) * (self.W**2).sum(axis=0) / (2 * self.s**2)
         return q.join(dmu, dlogvar) + beta * q.kl_grad()
@@ -73,8 +131,34 @@ class LinearGaussian:
 def linear_gaussian(objective=None, n_samples=1, n_features=5, n_latents=3, n_points=4, off=0.5, seed=0):
     """A LinearGaussian model drawn by the seed, n_points observations of it, and a q near the best diagonal one.
 
-    off: how far q's means and log-variances are from the best, in its standard deviations. Exact gradients: closed form for
-    an ELBO, quadrature (up to three latents) for the importance-weighted bound.
+    Exact gradients: closed form for an ELBO, quadrature (up to three latents) for the importance-weighted bound.
+
+    Parameters
+    ----------
+    objective : ELBO, ImportanceWeighted or None
+        None for the ELBO.
+    n_samples : int
+        S, on which the gradient of the importance-weighted bound depends.
+    n_features : int
+        D.
+    n_latents : int
+        K.
+    n_points : int
+        B.
+    off : float
+        How far q's means and log-variances are from the best, in its standard deviations.
+    seed : int
+        Of the model, the observations and q.
+
+    Returns
+    -------
+    Problem
+        Its gradient (B, 2K) has an analytic KL's included; None for the bound with more than three latents.
+
+    Raises
+    ------
+    ValueError or TypeError
+        If the seed, or n_samples for the bound, is not an integer that fits.
     """
     rng = np.random.default_rng(validate.integer("seed", seed, least=0))
     model = LinearGaussian(rng.standard_normal((n_features, n_latents)), rng.standard_normal(n_features), 0.7)
@@ -85,8 +169,9 @@ def linear_gaussian(objective=None, n_samples=1, n_features=5, n_latents=3, n_po
         best.logvar + off * rng.standard_normal(best.mu.shape),
     )
     objective, target = ELBO() if objective is None else objective, model.target(x)
+    check_objective(objective)
     if objective.averages:
-        exact, n_samples = model.gradient(q, x, objective.kl_weights(q) + objective.sampled_kl), None
+        exact, n_samples = model.gradient(q, x, objective.sampled_kl) + analytic_kl_grad(q, objective), None
     else:
         exact = exact_gradient(q, target, objective, NODES[n_latents], n_samples) if n_latents in NODES else None
     return Problem("linear_gaussian", q, target, objective, exact, n_samples)

@@ -13,24 +13,51 @@ __all__ = ["names", "make", "quadratic", "quadratic_offset", "exp", "cosine", "c
 
 
 def names():
-    """The problems' names, in reading order."""
+    """The problems' names, in reading order.
+
+    Returns
+    -------
+    list of str
+        What `make` knows.
+    """
     return list(PROBLEMS)
 
 
 def make(name, objective=None, n_samples=1, **options):
-    """The `check.Problem` called `name`, float64: q, target, objective, and the exact gradient that `variance.measure_target`
-    must find, (B, 2K), an analytic KL's included, or None where none is known.
+    """The problem called `name`.
 
-    objective: None for the problem's own: the plain expectation, or the ELBO for a model; the toys are expectations
-    and take no other. n_samples: S, on which the gradient of an importance-weighted bound depends; options: the
-    problem's own, see its function. Raises ValueError for an unknown name or an objective that does not fit.
+    Parameters
+    ----------
+    name : str
+        One of `names()`.
+    objective : ELBO, ImportanceWeighted or None
+        None for the problem's own: the plain expectation, or the ELBO for a model; the toys are expectations and take
+        no other.
+    n_samples : int
+        S, on which the gradient of an importance-weighted bound depends.
+    **options : object
+        The problem's own, see its function.
+
+    Returns
+    -------
+    Problem
+        A `check.Problem`, float64: q, target, objective, and the exact gradient that `variance.measure_target` must
+        find, (B, 2K), an analytic KL's included, or None where none is known.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name or an objective that does not fit.
+    TypeError
+        For an option that the problem does not have.
     """
     function = PROBLEMS[validate.choice("problem", name, PROBLEMS)]
     if function is linear_gaussian:
         return linear_gaussian(objective, n_samples, **options)
     if objective not in (None, PLAIN):
         raise ValueError(
-            f"problem {name!r} is a plain expectation, which has no KL and no bound: leave the objective out, or take 'linear_gaussian' or a model"
+            f"problem {name!r} is a plain expectation, which has no KL and no bound: "
+            "leave the objective out, or take 'linear_gaussian' or a model"
         )
     return function(**options)
 
@@ -39,21 +66,57 @@ def make(name, objective=None, n_samples=1, **options):
 
 
 def quadratic(k=-3.0, offset=0.0, mu=1.0, sigma=1.0):
-    """(z - k)^2 + offset:  d/dmu = 2 (mu - k),  d/dlogvar = sigma^2."""
+    """(z - k)^2 + offset.
+
+        d/dmu = 2 (mu - k),   d/dlogvar = sigma^2
+
+    Parameters
+    ----------
+    k : float
+        Where the least value is.
+    offset : float
+        A constant.
+    mu, sigma : float
+        Mean and standard deviation of q.
+
+    Returns
+    -------
+    Problem
+        One data point, one latent.
+    """
     q = _one(mu, sigma)
     target = Target(lambda z: ((z - k) ** 2).sum(axis=2) + offset, lambda z: 2 * (z - k))
     return _problem("quadratic", q, target, 2 * (mu - k), sigma**2)
 
 
 def quadratic_offset():
-    """(z + 3)^2 + 1000: a constant that a learning signal without a baseline suffers from."""
+    """(z + 3)^2 + 1000: a constant that a learning signal without a baseline suffers from.
+
+    Returns
+    -------
+    Problem
+        `quadratic` with offset 1000.
+    """
     return quadratic(offset=1000.0)._replace(name="quadratic_offset")
 
 
 def exp(k=1.0, mu=1.0, sigma=1.0):
-    """exp(-k z^2):  E = exp(-k mu^2 / c) / sqrt(c), c = 1 + 2 k sigma^2;  d/dmu = -2 k mu / c E,
+    """exp(-k z^2).
 
-    d/dlogvar = sigma^2 (2 k^2 mu^2 / c^2 - k / c) E.
+        E = exp(-k mu^2 / c) / sqrt(c),   c = 1 + 2 k sigma^2
+        d/dmu = -2 k mu / c E,   d/dlogvar = sigma^2 (2 k^2 mu^2 / c^2 - k / c) E
+
+    Parameters
+    ----------
+    k : float
+        How narrow it is.
+    mu, sigma : float
+        Mean and standard deviation of q.
+
+    Returns
+    -------
+    Problem
+        One data point, one latent.
     """
     c = 1 + 2 * k * sigma**2
     mean = np.exp(-k * mu**2 / c) / np.sqrt(c)
@@ -64,7 +127,22 @@ def exp(k=1.0, mu=1.0, sigma=1.0):
 
 
 def cosine(k=0.5, mu=1.0, sigma=1.0):
-    """cos(k z):  d/dmu = -k sin(k mu) exp(-k^2 sigma^2 / 2),  d/dlogvar = -k^2 sigma^2 / 2 cos(k mu) exp(-k^2 sigma^2 / 2)."""
+    """cos(k z).
+
+        d/dmu = -k sin(k mu) exp(-k^2 sigma^2 / 2),   d/dlogvar = -k^2 sigma^2 / 2 cos(k mu) exp(-k^2 sigma^2 / 2)
+
+    Parameters
+    ----------
+    k : float
+        The frequency, in radians a unit of z.
+    mu, sigma : float
+        Mean and standard deviation of q.
+
+    Returns
+    -------
+    Problem
+        One data point, one latent.
+    """
     damping = np.exp(-0.5 * (k * sigma) ** 2)
     target = Target(lambda z: np.cos(k * z).sum(axis=2), lambda z: -k * np.sin(k * z))
     return _problem(
@@ -77,8 +155,23 @@ def cosine(k=0.5, mu=1.0, sigma=1.0):
 
 
 def coupled(n_latents=5, mu=1.0, sigma=1.0):
-    """(sum_k z_k - 1)^2:  d/dmu_k = 2 (sum mu - 1),  d/dlogvar_k = sigma^2."""
-    q = DiagonalGaussian(np.full((1, n_latents), mu), np.full((1, n_latents), 2 * np.log(sigma)))
+    """(sum_k z_k - 1)^2.
+
+        d/dmu_k = 2 (sum mu - 1),   d/dlogvar_k = sigma^2
+
+    Parameters
+    ----------
+    n_latents : int
+        K.
+    mu, sigma : float
+        Mean and standard deviation of q in each latent.
+
+    Returns
+    -------
+    Problem
+        One data point, K latents.
+    """
+    q = DiagonalGaussian(np.full((1, n_latents), float(mu)), np.full((1, n_latents), 2 * np.log(sigma)))
     target = Target(
         lambda z: (z.sum(axis=2) - 1) ** 2,
         lambda z: np.broadcast_to(2 * (z.sum(axis=2, keepdims=True) - 1), z.shape).copy(),
@@ -87,13 +180,11 @@ def coupled(n_latents=5, mu=1.0, sigma=1.0):
 
 
 def _one(mu, sigma):
-    return DiagonalGaussian(np.full((1, 1), mu), np.full((1, 1), 2 * np.log(sigma)))
+    return DiagonalGaussian(np.full((1, 1), float(mu)), np.full((1, 1), 2 * np.log(sigma)))
 
 
 def _problem(name, q, target, dmu, dlogvar):
-    return Problem(
-        name, q, target, None, np.concatenate([np.full(q.mu.shape, dmu), np.full(q.mu.shape, dlogvar)], axis=1)
-    )
+    return Problem(name, q, target, None, q.join(np.full(q.mu.shape, float(dmu)), np.full(q.mu.shape, float(dlogvar))))
 
 
 PROBLEMS = {f.__name__: f for f in (quadratic, quadratic_offset, exp, cosine, coupled, linear_gaussian)}

@@ -11,10 +11,29 @@ __all__ = ["Problem", "problem", "alone"]
 
 
 class Problem(NamedTuple):
-    """One expectation whose gradient is known: gradient (B, P) = d E_q[l] / d params.
+    """One expectation whose gradient is known.
 
-    n_samples: the S for which it is the gradient; None for any, as with all but the importance-weighted bound. loss, size,
-    spread: (B,), the mean of the estimator's f, E_q[l], its root mean square, and E[`spread_of`(l)]; None leaves f untested.
+    Attributes
+    ----------
+    name : str
+        What it is called in reports.
+    q : DiagonalGaussian or another distribution
+        One for each of B data points.
+    target : Target
+        The function f.
+    objective : ELBO, ImportanceWeighted or None
+        It makes l of f; None for the plain expectation.
+    gradient : array (B, P) or None
+        d E_q[l] / d params, what an estimator must find. In a problem that `problems.make` made, an analytic KL's is
+        added to it, as `variance.measure_target` adds it. None where it is not known.
+    n_samples : int or None
+        The S for which it is the gradient; None for any, as with all but the importance-weighted bound.
+    loss : array (B,) or None
+        The mean of the estimator's f, E_q[l], nats; None leaves f untested.
+    size : array (B,) or None
+        Its root mean square.
+    spread : array (B,) or None
+        E[`spread_of`(l)].
     """
 
     name: str
@@ -29,7 +48,29 @@ class Problem(NamedTuple):
 
 
 def problem(name, q, target, objective=None, n_nodes=64, n_samples=None):
-    """A Problem whose gradient and loss come from `exact_gradient` and `exact_loss`. n_samples: S, for ImportanceWeighted."""
+    """A Problem whose gradient and loss come from `exact_gradient` and `exact_loss`.
+
+    Parameters
+    ----------
+    name : str
+        What it is called in reports.
+    q, target, objective
+        As in `exact_gradient`.
+    n_nodes : int
+        Nodes in each latent.
+    n_samples : int or None
+        S, for ImportanceWeighted.
+
+    Returns
+    -------
+    Problem
+        With all its fields.
+
+    Raises
+    ------
+    TypeError or ValueError
+        For input that does not fit.
+    """
     gradient = exact_gradient(q, target, objective, n_nodes, n_samples or 1)
     loss, size = exact_loss(q, target, objective, n_nodes)
     spread = exact_spread(q, target, objective, loss, size, n_nodes)
@@ -37,7 +78,20 @@ def problem(name, q, target, objective=None, n_nodes=64, n_samples=None):
 
 
 def alone(p, point):
-    """The Problem of one data point of another, as if it were alone in the batch."""
+    """The Problem of one data point of another, as if it were alone in the batch.
+
+    Parameters
+    ----------
+    p : Problem
+        Of B data points.
+    point : int
+        Which, from 0.
+
+    Returns
+    -------
+    Problem
+        Of one data point; its target asks p's about the same z for all B, and takes this one's answer.
+    """
     rows, one = len(p.gradient), slice(point, point + 1)
 
     def only(function):

@@ -18,7 +18,18 @@ __all__ = ["require_state", "save", "resume"]
 
 
 def require_state(plan):
-    """Raise unless all that learns along with the model can be saved."""
+    """Raise unless all that learns along with the model can be saved.
+
+    Parameters
+    ----------
+    plan : Plan
+        The run.
+
+    Raises
+    ------
+    TypeError
+        If the optimiser, or an estimator that learns, lacks `state()` or `restore(state)`.
+    """
     learners = {"optimizer": plan.optimizer} | ({"estimator": plan.estimator} if learns(plan.estimator) else {})
     for name, learner in learners.items():
         if not (hasattr(learner, "state") and hasattr(learner, "restore")):
@@ -26,7 +37,19 @@ def require_state(plan):
 
 
 def save(path, plan, validation, history):
-    """Write everything that the run needs to go on, in one step from the old file to the new one."""
+    """Write everything that the run needs to go on, in one step from the old file to the new one.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+    plan : Plan
+        The run, its model and all that learns along with it.
+    validation : array (n, D) or None
+        The held-out data, of which the file keeps a fingerprint.
+    history : History
+        What happened so far.
+    """
     states = {f"{owner}.{name}": array for owner, state in _states(plan).items() for name, array in state.items()}
     records, validations = (np.array(rows, "float64").reshape(-1, 6) for rows in (history.records, history.validation))
     settings = json.dumps(_settings(plan, validation))
@@ -36,10 +59,27 @@ def save(path, plan, validation, history):
 
 
 def resume(path, plan, validation):
-    """Put the run back to where the file left it: model, optimiser, estimator. Returns its History, empty if there is no file.
+    """Put the run back to where the file left it: model, optimiser, estimator.
 
-    Raises ValueError, and changes nothing, if the file belongs to other settings, data or another model (it says
-    what differs), or if it is damaged or no checkpoint.
+    Parameters
+    ----------
+    path : str or path
+        The file.
+    plan : Plan
+        The run, whose model, optimiser and estimator are changed in place.
+    validation : array (n, D) or None
+        The held-out data.
+
+    Returns
+    -------
+    History
+        That of the file, empty if there is none.
+
+    Raises
+    ------
+    ValueError
+        If the file belongs to other settings, data or another model (it says what differs), or if it is damaged or no
+        checkpoint. Then nothing is changed.
     """
     path, history = os.fspath(path), History()
     try:

@@ -28,7 +28,33 @@ START = Record(step=0, epoch=0, loss=np.nan, reconstruction=np.nan, kl=np.nan, s
 class Plan:
     """What `train` is asked to do; it is checked as it is made. See `train` for the fields, whose defaults stand here.
 
-    x becomes what is trained on: floats that hold only 0 and 1 become bits, which a first layer need not multiply.
+    Attributes
+    ----------
+    vae : VAE
+        The model, trained in place.
+    x : array (n, D)
+        What is trained on: floats that hold only 0 and 1 become bits, which a first layer need not multiply.
+    estimator : callable
+        A name becomes the estimator that it names.
+    objective : ELBO, ImportanceWeighted or another objective
+        What is minimised.
+    optimizer : Adam, SGD or another optimiser
+        None becomes Adam(1e-3).
+    n_samples : int
+        Samples a data point, L.
+    epochs : int
+        Passes over x.
+    batch_size : int
+        Data points a step, M.
+    seed : int
+        Of the minibatches and the noise.
+    noise : callable
+        A name becomes the scheme that it names.
+
+    Raises
+    ------
+    ValueError or TypeError
+        For input that does not fit.
     """
 
     vae: object
@@ -77,14 +103,41 @@ def train(
 ):
     """Train `vae` in place on `x`, yielding a Record a step.
 
-    x: (n, D), float in [0, 1], or bool / uint8 holding 0 and 1, which stay as they are and are converted
-    a minibatch at a time. estimator: a name or a callable, whose `update()`, if it has one, is called after each
-    step; objective: an ELBO or ImportanceWeighted; optimizer: Adam(1e-3) if None; n_samples: L, samples a data
-    point; batch_size: M; the last minibatch of an epoch may be smaller. noise: a scheme or its name, see `tv.noise`.
-    The seed fixes the minibatches and the noise, the same for every estimator, a stream for each epoch.
+    Parameters
+    ----------
+    vae : VAE
+        The model.
+    x : array (n, D)
+        Float in [0, 1], or bool / uint8 holding 0 and 1, which stay as they are and are converted a minibatch at a
+        time.
+    estimator : str or callable
+        A name, or an estimator, whose `update()`, if it has one, is called after each step.
+    objective : ELBO or ImportanceWeighted
+        What is minimised.
+    optimizer : optimiser, optional
+        Adam(1e-3) if None.
+    n_samples : int
+        L, samples a data point.
+    epochs : int
+        Passes over x.
+    batch_size : int
+        M, data points a step; the last minibatch of an epoch may be smaller.
+    seed : int
+        Fixes the minibatches and the noise, the same for every estimator, a stream for each epoch.
+    noise : str or callable
+        A scheme or its name, see `tv.noise`.
 
-    Raises ValueError or TypeError at once for input that does not fit; NonFiniteLoss at the first step
-    whose loss is not finite, naming the step and the term.
+    Yields
+    ------
+    Record
+        One a step.
+
+    Raises
+    ------
+    ValueError or TypeError
+        At once, for input that does not fit.
+    NonFiniteLoss
+        At the first step whose loss is not finite, naming the step and the term.
     """
     return _steps(Plan(vae, x, estimator, objective, optimizer, n_samples, epochs, batch_size, seed, noise), START)
 
@@ -121,7 +174,8 @@ def _epochs(plan, last):
                 ) from None
             if not math.isfinite(losses.loss):
                 raise NonFiniteLoss(
-                    f"step {step}: the loss became {losses.loss}, though reconstruction and KL are finite; look at the estimator"
+                    f"step {step}: the loss became {losses.loss}, though reconstruction and KL are finite; "
+                    "look at the estimator"
                 )
             plan.optimizer.step(vae.theta, grads)
             if estimators.learns(plan.estimator):
@@ -138,15 +192,44 @@ def _update(estimator, step):
 
 
 def fit(vae, x, validation=None, epochs=Plan.epochs, checkpoint=None, after_epoch=None, **options):
-    """Run `train` to its end with a progress bar, validating after each epoch. Returns a History.
+    """Run `train` to its end with a progress bar, validating after each epoch.
 
-    validation: held-out data (n, D); after_epoch: called with an epoch's number when it is over; the other options are `train`'s. Where the output is not a terminal, a plain
-    line an epoch stands in for the bar. Ctrl-C ends the run; the model keeps what it learnt so far.
+    Where the output is not a terminal, a plain line an epoch stands in for the bar. Ctrl-C ends the run; the model
+    keeps what it learnt so far.
 
-    checkpoint: a path, written after each epoch with all that the run is made of. If the file is there when `fit`
-    starts, the run goes on after the last epoch in it, and ends with the numbers, bit for bit, of one that was never
-    stopped. More epochs may be asked for than at first. Raises ValueError, saying what differs, if
-    the file belongs to other settings, data or another model, TypeError if the optimiser or estimator cannot be saved.
+    Parameters
+    ----------
+    vae : VAE
+        The model, trained in place.
+    x : array (n, D)
+        The data, see `train`.
+    validation : array (n, D), optional
+        Held-out data.
+    epochs : int
+        Passes over x.
+    checkpoint : str or path, optional
+        A file, written after each epoch with all that the run is made of. If it is there when `fit` starts, the run
+        goes on after the last epoch in it, and ends with the numbers, bit for bit, of one that was never stopped. More
+        epochs may be asked for than at first.
+    after_epoch : callable, optional
+        Called with an epoch's number when it is over.
+    **options
+        The other options are `train`'s.
+
+    Returns
+    -------
+    History
+        Of the whole run, the epochs in the checkpoint included.
+
+    Raises
+    ------
+    ValueError
+        If the checkpoint belongs to other settings, data or another model, saying what differs, if it is damaged, or if
+        it holds more epochs than asked for; and for input that does not fit.
+    TypeError
+        If a checkpoint is asked for and the optimiser or estimator cannot be saved; and for input that does not fit.
+    NonFiniteLoss
+        As in `train`.
     """
     from tqdm import tqdm
 
@@ -193,7 +276,18 @@ def _resumed(checkpoint, plan, validation):
 
 
 def summary(records):
-    """One line on an epoch's records: mean loss and its two terms, nats."""
+    """One line on an epoch's records.
+
+    Parameters
+    ----------
+    records : list of Record
+        One a step.
+
+    Returns
+    -------
+    str
+        The mean loss and its two terms, nats.
+    """
     loss, reconstruction, kl = (
         np.mean([getattr(r, name) for r in records]) for name in ("loss", "reconstruction", "kl")
     )

@@ -14,6 +14,6 @@ from tinyvae.variance.replicates import folded
 from tinyvae.variance.report import Interval, Report, Total
 
 __all__ = [
-    "measure", "measure_target", "decompose", "Plan", "block_names", "Report", "Interval", "Total", "Decomposition", "Rank", "Bias",
-    "Summary", "ratio", "ranking", "bias", "summary", "plain", "folded",
+    "measure", "measure_target", "decompose", "Plan", "block_names", "Report", "Interval", "Total", "Decomposition",
+    "Rank", "Bias", "Summary", "ratio", "ranking", "bias", "summary", "plain", "folded",
 ]  # fmt: skip

@@ -9,12 +9,23 @@ import numpy as np
 from tinyvae.estimators import Target
 from tinyvae.machine.arena import Arena
 from tinyvae.models.step import encoder_gradient
+from tinyvae.noise import in_use
 
-__all__ = ["Cost", "Call", "vae_call", "target_call", "timed"]
+__all__ = ["Cost", "Call", "vae_call", "target_call", "costs", "timed"]
 
 
 class Cost(NamedTuple):
-    """Of one gradient: f and df/dz evaluations a data point, and `Report.timings`."""
+    """What one gradient costs.
+
+    Attributes
+    ----------
+    evaluations : float
+        How often f was asked for, a data point.
+    gradients : float
+        How often df/dz was asked for, a data point.
+    timings : dict
+        {"milliseconds": array (n_timings,), "step_milliseconds": array}, as in `Report.timings`.
+    """
 
     evaluations: float
     gradients: float
@@ -22,7 +33,19 @@ class Cost(NamedTuple):
 
 
 class Call(NamedTuple):
-    """What is timed: functions without arguments, and the counts of one call."""
+    """What is timed: functions without arguments, and the counts of one call.
+
+    Attributes
+    ----------
+    phi : callable
+        The gradient of phi alone.
+    step : callable or None
+        A whole training gradient; None where there is none.
+    evaluations : float
+        Of f, a data point, in one call of phi.
+    gradients : float
+        Of df/dz, a data point, in one call of phi.
+    """
 
     phi: object
     step: object
@@ -31,7 +54,26 @@ class Call(NamedTuple):
 
 
 def vae_call(vae, x, eps, estimator, objective):
-    """A `Call` for one estimator, on x as training holds it, and on arrays that are reused from call to call, as there."""
+    """A `Call` for one estimator, on x as training holds it, and on arrays that are reused from call to call, as there.
+
+    Parameters
+    ----------
+    vae : VAE
+        The model, which stays as it is.
+    x : array (B, D)
+        Of the model's dtype, or uint8 holding 0 and 1.
+    eps : array (S, B, K)
+        The noise of every call.
+    estimator : callable
+        (q, target, eps, objective, rng) -> Draws. A copy is called.
+    objective : ELBO or ImportanceWeighted
+        What the estimator is given.
+
+    Returns
+    -------
+    Call
+        phi was called once, to count.
+    """
     estimator = copy.deepcopy(estimator)  # one with state must not learn from being timed
     rng, arena, grads = np.random.default_rng(0), Arena(), np.empty_like(vae.theta)
     vae = vae.using(arena)
@@ -49,7 +91,26 @@ def vae_call(vae, x, eps, estimator, objective):
 
 
 def target_call(q, target, eps, estimator, objective):
-    """A `Call` for one estimator of a target without networks."""
+    """A `Call` for one estimator of a target without networks.
+
+    Parameters
+    ----------
+    q : DiagonalGaussian or another distribution
+        Over K latents, one for each of B data points.
+    target : Target
+        The function f.
+    eps : array (S, B, K)
+        The noise of every call.
+    estimator : callable
+        (q, target, eps, objective, rng) -> Draws. A copy is called.
+    objective : ELBO or ImportanceWeighted
+        What the estimator is given.
+
+    Returns
+    -------
+    Call
+        phi was called once, to count; step is None.
+    """
     estimator, rng = copy.deepcopy(estimator), np.random.default_rng(0)
 
     def phi():
@@ -61,8 +122,43 @@ def target_call(q, target, eps, estimator, objective):
     return Call(phi, None, counted.evaluations, counted.gradients)
 
 
+def costs(call, plan):
+    """What the estimators of a plan cost, on the samples of its noise scheme.
+
+    Parameters
+    ----------
+    call : callable
+        From an estimator to a `Call`.
+    plan : Plan
+        Of the measurement.
+
+    Returns
+    -------
+    dict
+        {name: Cost}.
+    """
+    with in_use(plan.noise):
+        return timed({name: call(function) for name, function in plan.functions.items()}, plan.n_timings)
+
+
 def timed(calls, n_timings):
-    """{name: Cost} of {name: Call}: `n_timings` repeats, in which the estimators take turns."""
+    """Time calls, in repeats in which the estimators take turns.
+
+    Parameters
+    ----------
+    calls : dict
+        {name: Call}.
+    n_timings : int
+        Repeats; 0 for no timing.
+
+    Returns
+    -------
+    dict
+        {name: Cost}.
+    """
+    for call in calls.values():
+        if n_timings and call.step is not None:
+            call.step()  # the first is not timed; phi was called already
     seconds = {name: {"phi": [], "step": []} for name in calls}
     for _ in range(n_timings):
         for name, call in calls.items():

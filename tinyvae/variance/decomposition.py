@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyvae import validate
-from tinyvae.variance.measurement import vae_moments
+from tinyvae.variance.measurement import chosen_blocks, vae_moments
 from tinyvae.variance.plan import Plan
 from tinyvae.variance.replicates import unsplit
 from tinyvae.variance.report import Interval, quantile
@@ -18,9 +18,18 @@ PARTS = ("encoder", "decoder")
 class Decomposition(NamedTuple):
     """A gradient's total variance over a block of weights, nats^2, in two parts; each an Interval.
 
-    minibatch: the variance of E[g | batch] over batches; noise: the mean of Var(g | batch) over the latent noise;
-    total: their sum; share: the minibatch's part of it. The minibatch's estimates are unbiased, so they can fall below 0
-    where there is little of it.
+    The minibatch's estimates are unbiased, so they can fall below 0 where there is little of it.
+
+    Attributes
+    ----------
+    minibatch : Interval
+        The variance of E[g | batch] over batches.
+    noise : Interval
+        The mean of Var(g | batch) over the latent noise.
+    total : Interval
+        Their sum.
+    share : Interval
+        The minibatch's part of it.
     """
 
     minibatch: Interval
@@ -47,15 +56,51 @@ def decompose(
 
         Var(g) = Var_batch(E[g | batch]) + E_batch[Var(g | batch)]
 
-    n_batches minibatches of `batch_size` rows are drawn from x (n, D), each without replacement, independently of
-    each other; for each the latent noise is drawn n_draws times. With s^2 the variance of the n_batches means and w the
-    mean variance within a batch, sums over the block's weights, s^2 - w / n_draws and w are unbiased (one-way analysis of
+    n_batches minibatches of `batch_size` rows are drawn from x, each without replacement, independently of each other;
+    for each the latent noise is drawn n_draws times. With s^2 the variance of the n_batches means and w the mean
+    variance within a batch, sums over the block's weights, s^2 - w / n_draws and w are unbiased (one-way analysis of
     variance with random effects). The first can come out below 0 where it is small. The intervals are Student's
     over batches, which are independent.
 
-    The rest as in `measure`; an estimator that learns and is given by name learns from these batches in turn.
-    Returns {name: {block: Decomposition}}. The decoder's gradient does not depend on the estimator.
-    Raises ValueError or TypeError for input that does not fit, before anything is computed.
+    Parameters
+    ----------
+    vae : VAE
+        The model, measured at its present parameters.
+    x : array (n, D)
+        The data, as `vae.loss_and_grads` takes them.
+    estimators : sequence of str or callable
+        As in `measure`; one that learns and is given by name learns from these batches in turn.
+    objective : ELBO or ImportanceWeighted
+        As in `measure`.
+    n_batches : int
+        How many minibatches are drawn, at least 2.
+    n_draws : int
+        Independent replicates of the whole n_samples estimate for each minibatch, at least 2.
+    batch_size : int
+        Rows of a minibatch, at most n.
+    n_samples : int
+        Samples a data point in each replicate.
+    seed : int
+        Of the minibatches and of all noise.
+    noise : str or callable
+        A scheme or its name, see `tv.noise`.
+    warmup : int
+        Calls and updates of an estimator that learns, as in `measure`.
+    blocks : sequence of str
+        Which to split, of "encoder" and "decoder".
+
+    Returns
+    -------
+    dict
+        {name: {block: Decomposition}}. The decoder's gradient does not depend on the estimator.
+
+    Raises
+    ------
+    ValueError or TypeError
+        For input that does not fit, before anything is computed.
+
+    Notes
+    -----
     Source: Searle, Casella & McCulloch 1992, section 3.5.
     """
     x = vae.check_data(x)
@@ -64,8 +109,7 @@ def decompose(
     batch_size = validate.integer("batch_size", batch_size, least=1)
     if batch_size > len(x):
         raise ValueError(f"batch_size must be at most the {len(x)} rows of x, got {batch_size}")
-    for block in blocks:
-        validate.choice("each of blocks", block, PARTS)
+    blocks = chosen_blocks(blocks, PARTS)
     order, *streams = np.random.SeedSequence([plan.seed, 2]).spawn(1 + n_batches)
     rng = np.random.default_rng(order)
     chosen = (x[rng.choice(len(x), batch_size, replace=False)] for _ in range(n_batches))

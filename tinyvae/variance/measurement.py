@@ -14,9 +14,10 @@ from tinyvae.variance.replicates import replicates, unsplit
 from tinyvae.variance.report import report
 from tinyvae.variance.weights import DecoderWeights, EncoderWeights, decoder_gradients
 
-__all__ = ["measure", "measure_target", "block_names", "vae_moments"]
+__all__ = ["measure", "measure_target", "block_names", "vae_moments", "chosen_blocks"]
 
 DECODER_ROWS = 1_000  # rows of a decoder pass that are held at once, by each worker
+NEEDED = ("params", "dtype", "mean", "noise", "sample", "like", "split", "by_params", "kl_grad")  # of q
 TARGET_NUMBERS = 200_000  # elements of z that are held at once for a target without a network
 
 
@@ -35,21 +36,11 @@ def measure(
 ):
     """Measure estimators of a VAE's gradient at its present parameters, on one batch, with the same noise.
 
-    x: (B, D), as `vae.loss_and_grads` takes it; estimators: names or callables (q, target, eps, objective, rng) ->
-    Draws, a callable being reported under its __name__; objective: an ELBO or ImportanceWeighted; n_draws: independent
-    replicates of the whole n_samples estimate, at least 2; n_timings: repeats of which each time is the median, 0 for
-    no timing; noise: a scheme or its name, see `tv.noise`; blocks: which to measure; what is left out costs nothing.
-
-    Returns {name: Report} with the blocks
-        "mu", "logvar": (B, K), each data point's gradient of its own loss, an analytic KL's included, not divided by B;
-        "encoder", "decoder": (P,), aligned with that part of theta, the gradient of the loss, the mean over the batch:
-            report.mean["encoder"] is what `vae.loss_and_grads` gives on average.
-    The decoder's gradient, taken at z = q.sample(eps), is the same under all estimators: measured once, and shared.
-
-    An estimator that learns (it has `update`) and is given by its name is made afresh and learns first, by `warmup` calls
-    and updates on this batch, with noise of its own; then it is measured as it has become. One that is given
-    as a callable is measured as it is. Neither learns from being measured. Replicates lie side by side on the batch axis: one that
-    links data points, by a baseline from the whole batch or by a random number for all, is measured as on a larger batch.
+    An estimator that learns (it has `update`) and is given by its name is made afresh and learns first, by `warmup`
+    calls and updates on this batch, with noise of its own; then it is measured as it has become. One that is given
+    as a callable is measured as it is. Neither learns from being measured. Replicates lie side by side on the batch
+    axis: one that links data points, by a baseline from the whole batch or by a random number for all, is measured as
+    on a larger batch.
 
     The replicates are worked on in chunks by all workers (`tinyvae.workers`); their number changes no bit of the
     result (BLAS's own threads, which one worker leaves to it, may change the last).
@@ -58,33 +49,100 @@ def measure(
     itself late, and its interval is then too short: for (z + 3)^2 at N(1, 1) and 1,000 draws, 93% of the score
     function's intervals for d/dmu and 87% of those for d/dlogvar hold the truth (95% and 93% with 10,000).
 
-    Raises ValueError or TypeError for input that does not fit, before anything is computed.
+    Parameters
+    ----------
+    vae : VAE
+        The model, which stays as it is.
+    x : array (B, D)
+        One batch, as `vae.loss_and_grads` takes it.
+    estimators : sequence of str or callable
+        Names, or callables (q, target, eps, objective, rng) -> Draws, a callable being reported under its __name__.
+    objective : ELBO or ImportanceWeighted
+        What the gradient is of.
+    n_draws : int
+        Independent replicates of the whole n_samples estimate, at least 2.
+    n_samples : int
+        Samples a data point in each replicate.
+    seed : int
+        Of all noise.
+    n_timings : int
+        Repeats of which each time is the median, 0 for no timing.
+    noise : str or callable
+        A scheme or its name, see `tv.noise`.
+    blocks : sequence of str or None
+        Which to measure, of `block_names(vae)`; None for all. An encoder or decoder left out costs nothing.
+    warmup : int
+        Calls and updates by which an estimator that learns, given by its name, learns first.
+
+    Returns
+    -------
+    dict
+        {name: Report}, with these blocks.
+
+        "mu", "logvar": (B, K), each data point's gradient of its own loss, an analytic KL's included, not divided by B.
+
+        "encoder", "decoder": (P,), aligned with that part of theta, the gradient of the loss, the mean over the batch:
+        report.mean["encoder"] is what `vae.loss_and_grads` gives on average. The decoder's gradient, taken at
+        z = q.sample(eps), is the same under all estimators: measured once, and shared.
+
+    Raises
+    ------
+    ValueError or TypeError
+        For input that does not fit, before anything is computed; for an estimator that returns what it must not.
+
+    Notes
+    -----
     Source: the closed forms that the tests reproduce, Mohamed et al. 2020, section 3. The encoder's shortcut is
     explained at `variance.weights.EncoderWeights`.
     """
     data = vae.check_data(x)
     plan = Plan(estimators, objective, n_draws, n_samples, seed, n_timings, noise, warmup)
-    blocks = _chosen(blocks, block_names(vae))
+    blocks = chosen_blocks(blocks, block_names(vae))
     x = data.astype(vae.dtype, copy=False)
     q = unsplit(vae.encode, x)
     eps = plan.eps(q)
     unsplit(plan.warm, [(q, vae.target(x))])
     as_trained = x if data.dtype.kind == "f" and as_bits(data) is data else as_bits(data)
-    calls = {
-        name: cost.vae_call(vae, as_trained, eps, function, objective) for name, function in plan.functions.items()
-    }
-    costs = cost.timed(calls, plan.n_timings)
+    costs = cost.costs(lambda function: cost.vae_call(vae, as_trained, eps, function, plan.objective), plan)
     moments = vae_moments(vae, x, plan, blocks)
     return {name: report(moments[name], plan, vae.dtype, costs[name]) for name in plan.functions}
 
 
 def block_names(vae):
-    """What can be measured of a VAE's gradient: the blocks of q's parameters, "encoder", "decoder"."""
+    """What can be measured of a VAE's gradient.
+
+    Parameters
+    ----------
+    vae : VAE
+        The model.
+
+    Returns
+    -------
+    tuple of str
+        The blocks of q's parameters, "encoder", "decoder".
+    """
     return (*vae.family.blocks, "encoder", "decoder")
 
 
 def vae_moments(vae, x, plan, blocks):
-    """{name: {block: Block}}, everything being checked and the estimators being warm."""
+    """The moments of a VAE's gradient, everything being checked and the estimators being warm.
+
+    Parameters
+    ----------
+    vae : VAE
+        The model.
+    x : array (B, D)
+        One batch, of the model's dtype.
+    plan : Plan
+        What is measured.
+    blocks : sequence of str
+        Which blocks, of `block_names(vae)`.
+
+    Returns
+    -------
+    dict
+        {name: {block: Block}}.
+    """
     params, cache = unsplit(vae.encoder.propagate, x)
     q, target = vae.latents(params), vae.target(x)
     outputs = {name: Outputs(q) for name in plan.functions}
@@ -130,14 +188,44 @@ def measure_target(
 ):
     """Measure estimators of d E_q[f(z)] / d [mu, logvar] for any target: `measure` without the networks.
 
-    q: DiagonalGaussian (B, K); target: Target, always asked about z (S, B, K) with q's B, so that it may hold data
-    for each row, and by several threads, so that its answer must depend on z alone; objective: None for the plain
-    expectation, an ELBO or ImportanceWeighted; the rest as in `measure`.
-    Returns {name: Report} with the blocks "mu" and "logvar", (B, K); step_milliseconds is NaN.
+    Parameters
+    ----------
+    q : DiagonalGaussian or another distribution
+        Over K latents, one for each of B data points.
+    target : Target
+        Always asked about z (S, B, K) with q's B, so that it may hold data for each row, and by several threads, so
+        that its answer must depend on z alone.
+    estimators : sequence of str or callable
+        As in `measure`.
+    objective : ELBO, ImportanceWeighted or None
+        None for the plain expectation.
+    n_draws : int
+        As in `measure`, as are all that follow.
+    n_samples : int
+        Samples a data point in each replicate.
+    seed : int
+        Of all noise.
+    n_timings : int
+        Repeats of the timing, 0 for none.
+    noise : str or callable
+        A scheme or its name.
+    warmup : int
+        Calls and updates of an estimator that learns.
+
+    Returns
+    -------
+    dict
+        {name: Report}, with the blocks "mu" and "logvar", (B, K); step_milliseconds is NaN.
+
+    Raises
+    ------
+    ValueError or TypeError
+        For input that does not fit, and for an estimator or a target that returns what it must not.
     """
     if missing := [name for name in NEEDED if not hasattr(q, name)]:
         raise TypeError(
-            f"q must be a DiagonalGaussian or another distribution, got {type(q).__name__}, which lacks {', '.join(missing)}"
+            f"q must be a DiagonalGaussian or another distribution, got {type(q).__name__}, "
+            f"which lacks {', '.join(missing)}"
         )
     if not isinstance(target, Target):
         raise TypeError(f"target must be a Target, tv.Target(value, grad), got {type(target).__name__}")
@@ -146,10 +234,7 @@ def measure_target(
     )
     eps = plan.eps(q)
     unsplit(plan.warm, [(q, target)])
-    calls = {
-        name: cost.target_call(q, target, eps, function, plan.objective) for name, function in plan.functions.items()
-    }
-    costs = cost.timed(calls, plan.n_timings)
+    costs = cost.costs(lambda function: cost.target_call(q, target, eps, function, plan.objective), plan)
     outputs = {name: Outputs(q) for name in plan.functions}
     per_chunk = max(1, TARGET_NUMBERS // (plan.n_samples * q.mean.size))
     for draws, _ in replicates(q, lambda: copy.deepcopy(target), plan, per_chunk):
@@ -158,11 +243,25 @@ def measure_target(
     return {name: report(outputs[name].finish(), plan, q.dtype, costs[name]) for name in plan.functions}
 
 
-NEEDED = ("params", "noise", "sample", "like", "split", "by_params")
+def chosen_blocks(blocks, names):
+    """The blocks to measure, in reading order.
 
+    Parameters
+    ----------
+    blocks : sequence of str or None
+        Those asked for; None for all.
+    names : tuple of str
+        Those there are.
 
-def _chosen(blocks, names):
-    """The blocks to measure, in reading order: all for None."""
+    Returns
+    -------
+    tuple of str
+
+    Raises
+    ------
+    TypeError, ValueError
+        If none is asked for, or one that there is not.
+    """
     if blocks is None:
         return names
     if isinstance(blocks, str) or not blocks:

@@ -15,9 +15,44 @@ __all__ = ["Plan"]
 
 @dataclass
 class Plan:
-    """The arguments that `measure`, `measure_target` and `decompose` share, checked as it is made; their defaults stand here.
+    """The arguments that `measure`, `measure_target` and `decompose` share, checked as it is made.
 
-    functions: {name: callable}, each estimator resolved once; fresh: the names among them that were made by name.
+    Their defaults stand here.
+
+    Parameters
+    ----------
+    estimators : sequence of str or callable
+        Names, or callables (q, target, eps, objective, rng) -> Draws; at least one, of different names.
+    objective : ELBO or ImportanceWeighted
+        What the gradient is of.
+    n_draws : int
+        Independent replicates, at least 2.
+    n_samples : int
+        Samples a data point in each replicate, at least 1.
+    seed : int
+        Of all noise.
+    n_timings : int
+        Repeats of the timing, 0 for none.
+    noise : str or callable
+        A scheme or its name, see `tv.noise`.
+    warmup : int
+        Calls and updates of an estimator that learns and was made by name.
+
+    Attributes
+    ----------
+    noise : callable
+        The scheme. The other parameters are kept as given, the numbers as int.
+    functions : dict
+        {name: callable}, each estimator resolved once.
+    fresh : list of str
+        The names among them that were made by name.
+
+    Raises
+    ------
+    TypeError
+        If `estimators` is one alone, if an estimator or the objective is not one, or if a number is not an integer.
+    ValueError
+        If there is no estimator, if two have the same name, if a name is unknown or a number too small.
     """
 
     estimators: tuple = ("score_function", "reparameterization")
@@ -51,7 +86,10 @@ class Plan:
             setattr(self, name, validate.integer(name, getattr(self, name), least=least))
 
     def eps(self, q):
-        """One draw of eps for q, after the scheme was found to fit the objective and all estimators."""
+        """One draw of eps for q, (S, B, ...), after the scheme was found to fit the objective and all estimators.
+
+        Raises ValueError where it does not.
+        """
         for function in self.functions.values():
             schemes.require_compatible(self.noise, function, self.objective)
         return q.noise(np.random.default_rng(self.seed), self.n_samples, self.noise)
@@ -59,7 +97,7 @@ class Plan:
     def warm(self, situations):
         """Let the fresh estimators that learn make `warmup` calls and updates, on noise that is not the measurement's.
 
-        situations: a list of (q, target), taken in turn; each estimator sees the same noise.
+        situations is a list of (q, target), taken in turn; each estimator sees the same noise.
         """
         for name in self.fresh:
             function = self.functions[name]

@@ -14,13 +14,32 @@ def ratio(a, b, block, cost=None):
     """Total variance of report `a` over that of report `b`, an Interval; a tie if it holds 1.
 
     Both must come from one call of `measure`: their replicates share noise, so the standard error of the log ratio
-    is that of the paired differences squares_a / V_a - squares_b / V_b (delta method). NaN for 0 / 0.
-    cost: "milliseconds" or "step_milliseconds" multiplies it by the median ratio of the paired times; the interval then
-    also holds what the repeats leave open about that median (order statistics; endless below six repeats).
-    Raises ValueError if the numbers of replicates differ or a name is unknown.
+    is that of the paired differences squares_a / V_a - squares_b / V_b (delta method).
+
+    Parameters
+    ----------
+    a, b : Report
+        Of one measurement.
+    block : str
+        Which block's total variance.
+    cost : str or None
+        "milliseconds" or "step_milliseconds" multiplies it by the median ratio of the paired times; the interval then
+        also holds what the repeats leave open about that median (order statistics; endless below six repeats).
+
+    Returns
+    -------
+    Interval
+        NaN for 0 / 0; 0 or infinite where only one variance is 0.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of replicates differ or a name is unknown.
     """
     for report in (a, b):
         validate.choice("block", block, report.total)
+    if cost is not None:
+        validate.choice("cost", cost, COSTS)
     first, second = a.total[block].squares, b.total[block].squares
     if len(first) != len(second):
         raise ValueError(f"a and b must come from one measurement, got {a.n_draws} and {b.n_draws} replicates")
@@ -31,7 +50,6 @@ def ratio(a, b, block, cost=None):
     reach = log_reach(first / over - second / under)
     if cost is None:
         return around(over / under, reach)
-    validate.choice("cost", cost, COSTS)
     times = _median_ratio(a.timings[cost], b.timings[cost])
     value = times.value * over / under
     with np.errstate(divide="ignore"):
@@ -40,7 +58,17 @@ def ratio(a, b, block, cost=None):
 
 
 class Rank(NamedTuple):
-    """One line of a ranking. rank, last: the places, from 1, that the comparisons leave open; ratio: to the least, an Interval."""
+    """One line of a ranking.
+
+    Attributes
+    ----------
+    name : str
+        The estimator's.
+    rank, last : int
+        The first and the last of the places, from 1, that the comparisons leave open.
+    ratio : Interval
+        To the least.
+    """
 
     name: str
     rank: int
@@ -49,22 +77,44 @@ class Rank(NamedTuple):
 
     @property
     def label(self):
+        """The place as a str, "2", or the places, "1-2"."""
         return str(self.rank) if self.rank == self.last else f"{self.rank}-{self.last}"
 
 
 def ranking(reports, block, cost=None):
-    """The estimators from the least total variance (times `cost`, see `ratio`) upwards: a list of Rank.
+    """The estimators from the least total variance (times `cost`, see `ratio`) upwards.
 
-    Each pair is compared by the interval of its paired ratio. Where that holds 1, the two cannot be told apart. An estimator's
-    places run from 1 + the number of those that are surely better to the number of those that are not surely worse: "1-2"
-    for two that tie for the first place. Each comparison holds with 95% confidence by itself; all of them together with less.
-    reports: what one call of `measure` returned. Raises ValueError for an unknown name.
+    Each pair is compared by the interval of its paired ratio. Where that holds 1, the two cannot be told apart. An
+    estimator's places run from 1 + the number of those that are surely better to the number of those that are not
+    surely worse: "1-2" for two that tie for the first place. Each comparison holds with 95% confidence by itself; all
+    of them together with less.
+
+    Parameters
+    ----------
+    reports : dict
+        {name: Report}, what one call of `measure` returned.
+    block : str
+        Which block's total variance.
+    cost : str or None
+        "milliseconds" or "step_milliseconds".
+
+    Returns
+    -------
+    list of Rank
+        One for each estimator.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
     """
 
     def price(name):
         total = reports[name].total[validate.choice("block", block, reports[name].total)].variance.value
         return total * getattr(reports[name], validate.choice("cost", cost, COSTS)) if cost else total
 
+    if cost and any(np.isnan(price(name)) for name in reports):
+        raise ValueError(f"a ranking by {cost} needs times: measure with n_timings of at least 1")
     names = sorted(reports, key=price)
     better, worse = dict.fromkeys(names, 0), dict.fromkeys(names, 0)  # how many surely are
     for i, name in enumerate(names):
@@ -82,9 +132,20 @@ def ranking(reports, block, cost=None):
 
 
 class Bias(NamedTuple):
-    """How far a mean is from the exact gradient. norm: ||bias|| / ||exact||, an Interval; z: the largest |bias| of a coordinate
-    over its estimated standard error; coordinate: where; p: the probability of so large a z, or a larger one, in any of the
-    coordinates without a bias (Student's t, Bonferroni). It is exact for normal replicates, approximate for heavy tails."""
+    """How far a mean is from the exact gradient.
+
+    Attributes
+    ----------
+    norm : Interval
+        ||bias|| / ||exact||.
+    z : float
+        The largest |bias| of a coordinate over its estimated standard error.
+    coordinate : tuple of int
+        Where.
+    p : float
+        The probability of so large a z, or a larger one, in any of the coordinates without a bias (Student's t,
+        Bonferroni). It is exact for normal replicates, approximate for heavy tails.
+    """
 
     norm: Interval
     z: float
@@ -93,13 +154,31 @@ class Bias(NamedTuple):
 
 
 def bias(report, exact, block):
-    """The bias of `report`'s mean in one block against the exact gradient of that block's shape, a Bias.
+    """The bias of a report's mean in one block against the exact gradient.
 
-    The interval of the norm is ||mean - exact|| +- t sqrt(V / n), V the total variance over n replicates, t Student's quantile
-    (1.96 for many): for normal noise of known variance, its norm stays below 1.96 sqrt(V / n) with probability 0.95 or more,
-    whatever its covariance (Szekely & Bakirov 2003). Its value has
-    V / n, the noise's share, taken from the square. Rounding of the precision used counts as standard error.
-    Raises ValueError if the shapes differ or the block is unknown.
+    The interval of the norm is ||mean - exact|| +- t sqrt(V / n), V the total variance over n replicates, t Student's
+    quantile (1.96 for many): for normal noise of known variance, its norm stays below 1.96 sqrt(V / n) with
+    probability 0.95 or more, whatever its covariance (Szekely & Bakirov 2003). Its value has V / n, the noise's share,
+    taken from the square. Rounding of the precision used counts as standard error.
+
+    Parameters
+    ----------
+    report : Report
+        Of one estimator.
+    exact : array of the block's shape
+        The exact gradient.
+    block : str
+        Which block.
+
+    Returns
+    -------
+    Bias
+        Its norm is absolute where the exact gradient is 0.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or the block is unknown.
     """
     from scipy.special import stdtr
 
@@ -122,21 +201,50 @@ def bias(report, exact, block):
 
 
 class Summary(NamedTuple):
-    """What is told of one estimator. blocks: {block: {name: number or interval}}; costs: {name: number}, of one gradient."""
+    """What is told of one estimator.
+
+    Attributes
+    ----------
+    blocks : dict
+        {block: {name: number or interval}}.
+    costs : dict
+        {name: number}, of one gradient.
+    """
 
     blocks: dict
     costs: dict
 
 
 def plain(reports, exact=None):
-    """`summary` as plain numbers, for JSON: {estimator: {**blocks, **costs}}."""
+    """`summary` as plain numbers, for JSON.
+
+    Parameters
+    ----------
+    reports, exact : dict
+        As in `summary`.
+
+    Returns
+    -------
+    dict
+        {estimator: {**blocks, **costs}}.
+    """
     return {name: {**found.blocks, **found.costs} for name, found in summary(reports, exact).items()}
 
 
 def summary(reports, exact=None):
-    """What `measure` returned, side by side: {estimator: Summary}.
+    """What `measure` returned, side by side.
 
-    exact: {block: exact gradient}, where known. Intervals are [value, low, high]; ranks are as `Rank.label`.
+    Parameters
+    ----------
+    reports : dict
+        {estimator: Report}, what one call of `measure` returned.
+    exact : dict or None
+        {block: exact gradient}, where known.
+
+    Returns
+    -------
+    dict
+        {estimator: Summary}. Intervals are [value, low, high]; ranks are as `Rank.label`.
     """
     exact, blocks = exact or {}, list(next(iter(reports.values())).total)
     ranks = {block: {line.name: line for line in ranking(reports, block)} for block in blocks}

@@ -16,10 +16,36 @@ AHEAD = 16  # chunks that may wait, so that the workers need not when the result
 
 
 def replicates(q, new_target, plan, per_chunk, also=None):
-    """Yield, in order, chunks of R replicates: ({name: dparams (R, B, P)}, also(tiled q, target, eps)).
+    """Yield, in order, chunks of R replicates.
 
-    new_target() makes a chunk its own target, and each chunk has its own copies of the plan's estimators and a seed of its
-    own: nothing depends on what was computed before, or on which worker did it. also: what else to do with a chunk.
+    Each chunk has a target of its own, its own copies of the plan's estimators and a seed of its own: nothing depends
+    on what was computed before, or on which worker did it.
+
+    Parameters
+    ----------
+    q : DiagonalGaussian or another distribution
+        Over K latents, one for each of B data points.
+    new_target : callable
+        new_target() makes a chunk its own target.
+    plan : Plan
+        What is measured.
+    per_chunk : int
+        How many replicates a chunk holds, at most.
+    also : callable or None
+        What else to do with a chunk, also(tiled q, target, eps), eps (S, R * B, K).
+
+    Yields
+    ------
+    tuple
+        {name: dparams, an array (R, B, P)}, float64, an analytic KL's gradient included, and what `also` returned, or
+        None.
+
+    Raises
+    ------
+    TypeError or ValueError
+        If an estimator or the target returns what it must not: other than Draws, a wrong shape, NaN or infinity.
+    NonFiniteLoss
+        If a VAE's reconstruction term is not finite.
     """
     rows, kl_grad = len(q.params), analytic_kl_grad(q, plan.objective)
     sizes = [min(per_chunk, plan.n_draws - start) for start in range(0, plan.n_draws, per_chunk)]
@@ -44,19 +70,58 @@ def replicates(q, new_target, plan, per_chunk, also=None):
 
 
 def analytic_kl_grad(q, objective):
-    """What a KL in closed form adds to each data point's gradient, (B, P) float64; 0 where the objective takes none."""
+    """What a KL in closed form adds to each data point's gradient.
+
+    Parameters
+    ----------
+    q : DiagonalGaussian or another distribution
+        One for each of B data points.
+    objective : ELBO or ImportanceWeighted
+        It weighs the KL.
+
+    Returns
+    -------
+    array (B, P) or float
+        float64; 0 where the objective takes none.
+    """
     weights = objective.kl_weights(q)
     return q.by_params(weights) * q.kl_grad() if np.any(weights) else 0.0
 
 
 def unsplit(function, *arguments):
-    """function(*arguments), by a worker: its products are then not split in halves, which can change the last bit."""
+    """function(*arguments), by a worker: its products are then not split in halves, which can change the last bit.
+
+    Parameters
+    ----------
+    function : callable
+        What is called, once.
+    *arguments : object
+        Its arguments.
+
+    Returns
+    -------
+    object
+        What the function returned.
+    """
     (result,) = workers.run(lambda _: function(*arguments), [None])
     return result
 
 
 def folded(target, rows):
-    """`target` for replicates on the batch axis: it is itself asked about (S * R, rows, K)."""
+    """A target for replicates on the batch axis.
+
+    Parameters
+    ----------
+    target : Target
+        It is itself asked about z (S * R, rows, K).
+    rows : int
+        B, the data points of one replicate.
+
+    Returns
+    -------
+    Target
+        It takes z (S, R * B, K).
+    """
 
     def value(z):
         # A copy: the target may remember what it returned, and a reader's estimator may work in place.

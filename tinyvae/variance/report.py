@@ -14,7 +14,15 @@ COSTS = ("milliseconds", "step_milliseconds")
 
 
 class Interval(NamedTuple):
-    """An estimate and its 95% confidence interval."""
+    """An estimate and its 95% confidence interval.
+
+    Attributes
+    ----------
+    value : float
+        The estimate.
+    low, high : float
+        The interval's ends.
+    """
 
     value: float
     low: float
@@ -22,9 +30,16 @@ class Interval(NamedTuple):
 
 
 class Total(NamedTuple):
-    """A whole block: its variance summed over coordinates, and its signal-to-noise ratio ||mean|| / sqrt(variance).
+    """What is summed over a whole block.
 
-    squares: (n_draws - 1,), one share of the variance a replicate; their mean is `variance.value`. `ratio` pairs them.
+    Attributes
+    ----------
+    variance : Interval
+        Summed over coordinates.
+    snr : Interval
+        The signal-to-noise ratio ||mean|| / sqrt(variance).
+    squares : array (n_draws - 1,)
+        One share of the variance a replicate; their mean is `variance.value`. `ratio` pairs them.
     """
 
     variance: Interval
@@ -36,14 +51,29 @@ class Total(NamedTuple):
 class Report:
     """What `measure` found out about one estimator. Each dict goes from a block's name to its numbers.
 
-    mean, variance, snr: arrays, a number a coordinate. variance: across replicates (ddof = 1). snr: |mean| / std,
-        which is 0 where both are 0 and infinite where only std is.
-    total: Total, sums over the block's coordinates.
-    n_draws, n_samples: replicates, and samples a data point in each; dtype: the precision that they were computed in.
-    evaluations, gradients: of f and df/dz, a data point, in one gradient of phi.
-    milliseconds: of one gradient of phi alone; step_milliseconds: of a whole training gradient, theta's part
-        included. Medians; NaN where not timed.
-    timings: {"milliseconds": (n_timings,), "step_milliseconds": ...}, each repeat, in which the estimators took turns.
+    Attributes
+    ----------
+    mean : dict
+        Arrays of the block's shape, a number a coordinate: the mean over replicates.
+    variance : dict
+        Arrays likewise: across replicates (ddof = 1).
+    snr : dict
+        Arrays likewise: |mean| / std, which is 0 where both are 0 and infinite where only std is.
+    total : dict
+        Total, sums over the block's coordinates.
+    n_draws : int
+        Replicates.
+    n_samples : int
+        Samples a data point in each.
+    dtype : dtype
+        The precision that they were computed in.
+    evaluations : float
+        Of f, a data point, in one gradient of phi.
+    gradients : float
+        Of df/dz, a data point, in one gradient of phi.
+    timings : dict
+        {"milliseconds": array (n_timings,), "step_milliseconds": array}, each repeat, in which the estimators took
+        turns.
     """
 
     mean: dict
@@ -59,21 +89,39 @@ class Report:
 
     @property
     def milliseconds(self):
+        """Of one gradient of phi alone, the median; NaN where not timed."""
         return self._median("milliseconds")
 
     @property
     def step_milliseconds(self):
+        """Of a whole training gradient, theta's part included, the median; NaN where not timed."""
         return self._median("step_milliseconds")
 
     def _median(self, cost):
         return float(np.median(self.timings[cost])) if len(self.timings[cost]) else np.nan
 
     def variance_times_cost(self, block, cost="milliseconds"):
-        """Total variance of `block` times `cost`, an Interval: the price of a fixed accuracy, lower is better.
+        """Total variance of `block` times `cost`: the price of a fixed accuracy, lower is better.
 
-        cost: "milliseconds" or "step_milliseconds"; the unit is (nats a unit of the parameter)^2 ms. Averaging n
-        independent gradients divides the variance by n and multiplies the time by n: the product stays.
-        The interval is the variance's; the median time is taken as exact. Raises ValueError for unknown names.
+        Averaging n independent gradients divides the variance by n and multiplies the time by n: the product stays.
+
+        Parameters
+        ----------
+        block : str
+            Which block's total variance.
+        cost : str
+            "milliseconds" or "step_milliseconds".
+
+        Returns
+        -------
+        Interval
+            The unit is (nats a unit of the parameter)^2 ms. The interval is the variance's; the median time is taken
+            as exact.
+
+        Raises
+        ------
+        ValueError
+            For unknown names.
         """
         validate.choice("block", block, self.total)
         validate.choice("cost", cost, COSTS)
@@ -81,7 +129,24 @@ class Report:
 
 
 def report(blocks, plan, dtype, cost):
-    """A Report from {name: Block}, the Plan of the measurement and a Cost."""
+    """A Report of one estimator.
+
+    Parameters
+    ----------
+    blocks : dict
+        {name: Block}.
+    plan : Plan
+        Of the measurement.
+    dtype : dtype
+        The precision that was computed in.
+    cost : Cost
+        Of one gradient.
+
+    Returns
+    -------
+    Report
+        With the moments' intervals.
+    """
     return Report(
         mean={name: block.mean for name, block in blocks.items()},
         variance={name: block.variance for name, block in blocks.items()},
@@ -117,13 +182,37 @@ def _total(block):
 
 
 def log_reach(influences):
-    """Half the width of a log value's interval. `influences` (n,): each replicate's share of a change in the log value."""
+    """Half the width of a log value's interval.
+
+    Parameters
+    ----------
+    influences : array (n,)
+        Each replicate's share of a change in the log value.
+
+    Returns
+    -------
+    float
+        Infinite for n = 1.
+    """
     n = len(influences)
     return quantile(n - 1) * influences.std(ddof=1) / np.sqrt(n) if n > 1 else np.inf
 
 
 def around(value, reach):
-    """value exp(+-reach): symmetric on the log scale."""
+    """value exp(+-reach): symmetric on the log scale.
+
+    Parameters
+    ----------
+    value : float
+        The estimate.
+    reach : float
+        Half the width of its logarithm's interval.
+
+    Returns
+    -------
+    Interval
+        From value exp(-reach) to value exp(reach).
+    """
     with np.errstate(over="ignore"):
         factor = np.exp(reach)
     return Interval(float(value), float(value / factor), float(value * factor))
@@ -143,7 +232,18 @@ def _snr_interval(signal, variance, squares, projections):
 
 
 def quantile(freedom):
-    """Student's t: the factor of a standard error."""
+    """Student's t: the factor of a standard error.
+
+    Parameters
+    ----------
+    freedom : int
+        Degrees of freedom.
+
+    Returns
+    -------
+    float
+        The quantile for a two-sided interval of `CONFIDENCE`.
+    """
     from scipy.special import stdtrit
 
     return float(stdtrit(freedom, 0.5 + CONFIDENCE / 2))

@@ -1,4 +1,7 @@
-"""Moments of the gradients of weights: the encoder's without forming one for each replicate, the decoder's one by one."""
+"""Moments of the gradients of weights.
+
+The encoder's come without forming one for each replicate, the decoder's one by one.
+"""
 
 import numpy as np
 
@@ -28,6 +31,36 @@ class EncoderWeights:
     A bias is the weight of one more input, 1; W over b is the layer's part of theta. The encoder's backward
     is linear, so it is applied to the contrasts of its output gradient. Deltas are held as (n_out, R, B):
     one unit's are then one matrix.
+
+    Parameters
+    ----------
+    mlp : MLP
+        The encoder.
+    cache : Cache
+        Of its forward pass on the batch of B data points.
+    n_draws : int
+        How many replicates will come.
+
+    Attributes
+    ----------
+    rows : int
+        B.
+    inputs : list of array (B, n_in + 1)
+        Each layer's input, with a column of ones.
+    grams : list of array (B, B)
+        h h' of each.
+    slopes : list of array (n_out, 1, B)
+        Each hidden layer's activation's slope.
+    by_covariance : list of bool
+        Whether a layer's sums are those of C_j.
+    sums : list of array (n_out, B, B) or (n_out, n_in + 1)
+        Each layer's, over replicates: of C_j's products, or of squared gradients.
+    squares, projections : list of array
+        ||u_r||^2, and u_r' times a mean of replicates before, for those worked on so far.
+    at_once : int
+        How many replicates are worked on at once.
+    units : int
+        How many units are.
     """
 
     def __init__(self, mlp, cache, n_draws):
@@ -127,7 +160,7 @@ class EncoderWeights:
         return np.maximum(sums, 0)  # rounding may leave a zero just below it
 
     def finish(self, mean):
-        """The block, from the mean of dL/dparams, (B, P)."""
+        """The Block of the encoder's weights, from the mean of dL/dparams, (B, P)."""
         self._flush()
         squares, projections = (np.concatenate(s).astype("float64") for s in (self.squares, self.projections))
         means = [np.dot(h.T, delta[:, 0].T) for h, delta in zip(self.inputs, self._deltas(mean[None]))]
@@ -138,7 +171,22 @@ class EncoderWeights:
 
 
 class DecoderWeights:
-    """Moments of the decoder's weight gradients: here every layer's input varies, so they are formed one by one."""
+    """Moments of the decoder's weight gradients: here every layer's input varies, so they are formed one by one.
+
+    Parameters
+    ----------
+    mlp : MLP
+        The decoder.
+
+    Attributes
+    ----------
+    mean : array (P,)
+        Of the gradients so far.
+    sums : array (P,)
+        Of squared contrasts.
+    totals : list of array (2,)
+        [||u_r||^2, u_r' m_{r-1}] of each replicate, float64.
+    """
 
     def __init__(self, mlp):
         self.mean, self.sums = np.zeros_like(mlp.theta), np.zeros_like(mlp.theta)
@@ -151,12 +199,34 @@ class DecoderWeights:
             add_replicate(gradient, self.mean, self.sums, self.totals[-1], len(self.totals))
 
     def finish(self):
+        """The moments of all that was added, a Block of (P,)."""
         squares, projections = np.transpose(self.totals)
         return Block(self.mean, self.sums / (len(squares) - 1), squares, projections)
 
 
 def decoder_gradients(mlp, q, target, eps, objective, rows):
-    """Each replicate's gradient of the decoder's weights, (R, P), at z = q.sample(eps), eps (S, R * B, K); rows is B."""
+    """Each replicate's gradient of the decoder's weights, at z = q.sample(eps).
+
+    Parameters
+    ----------
+    mlp : MLP
+        The decoder.
+    q : DiagonalGaussian or another distribution
+        R replicates side by side, one for each of R * B rows.
+    target : Reconstruction
+        -log p(x | z), with the decoder's passes.
+    eps : array (S, R * B, K)
+        The noise.
+    objective : ELBO or ImportanceWeighted
+        It weighs the samples.
+    rows : int
+        B.
+
+    Returns
+    -------
+    array (R, P)
+        The gradients of the loss, the mean over the B data points.
+    """
     z = q.sample(eps)
     losses = Integrand(q, target, objective)(z)  # S, R * B
     weights = (objective.weights(losses) / rows).astype(z.dtype, copy=False)

@@ -1,0 +1,512 @@
+"""The contracts hold for what tinyvae does not know: a discrete q, a likelihood that learns, a prior, objectives.
+
+Each toy stands here whole, and goes through training, the laboratory, the exact gradient and the certificate.
+"""
+
+import functools
+
+import numpy as np
+import pytest
+
+import tinyvae as tv
+from tinyvae import check, estimators, likelihoods, noise, validate, variance
+from tinyvae.distributions import Prior
+from tinyvae.models.step import step, step_numpy
+
+# --- a discrete q -----------------------------------------------------------------------------------------
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+class FairBits(Prior):
+    """p(z): each bit is 0 or 1 with probability 1/2."""
+
+    def sample(self, rng, n, n_latents, dtype):
+        return (rng.random((n, n_latents)) < 0.5).astype(dtype)
+
+    def log_prob(self, z):
+        return np.full(z.shape[:2], -z.shape[2] * np.log(2), z.dtype)
+
+    def kl_by_latent(self, q):
+        p = q.mean
+        return p * q.params - np.logaddexp(0, q.params) + np.log(2)
+
+    def kl_grad(self, q):
+        return q.mean * (1 - q.mean) * q.params
+
+
+class Bits:
+    """q(z) = prod_k Bernoulli(z_k; sigmoid(logits_k)), z in {0, 1}; noise: uniform."""
+
+    name, blocks = "bits", ("logits",)
+
+    def __init__(self, logits, prior=FairBits()):
+        self.params, self.prior = logits, prior
+        self.mean, self.dtype = sigmoid(logits), logits.dtype
+
+    from_params = classmethod(lambda cls, params, prior=FairBits(): cls(params, prior))
+    n_params = staticmethod(lambda n_latents: n_latents)
+    noise_shape = staticmethod(lambda n_points, n_latents: (n_points, n_latents))
+
+    @staticmethod
+    def draw(rng, n_samples, n_points, n_latents, dtype, scheme):
+        from scipy.special import ndtr
+
+        return ndtr(scheme(rng, n_samples, n_points, n_latents, dtype)).astype(dtype)
+
+    def like(self, params):
+        return Bits(params, self.prior)
+
+    def split(self, dparams):
+        return {"logits": dparams}
+
+    def noise(self, rng, n_samples=1, scheme=noise.independent):
+        return self.draw(rng, n_samples, *self.params.shape, self.dtype, scheme or noise.independent)
+
+    def sample(self, eps):
+        return (eps < self.mean).astype(self.dtype)
+
+    def log_prob(self, z):
+        return (z * self.params - np.logaddexp(0, self.params)).sum(axis=2)
+
+    def score(self, z):
+        return z - self.mean
+
+    def log_ratio(self, z, prior=None):
+        return (prior or self.prior).log_ratio(self, z)
+
+    def kl(self, prior=None):
+        return (prior or self.prior).kl(self)
+
+    def kl_by_latent(self, prior=None):
+        return (prior or self.prior).kl_by_latent(self)
+
+    def kl_grad(self, prior=None):
+        return (prior or self.prior).kl_grad(self)
+
+    def by_params(self, kl_weights):
+        return np.broadcast_to(np.asarray(kl_weights, "float64"), self.params.shape)
+
+    def batch_gradient(self, dparams, objective):
+        shares = self.by_params(objective.kl_weights(self)) / len(self.params)
+        return self.prior.batch_gradient(self, dparams, shares)
+
+    def _corners(self):
+        n = self.params.shape[1]
+        return np.stack(np.meshgrid(*[[0.0, 1.0]] * n, indexing="ij"), axis=-1).reshape(-1, n)[:, None, :]  # N, 1, K
+
+    def nodes(self, n_nodes):
+        z = np.repeat(self._corners(), len(self.params), axis=1)  # N, B, K
+        return z, np.where(z == 1, self.mean, 1 - self.mean).prod(axis=2)
+
+    def exact_gradient(self, values, n_nodes, kl_weight=0.0):
+        """d/dlogit_k: p_k (1 - p_k) (E[f | z_k = 1] - E[f | z_k = 0])."""
+        z, gradient = self._corners(), np.empty_like(self.params)
+        for k in range(z.shape[2]):
+            others = np.delete(np.where(z == 1, self.mean, 1 - self.mean), k, axis=2).prod(axis=2)  # N, B
+            ends = [(values * others)[z[:, 0, k] == one].sum(axis=0) for one in (0, 1)]  # B each
+            gradient[:, k] = self.mean[:, k] * (1 - self.mean[:, k]) * (ends[1] - ends[0])
+        return gradient + kl_weight * self.kl_grad()
+
+
+LOGITS = np.array([[0.7, -0.4, 1.1], [-1.2, 0.3, 0.1]])
+TOY = tv.Target(lambda z: (z @ np.array([1.0, -2.0, 0.5]) - 0.3) ** 2)
+
+
+@pytest.mark.parametrize("objective", [tv.ELBO(), tv.ELBO(kl="monte_carlo"), None])
+def test_the_exact_gradient_of_bits_is_the_slope_of_the_exact_mean(objective):
+    exact = check.exact_gradient(Bits(LOGITS), TOY, objective)
+
+    def mean(logits):
+        loss, _ = check.exact_loss(Bits(logits), TOY, objective)
+        return loss
+
+    for k in range(3):
+        step_ = np.zeros_like(LOGITS)
+        step_[:, k] = 1e-5
+        np.testing.assert_allclose(exact[:, k], (mean(LOGITS + step_) - mean(LOGITS - step_)) / 2e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["score_function", "leave_one_out", "optimal_constant", "moving_average"])
+def test_bits_go_through_the_laboratory_unchanged(name):
+    # 6 coordinates for each of 4 names: a false alarm once in 400 seeds at p = 0.0001.
+    q = Bits(LOGITS)
+    report = variance.measure_target(q, TOY, [name], n_draws=20_000, n_samples=2, n_timings=1)[name]
+    assert list(report.mean) == ["logits"]
+    assert variance.bias(report, check.exact_gradient(q, TOY), "logits").p > 1e-4
+    assert report.evaluations == 2
+
+
+def test_the_variance_of_a_bit_is_the_exact_one():
+    # One bit, f = D z + f0: Var = p (1 - p) [(1 - p) f1 + p f0]^2. The 95% interval at a fixed seed holds it.
+    p, f0, f1 = 0.75, 0.4, 1.4
+    q, target = Bits(np.array([[np.log(p / (1 - p))]])), tv.Target(lambda z: f0 + (f1 - f0) * z[..., 0])
+    report = variance.measure_target(q, target, ["score_function"], n_draws=50_000, n_timings=0)["score_function"]
+    value, low, high = report.total["logits"].variance
+    assert low < p * (1 - p) * ((1 - p) * f1 + p * f0) ** 2 < high
+
+
+@pytest.mark.parametrize("objective", [None, tv.ELBO(kl="monte_carlo")])
+def test_bits_are_certified_and_a_mistake_is_found(objective):
+    problem = check.problem("bits", Bits(LOGITS), TOY, objective)
+    for name in ("score_function", "leave_one_out"):
+        certificate = check.unbiased(name, [problem], (1, 2), max_draws=100_000).assert_passed()
+        assert {t.coordinate for t in certificate.tests} >= {"logits[0]", "logits[1]", "logits[2]"}
+
+    def own_sample_in_the_baseline(q, target, eps, objective=None, rng=None):
+        z = q.sample(eps)
+        f = tv.objectives.Integrand(q, target, objective)(z)
+        return tv.Draws(f, (f - f.mean(axis=0))[..., None] * q.score(z))
+
+    assert not check.unbiased(own_sample_in_the_baseline, [problem], (2,), max_draws=100_000).passed
+
+
+@pytest.mark.parametrize("name", ["reparameterization", "path_derivative", "measure_valued", "delta_method", "relax"])
+def test_an_estimator_says_what_a_bit_does_not_have(name):
+    with pytest.raises(ValueError, match=rf"{name} needs q\.(path|mu|moved), which a Bits does not have"):
+        tv.estimators.make(name)(Bits(LOGITS), TOY, np.full((2, 2, 3), 0.5), None, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("kl", ["analytic", "monte_carlo"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_vae_of_bits_trains_measures_and_samples(dtype, kl, digits):
+    x = (digits[:100] > 0.5).astype("uint8")
+    vae = tv.VAE(64, 4, (16,), latents=Bits, prior=FairBits(), dtype=dtype)
+    assert set(np.unique(vae.sample(3, np.random.default_rng(0)).shape)) == {3, 64}
+    objective = tv.ELBO(kl=kl)
+    records = list(tv.train(vae, x, "leave_one_out", objective, tv.Adam(1e-2), n_samples=4, epochs=20, batch_size=50))
+    assert np.mean([r.loss for r in records[-4:]]) < 0.8 * records[0].loss
+    assert vae.theta.dtype == dtype and vae.encode(x).params.shape == (100, 4)
+    reports = variance.measure(vae, x[:10], ["score_function", "leave_one_out"], objective, n_draws=50, n_samples=2)
+    assert set(reports["score_function"].mean) == {"logits", "encoder", "decoder"}
+    assert tv.evaluate.bound(vae, x).loss < records[0].loss
+    values = vae.log_likelihood(x[:5], 50, np.random.default_rng(0))
+    assert values.shape == (5,) and np.isfinite(values).all()
+
+
+def test_the_mean_gradient_of_a_vae_of_bits_is_the_exact_one():
+    # Over all 2^3 codes of each point: the exact loss's central differences, against many draws of leave-one-out.
+    rng = np.random.default_rng(0)
+    vae, x = tv.VAE(6, 3, (5,), latents=Bits, prior=FairBits(), dtype="float64", seed=1), rng.integers(0, 2, (2, 6))
+    x = x.astype("uint8")
+
+    def loss(theta):
+        vae.theta[: vae.n_encoder] = theta
+        q = vae.encode(x)
+        z, weights = q.nodes(None)
+        return float(((weights * vae.target(x)(z)).sum(axis=0) + q.kl()).mean())
+
+    theta = vae.theta[: vae.n_encoder].copy()
+    exact = np.array([(loss(theta + h) - loss(theta - h)) / 2e-6 for h in 1e-6 * np.eye(len(theta))])
+    loss(theta)
+    report = variance.measure(vae, x, ["leave_one_out"], n_draws=20_000, n_samples=2, n_timings=0)["leave_one_out"]
+    assert variance.bias(report, exact, "encoder").p > 0.01
+
+
+# --- a likelihood with a parameter of its own ---------------------------------------------------------------
+
+
+class SharedGaussian:
+    """x_d ~ N(outputs_d, exp(logvar_d)), logvar learnt, one a pixel."""
+
+    name, outputs, is_density = "shared gaussian", 1, True
+
+    def check(self, name, x, n_features):
+        return validate.array(name, x, ("n", n_features))
+
+    def parameters(self, n_features):
+        return {"logvar": np.full(n_features, -1.0)}
+
+    def loss(self, outputs, x, losses, logvar):
+        off = outputs - np.resize(x, outputs.shape)
+        losses[:] = 0.5 * (off * off / np.exp(logvar) + logvar + np.log(2 * np.pi)).sum(axis=1)
+
+    def loss_and_slope(self, outputs, x, losses, logvar):
+        self.loss(outputs, x, losses, logvar)
+        outputs[:] = (outputs - np.resize(x, outputs.shape)) / np.exp(logvar)
+
+    def own_gradients(self, outputs, x, weights, logvar):
+        off = outputs - x
+        return {"logvar": weights @ (0.5 * (1 - off * off / np.exp(logvar)))}
+
+    def __call__(self, outputs, logvar):
+        self.mean = outputs
+        return self
+
+
+def gaussian_vae(dtype="float64", **options):
+    vae = tv.VAE(5, 2, (4,), likelihood=SharedGaussian(), dtype=dtype, seed=1, **options)
+    x = np.random.default_rng(0).normal(size=(6, 5)).astype(dtype)
+    return vae, x, vae.noise(np.random.default_rng(1), 3, 6)
+
+
+def test_its_parameter_lives_at_the_end_of_theta():
+    vae, _, _ = gaussian_vae()
+    assert list(vae.params)[-1] == "likelihood.logvar" and len(vae.theta) == vae.n_encoder + vae.n_decoder + 5
+    np.testing.assert_array_equal(vae.theta[-5:], -1)
+    vae.params["likelihood.logvar"][0] = 7
+    assert vae.theta[-5] == vae.own["logvar"][0] == 7
+
+
+@pytest.mark.parametrize("objective", [tv.ELBO(), tv.ELBO(0.5, "monte_carlo"), tv.ImportanceWeighted()])
+def test_its_gradient_is_the_slope_of_the_loss(objective, numeric_gradient):
+    vae, x, eps = gaussian_vae()
+    _, grads = vae.loss_and_grads(x, eps, objective=objective)
+    numeric = numeric_gradient(lambda: vae.loss_and_grads(x, eps, objective=objective)[0], vae.theta)
+    np.testing.assert_allclose(grads, numeric, atol=1e-7 * np.abs(numeric).max())
+    both = [np.empty_like(grads) for _ in range(2)]
+    for function, out in zip((step, step_numpy), both):
+        function(vae, x, eps, tv.estimators.reparameterization, objective, None, out)
+        np.testing.assert_allclose(out, grads, rtol=1e-10, atol=1e-12)
+
+
+def test_it_trains_is_evaluated_measured_saved_and_loaded(tmp_path):
+    vae, x, _ = gaussian_vae("float32")
+    before = tv.evaluate.bound(vae, x).loss
+    tv.fit(vae, x, epochs=200, optimizer=tv.Adam(1e-2))
+    assert tv.evaluate.bound(vae, x).loss < before - 1
+    assert (vae.params["likelihood.logvar"] != -1).all()
+    assert np.isfinite(vae.log_likelihood(x, 20, np.random.default_rng(0))).all()
+    report = variance.measure(vae, x, ["reparameterization"], n_draws=5, n_timings=1)["reparameterization"]
+    assert report.mean["decoder"].shape == (vae.n_decoder,)
+    vae.save(tmp_path / "model.npz")
+    with pytest.raises(ValueError, match="likelihood must be one of"):
+        tv.VAE.load(tmp_path / "model.npz")
+    again = tv.VAE.load(tmp_path / "model.npz", likelihood=SharedGaussian())
+    np.testing.assert_array_equal(again.theta, vae.theta)
+
+
+def test_a_thing_that_is_no_likelihood_is_named():
+    with pytest.raises(TypeError, match="which lacks name, outputs, is_density, check"):
+        tv.VAE(5, 2, likelihood=object())
+    assert likelihoods.names() == ["bernoulli"] and tv.Bernoulli.outputs == 1 and not tv.Bernoulli.is_density
+
+
+# --- another prior ------------------------------------------------------------------------------------------
+
+
+class Shifted(Prior):
+    """p(z) = N(1, 4 I)."""
+
+    def sample(self, rng, n, n_latents, dtype):
+        return (1 + 2 * rng.standard_normal((n, n_latents))).astype(dtype)
+
+    def log_prob(self, z):
+        return (-0.5 * ((z - 1) / 2) ** 2 - np.log(2) - 0.5 * np.log(2 * np.pi)).sum(axis=2)
+
+    def log_prob_grad(self, z):
+        return -(z - 1) / 4
+
+    def kl_by_latent(self, q):
+        return 0.5 * ((q.std**2 + (q.mu - 1) ** 2) / 4 - 1 - q.logvar + np.log(4))
+
+    def kl_grad(self, q):
+        return q.join((q.mu - 1) / 4, 0.5 * (q.std**2 / 4 - 1))
+
+
+def test_nothing_hard_codes_the_prior():
+    rng = np.random.default_rng(0)
+    q = tv.DiagonalGaussian(rng.normal(size=(3, 2)), rng.normal(size=(3, 2)), Shifted())
+    z, weights = q.nodes(40)
+    np.testing.assert_allclose(q.kl(), (weights * q.log_ratio(np.ascontiguousarray(z))).sum(axis=0), rtol=1e-10)
+    standard = tv.distributions.StandardNormal()
+    np.testing.assert_allclose(q.kl(standard), tv.DiagonalGaussian(q.mu.copy(), q.logvar.copy()).kl(), rtol=1e-15)
+    np.testing.assert_allclose(q.kl_by_latent(standard).sum(axis=1), q.kl(standard), rtol=1e-13)
+
+
+@pytest.mark.parametrize("objective", [tv.ELBO(2.0), tv.ELBO(2.0, "monte_carlo"), tv.ImportanceWeighted()])
+def test_a_vae_with_another_prior_has_its_gradient(objective, numeric_gradient, digits):
+    vae = tv.VAE(5, 2, (4,), dtype="float64", prior=Shifted())
+    x = np.random.default_rng(0).random((3, 5))
+    eps = vae.noise(np.random.default_rng(1), 2, 3)
+    _, grads = vae.loss_and_grads(x, eps, objective=objective)
+    numeric = numeric_gradient(lambda: vae.loss_and_grads(x, eps, objective=objective)[0], vae.theta)
+    np.testing.assert_allclose(grads, numeric, atol=1e-7 * np.abs(numeric).max())
+    names = ["score_function"] if objective.averages else ["vimco"]
+    report = variance.measure(vae, x, names, objective, 20_000, 2, n_timings=0)[names[0]]
+    exact = tv.problems.vae_gradient(vae, x, objective, n_samples=2)
+    for block in ("mu", "logvar", "encoder"):  # Bonferroni at 0.001 in 9 cases: a false alarm once in 100 seeds
+        assert variance.bias(report, exact.gradients[block], block).p > 0.001
+    assert abs(vae.prior.sample(np.random.default_rng(0), 4000, 2, "float64").mean() - 1) < 0.1
+
+
+def test_a_prior_of_one_s_own_is_asked_for_when_the_model_is_loaded(tmp_path):
+    vae = tv.VAE(5, 2, (4,), prior=Shifted())
+    vae.save(tmp_path / "model.npz")
+    with pytest.raises(ValueError, match="prior must be a prior"):
+        tv.VAE.load(tmp_path / "model.npz")
+    assert isinstance(tv.VAE.load(tmp_path / "model.npz", prior=Shifted()).prior, Shifted)
+
+
+# --- objectives of a reader's own ---------------------------------------------------------------------------
+
+
+class FreeBits(tv.objectives.Objective):
+    """The ELBO in which a latent's KL, averaged over the batch, costs at least `free` nats (Kingma et al. 2016)."""
+
+    def __init__(self, free):
+        self.free = free
+
+    def kl_value(self, q):
+        return float(np.maximum(q.kl_by_latent().mean(axis=0), self.free).sum())
+
+    def kl_weights(self, q):
+        return np.broadcast_to(q.kl_by_latent().mean(axis=0) > self.free, q.mean.shape)
+
+
+class Renyi:
+    """The variational Renyi bound: -1/(1 - alpha) log mean w^(1 - alpha) (Li & Turner 2016); no subclass."""
+
+    averages, sampled_kl = False, 1.0
+
+    def __init__(self, alpha):
+        self.power = 1 - alpha
+
+    def value(self, losses):
+        return -np.log(np.exp(-self.power * losses).mean(axis=0)) / self.power
+
+    def weights(self, losses):
+        w = np.exp(-self.power * (losses - losses.min(axis=0)))
+        return w / w.sum(axis=0)
+
+    def kl_value(self, q):
+        return 0.0
+
+    def kl_weights(self, q):
+        return 0.0
+
+
+@pytest.mark.parametrize(
+    "objective", [FreeBits(0.15), FreeBits(0.0), Renyi(0.5)], ids=["free bits", "no free bits", "Renyi"]
+)
+def test_an_objective_of_one_s_own_has_its_gradient_and_trains(objective, numeric_gradient, digits):
+    vae = tv.VAE(5, 2, (4,), dtype="float64", seed=3)
+    vae.theta *= 2
+    x, eps = np.random.default_rng(0).random((3, 5)), np.random.default_rng(1).standard_normal((3, 3, 2))
+    _, grads = vae.loss_and_grads(x, eps, objective=objective)
+    numeric = numeric_gradient(lambda: vae.loss_and_grads(x, eps, objective=objective)[0], vae.theta)
+    np.testing.assert_allclose(grads, numeric, atol=1e-7 * np.abs(numeric).max())
+    plain = np.empty_like(grads)
+    step_numpy(vae, x, eps, tv.estimators.reparameterization, objective, None, plain)
+    np.testing.assert_allclose(plain, grads, rtol=1e-9, atol=1e-12)
+    other = tv.VAE(64, 2, (8,))
+    records = list(tv.train(other, digits, objective=objective, n_samples=3, epochs=3))
+    assert records[-1].loss < records[0].loss
+    reports = variance.measure(other, digits[:10], ["reparameterization"], objective, 20, 3, n_timings=1)
+    assert np.isfinite(reports["reparameterization"].variance["encoder"]).all()
+
+
+def test_free_bits_free_a_latent_that_costs_little():
+    q = tv.DiagonalGaussian(np.array([[0.1, 2.0]]), np.array([[0.0, 0.0]]))  # KLs .005 and 2
+    weights = FreeBits(0.5).kl_weights(q)
+    np.testing.assert_array_equal(weights, [[False, True]])
+    np.testing.assert_array_equal(q.batch_gradient(np.zeros((1, 1, 4)), FreeBits(0.5)), [[0, 2, 0, 0]])
+
+
+def test_the_exact_gradient_of_a_bound_of_one_s_own():
+    q = tv.DiagonalGaussian(np.array([[0.4], [-0.2]]), np.array([[0.1], [-0.5]]))
+    target = tv.Target(lambda z: 0.5 * ((z - 1) ** 2).sum(axis=2), lambda z: z - 1)
+    # Order 0 is the importance-weighted bound, whose exact gradient comes another way.
+    bound = check.exact_gradient(q, target, tv.ImportanceWeighted(), 96, n_samples=2)
+    np.testing.assert_allclose(check.exact_gradient(q, target, Renyi(0.0), 96, n_samples=2), bound, rtol=1e-7)
+    found, _ = check.exact_mean("reparameterization", q, target, Renyi(0.5), n_samples=2, n_nodes=32)
+    np.testing.assert_allclose(check.exact_gradient(q, target, Renyi(0.5), 32, n_samples=2), found, rtol=1e-8)
+
+
+def test_an_average_refuses_a_bound_of_one_s_own_and_the_other_way_round():
+    q, eps = tv.DiagonalGaussian(np.zeros((1, 1)), np.zeros((1, 1))), np.ones((2, 1, 1))
+    with pytest.raises(ValueError, match="not of the importance-weighted bound"):
+        tv.estimators.score_function(q, tv.Target(lambda z: z.sum(axis=2)), eps, Renyi(0.5))
+    with pytest.raises(ValueError, match="pass objective=tv.ImportanceWeighted"):
+        tv.estimators.vimco(q, tv.Target(lambda z: z.sum(axis=2)), eps, FreeBits(1.0))
+
+
+def test_an_objective_that_lacks_an_answer_is_told_which():
+    class Half:
+        averages, sampled_kl = True, 0.0
+
+    with pytest.raises(
+        TypeError, match="lacks value, weights, kl_value, kl_weights: derive it from"
+    ):
+        tv.objectives.check_objective(Half())
+
+
+# --- what an estimator says of itself -----------------------------------------------------------------------
+
+
+def test_facts_stand_beside_the_mathematics():
+    facts = {name: one.traits for name, one in estimators.ESTIMATORS.items()}
+    assert {name for name, one in facts.items() if one.independent} == {
+        "leave_one_out",
+        "optimal_constant",
+        "dreg",
+        "vimco",
+    }
+    assert {name for name, one in facts.items() if one.samples == 2} == {"leave_one_out", "optimal_constant", "vimco"}
+    assert estimators.names("bound") == ["reparameterization", "dreg", "vimco"]
+    assert not any(one.biased for one in facts.values())
+
+
+def test_they_are_the_facts():
+    """What is said of q and f is what is asked: a target and a q that note it."""
+    for name, one in estimators.ESTIMATORS.items():
+        target = tv.Target(lambda z: (z**2).sum(axis=2), lambda z: 2 * z)
+        q = tv.DiagonalGaussian(np.zeros((2, 2)), np.zeros((2, 2)))
+        objective = tv.ImportanceWeighted() if one.traits.objective == "bound" else tv.ELBO()
+        rng = np.random.default_rng(0)
+        before = rng.bit_generator.state
+        tv.estimators.make(name)(q, target, q.noise(np.random.default_rng(1), 3), objective, rng)
+        assert (target.gradients > 0) == ("grad" in one.traits.f), name
+        assert (rng.bit_generator.state != before) == one.traits.draws, name
+
+
+def test_a_partial_keeps_what_it_needs():
+    partial = functools.partial(tv.estimators.leave_one_out, rng=None)
+    assert (
+        estimators.traits(partial) == tv.estimators.leave_one_out.traits
+        and estimators.name_of(partial) == "leave_one_out"
+    )
+    with pytest.raises(ValueError, match="leave_one_out takes its baseline .* antithetic noise would bias it"):
+        noise.require_compatible(noise.antithetic, partial)
+
+
+def wrapped(q, target, eps, objective=None, rng=None):
+    """An estimator inside a reader's own function."""
+    return tv.estimators.leave_one_out(q, target, eps, objective)
+
+
+@pytest.mark.parametrize("scheme", ["antithetic", "sobol"])
+def test_an_estimator_inside_a_reader_s_function_keeps_what_it_needs(scheme, digits):
+    vae = tv.VAE(64, 2, (8,))
+    before = vae.theta.copy()
+    with pytest.raises(ValueError, match=f"leave_one_out .* {scheme} noise would bias it"):
+        tv.fit(vae, digits, estimator=wrapped, noise=scheme, n_samples=4)
+    np.testing.assert_array_equal(vae.theta, before)
+    with pytest.raises(ValueError, match=f"{scheme} noise would bias it"):
+        variance.measure(vae, digits[:5], [wrapped], noise=scheme, n_samples=4, n_draws=3)
+    with pytest.raises(ValueError, match="needs n_samples of at least 2, got 1"):
+        tv.fit(vae, digits, estimator=wrapped, n_samples=1)
+    assert len(list(tv.train(vae, digits[:50], wrapped, n_samples=4, epochs=1))) == 1  # the refusal is over
+
+
+def test_a_reader_may_decorate_an_estimator():
+    @tv.estimators.estimator(samples=3, objective="average")
+    def mine(q, target, eps, objective=None, rng=None):
+        return tv.estimators.score_function(q, target, eps, objective)
+
+    q = tv.DiagonalGaussian(np.zeros((1, 1)), np.zeros((1, 1)))
+    with pytest.raises(ValueError, match="mine needs n_samples of at least 3, got 2"):
+        mine(q, tv.Target(lambda z: z.sum(axis=2)), np.ones((2, 1, 1)))
+    assert "mine" not in estimators.names()
+
+
+@pytest.mark.parametrize("name, target", [
+    ("value", tv.Target(lambda z: np.full(z.shape[:2], np.nan), lambda z: z)),
+    ("grad", tv.Target(lambda z: z.sum(axis=2), lambda z: np.full(z.shape, np.inf))),
+])  # fmt: skip
+def test_a_target_that_is_not_finite_is_named(name, target):
+    q = tv.DiagonalGaussian(np.zeros((1, 1)), np.zeros((1, 1)))
+    with pytest.raises(ValueError, match=f"the target's {name} must be finite, got (nan|inf) at index"):
+        tv.estimators.reparameterization(q, target, np.ones((1, 1, 1)))

@@ -1,0 +1,234 @@
+"""The house: public names where users find them, rooms in floors without a way back up, every public name explained."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tinyvae as tv
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = Path(tv.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+# From the ground up: a room imports rooms of its own floor's folder, and of the floors before it.
+FLOORS = (
+    "kernels", "machine", "validate", "discover", "objectives", "optim", "mlp", "datasets", "likelihoods", "noise",
+    "distributions", "estimators", "plots", "evaluate", "models", "training", "variance", "problems", "check",
+    "compare", "bench", "cli",
+)  # fmt: skip
+
+
+def module_name(path):
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = [module_name(path) for path in FILES if path.name != "__main__.py"]
+
+
+# --- names ------------------------------------------------------------------------------------------------
+
+CONTRACT = """
+    MLP DiagonalGaussian Target estimators.score_function estimators.names estimators.make VAE ELBO train fit
+    Adam variance.measure datasets.load ImportanceWeighted Draws Bernoulli SGD History NonFiniteLoss
+    check.unbiased check.gradients check.Problem check.problem check.default_problems check.bound_problems
+    check.exact_gradient check.exact_loss check.exact_mean check.gauss_hermite variance.measure_target
+    variance.decompose variance.ratio variance.ranking variance.bias variance.plain variance.folded
+    noise.independent noise.antithetic noise.sobol noise.resolve noise.require_compatible objectives.Integrand
+    objectives.PLAIN problems.make problems.names problems.vae_gradient problems.LinearGaussian evaluate.bound
+    optim.Adam datasets.names datasets.binarize datasets.Dataset likelihoods.names
+""".split()
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_a_public_name_is_where_a_user_finds_it(name):
+    thing = tv
+    for part in name.split("."):
+        thing = getattr(thing, part)
+    assert thing is not None
+
+
+def test_the_readme_and_the_lessons_name_what_is_there():
+    texts = [(ROOT / "README.md").read_text(), *(path.read_text() for path in (ROOT / "lessons").glob("*.py"))]
+    names = {name for text in texts for name in re.findall(r"\btv\.([a-z_]+(?:\.\w+)?|[A-Z]\w+)", text)}
+    assert len(names) > 20
+    for name in names:
+        thing = tv
+        for part in name.split("."):
+            thing = getattr(thing, part)
+
+
+def test_the_package_loads_only_what_was_asked_for():
+    unwanted = ("matplotlib", "tqdm", "tinyvae.plots", "tinyvae.bench", "tinyvae.cli")
+    code = f"import sys, tinyvae; print([m for m in {unwanted} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+# --- floors -----------------------------------------------------------------------------------------------
+
+
+def imports(path):
+    """The tinyvae modules that a file names in its imports, wherever they stand in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("tinyvae"))
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tinyvae"):
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in MODULES else node.module
+
+
+def floor(module):
+    parts = module.split(".")
+    return FLOORS.index(parts[1]) if len(parts) > 1 and parts[1] in FLOORS else len(FLOORS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_no_room_imports_from_a_floor_above(path):
+    own = module_name(path)
+    if own in ("tinyvae", "tinyvae.__main__"):
+        return
+    assert own.split(".")[1] in FLOORS, f"give {own} its floor"
+    above = [module for module in imports(path) if module != "tinyvae" and floor(module) > floor(own)]
+    assert not above, f"{own} imports {above}"
+    assert "tinyvae" not in imports(path) or own.startswith("tinyvae.cli"), "import the room, not the house"
+
+
+def test_there_is_no_circle():
+    arrows = {module_name(path): set(imports(path)) for path in FILES}
+    done = set()
+
+    def visit(module, way):
+        assert module not in way, f"a circle: {' -> '.join([*way, module])}"
+        if module not in done:
+            for other in sorted(arrows.get(module, ())):
+                if other != module:
+                    visit(other, [*way, module])
+            done.add(module)
+
+    for module in arrows:
+        visit(module, [])
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_nobody_reaches_for_another_object_s_underscores(path):
+    allowed = ("_replace", "_asdict", "_fields")  # a NamedTuple's own public names
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__"):
+            own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+            assert own or node.attr in allowed, f"{path.name}:{node.lineno} reaches for {node.attr}"
+
+
+# --- size and layout --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_no_room_is_crowded(path):
+    assert len(path.read_text().splitlines()) <= 350
+
+
+def test_lines_have_120_characters_at_most():
+    files = [*FILES, *(ROOT / "lessons").glob("*.py"), *(ROOT / "tests").rglob("*.py")]
+    long = [f"{p.name}:{i}" for p in files for i, line in enumerate(p.read_text().splitlines(), 1) if len(line) > 120]
+    assert not long
+
+
+# --- what a room shows, and what it says of it ------------------------------------------------------------
+
+
+def shown(module):
+    """(name, object) of all that a module shows and defines itself."""
+    for name in module.__all__:
+        thing = getattr(module, name)
+        if getattr(thing, "__module__", None) == module.__name__:
+            yield name, thing
+
+
+ROOMS = {name: importlib.import_module(name) for name in MODULES}
+PUBLIC = [(module, name, thing) for module, room in ROOMS.items() for name, thing in shown(room)]
+ARRAYS = {"x", "z", "eps", "theta", "grad", "dz", "dparams", "losses", "params", "mu", "logvar"}
+
+
+def test_every_room_says_what_it_shows():
+    for name, room in ROOMS.items():
+        assert (room.__doc__ or "").strip(), f"{name} has no first line"
+        assert hasattr(room, "__all__"), f"{name} has no __all__"
+        for shown_name in room.__all__:
+            assert hasattr(room, shown_name), f"{name} shows {shown_name}, which is not there"
+    found = {module.name for module in pkgutil.walk_packages(tv.__path__, "tinyvae.")} - {"tinyvae.__main__"}
+    assert found | {"tinyvae"} >= set(MODULES)
+
+
+def sections(text):
+    """{heading: lines} of a numpydoc docstring."""
+    lines, found, heading = text.splitlines(), {}, None
+    for line, under in zip(lines, [*lines[1:], ""]):
+        if under and set(under) == {"-"} and len(under) >= len(line):
+            heading = line.strip()
+            found[heading] = []
+        elif heading and set(line) != {"-"}:
+            found[heading].append(line)
+    return found
+
+
+def source_tree(thing):
+    try:
+        return ast.parse(inspect.cleandoc("\n" + inspect.getsource(thing)))
+    except (OSError, TypeError, SyntaxError):
+        return None
+
+
+@pytest.mark.parametrize("module, name, thing", PUBLIC, ids=lambda value: value if isinstance(value, str) else "")
+def test_a_public_name_has_a_docstring_that_says_enough(module, name, thing):
+    if not (inspect.isfunction(thing) or inspect.isclass(thing)):
+        return
+    text = inspect.getdoc(thing)
+    if ".kernels." in module and not name.endswith("_numpy"):
+        return  # a compiled loop is explained by its twin
+    assert text and text.strip(), f"{module}.{name} has no docstring"
+    summary = text.splitlines()[0]
+    assert len(summary) > 10, f"{module}.{name} has no summary"
+    if ".kernels." in module or (".cli." in module and list(inspect.signature(thing).parameters) == ["args"]):
+        return
+    parts = sections(text)
+    if inspect.isclass(thing):
+        fields = getattr(thing, "_fields", None) or getattr(thing, "__dataclass_fields__", None)
+        if fields:
+            listed = "\n".join(parts.get("Attributes", []) + parts.get("Parameters", []))
+            missing = [field for field in fields if not re.search(rf"^[\w, ]*\b{field}\b", listed, re.MULTILINE)]
+            assert not missing, f"{module}.{name} does not explain {missing}"
+            return
+        parameters = [p for p in inspect.signature(thing).parameters] if "__init__" in vars(thing) else []
+    else:
+        parameters = list(inspect.signature(thing).parameters)
+    listed = "\n".join(parts.get("Parameters", []))
+    missing = [p for p in parameters if not re.search(rf"^[\w, *]*\b{re.escape(p)}\b", listed, re.MULTILINE)]
+    assert not missing, f"{module}.{name} does not list its parameters {missing}, one a line"
+    for array in ARRAYS & set(parameters):
+        (line,) = [line for line in listed.splitlines() if re.match(rf"[\w, *]*\b{array}\b", line)][:1]
+        assert "(" in line or "callable" in line or "array" not in line, f"{module}.{name}: which shape has {array}?"
+    if inspect.isfunction(thing) and (tree := source_tree(thing)):
+        body = [node for node in ast.walk(tree) if not isinstance(node, ast.Lambda)]
+        if any(isinstance(node, ast.Raise) and node.exc is not None for node in body):
+            assert "Raises" in parts, f"{module}.{name} raises, and does not say what"
+        outer = tree.body[0]
+        inner = [n for f in ast.walk(outer) if isinstance(f, ast.FunctionDef) and f is not outer for n in ast.walk(f)]
+        if any(isinstance(n, ast.Return) and n.value is not None and n not in inner for n in ast.walk(outer)):
+            assert "Returns" in parts or "Yields" in parts, f"{module}.{name} does not say what it returns"
+
+
+@pytest.mark.parametrize("module, name, thing", PUBLIC, ids=lambda value: value if isinstance(value, str) else "")
+def test_every_public_method_says_what_it_does(module, name, thing):
+    if inspect.isclass(thing):
+        for method, value in vars(thing).items():
+            if not method.startswith("_") and (inspect.isfunction(value) or isinstance(value, (property, classmethod))):
+                function = getattr(value, "fget", None) or getattr(value, "__func__", value)
+                if function.__name__ != "<lambda>":
+                    assert inspect.getdoc(function), f"{module}.{name}.{method} has no docstring"

@@ -1,0 +1,103 @@
+"""What an option may hold, and how the parser speaks: one line where something is wrong, every default in the help.
+
+A value that cannot be right is refused here, before anything is loaded; what depends on more than one
+value is refused by the functions that take them.
+"""
+
+import argparse
+import math
+
+__all__ = ["Parser", "Help", "count", "number_above"]
+
+
+class Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong, and shows every default.
+
+    Parameters
+    ----------
+    **options
+        Those of argparse.ArgumentParser.
+    """
+
+    def __init__(self, **options):
+        super().__init__(formatter_class=Help, allow_abbrev=False, **options)
+
+    def error(self, message):
+        """One line on the standard error, and SystemExit with status 2."""
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Appends the default to each option's help.
+
+    Parameters
+    ----------
+    prog : str
+        The program's name.
+    """
+
+    def __init__(self, prog):
+        super().__init__(prog, max_help_position=34, width=110)
+
+    def _get_help_string(self, action):
+        if action.default in (None, argparse.SUPPRESS) or action.const is True or not action.option_strings:
+            return action.help
+        default = " ".join(map(str, action.default)) if isinstance(action.default, (list, tuple)) else action.default
+        return f"{action.help} [{default}]"
+
+
+def count(least):
+    """An argparse type: a whole number.
+
+    Parameters
+    ----------
+    least : int
+        The least that is let pass.
+
+    Returns
+    -------
+    callable
+        word -> int; argparse.ArgumentTypeError for what does not fit.
+    """
+
+    def parse(word):
+        try:
+            value = int(word)
+        except ValueError:
+            value = None
+        if value is None or value < least:
+            raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, got {word!r}")
+        return value
+
+    return parse
+
+
+def number_above(least, itself=False, most=math.inf):
+    """An argparse type: a finite number above a bound.
+
+    Parameters
+    ----------
+    least : float
+        The bound.
+    itself : bool
+        Whether `least` itself is let pass.
+    most : float
+        The largest that is let pass.
+
+    Returns
+    -------
+    callable
+        word -> float; argparse.ArgumentTypeError for what does not fit.
+    """
+
+    def parse(word):
+        try:
+            value = float(word)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value) or value < least or value > most or (value == least and not itself):
+            bounds = f"{'of at least' if itself else 'above'} {least}" + f" and at most {most}" * (most < math.inf)
+            raise argparse.ArgumentTypeError(f"must be a number {bounds}, got {word!r}")
+        return value
+
+    return parse
