@@ -133,7 +133,7 @@ def test_the_words_follow_the_numbers():
         "c": row(-22.5, 1.1, [1.1, 0.9, 1.3], 20.0),
     }
     point = {"estimators": {name: {"encoder": r} for name, r in table.items()}}
-    words = compare._words(table, [point, point], compare.Settings(epochs=4))
+    words = compare.verdict(table, [point, point], compare.Settings(epochs=4))
     assert "b gave the encoder's gradient the least variance at 2 of the 2 points" in words["variance"]
     assert (
         "c could not be told apart from it" in words["variance"] and "a had 2 times its variance" in words["variance"]

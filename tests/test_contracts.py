@@ -427,9 +427,7 @@ def test_an_objective_that_lacks_an_answer_is_told_which():
     class Half:
         averages, sampled_kl = True, 0.0
 
-    with pytest.raises(
-        TypeError, match="lacks value, weights, kl_value, kl_weights: derive it from"
-    ):
+    with pytest.raises(TypeError, match="lacks value, weights, kl_value, kl_weights: derive it from"):
         tv.objectives.check_objective(Half())
 
 
@@ -510,3 +508,19 @@ def test_a_target_that_is_not_finite_is_named(name, target):
     q = tv.DiagonalGaussian(np.zeros((1, 1)), np.zeros((1, 1)))
     with pytest.raises(ValueError, match=f"the target's {name} must be finite, got (nan|inf) at index"):
         tv.estimators.reparameterization(q, target, np.ones((1, 1, 1)))
+
+
+def test_one_that_is_biased_by_design_says_so_everywhere():
+    @tv.estimators.estimator(biased=True)
+    def shrunk(q, target, eps, objective=None, rng=None):
+        draws = tv.estimators.score_function(q, target, eps, objective)
+        return tv.Draws(draws.f, 0.5 * draws.dparams)
+
+    q = tv.DiagonalGaussian(np.zeros((1, 1)), np.zeros((1, 1)))
+    reports = variance.measure_target(
+        q, tv.Target(lambda z: (z**2).sum(axis=2)), [shrunk, "score_function"], n_draws=50
+    )
+    found = variance.summary(reports)
+    assert found["shrunk"].biased and not found["score_function"].biased
+    assert variance.plain(reports)["shrunk"]["biased"] and "biased" not in variance.plain(reports)["score_function"]
+    assert "biased" in estimators.traits(shrunk).words()

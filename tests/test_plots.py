@@ -87,7 +87,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
     def full(*_):
         raise OSError("no space left")
 
-    monkeypatch.setattr(plots.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="no space left"):
         plots.save(FIGURES["bounds"](np.random.default_rng(0)), path)
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["figure.png"]
@@ -222,9 +222,16 @@ def test_names_beside_the_lines_do_not_overlap():
     assert len(heights) == 3 and np.diff(heights).min() > 0.079 and heights[-1] <= 1
 
 
+def test_many_names_stay_beside_the_axes():
+    names = [f"mine_{i}" for i in range(25)]
+    figure = plots.bounds(dict.fromkeys(names, [0, 1, 2]), dict.fromkeys(names, [1.0, 2.0, 3.0]))
+    heights = sorted(text.get_position()[1] for text in figure.axes[0].texts)
+    assert np.diff(heights).min() > 0.04 and heights[0] > -1e-9 and heights[-1] <= 1
+
+
 def test_tiles_keep_each_image_upright_in_reading_order():
     images = np.arange(3 * 6).reshape(3, 6) / 18
-    tiled = plots._tile(images, (2, 3), columns=2)
+    tiled = plots.tile(images, (2, 3), columns=2)
     np.testing.assert_array_equal(tiled[:2, :3], images[0].reshape(2, 3))
     np.testing.assert_array_equal(tiled[:2, 4:7], images[1].reshape(2, 3))
     np.testing.assert_array_equal(tiled[3:5, :3], images[2].reshape(2, 3))

@@ -3,10 +3,12 @@
 Its estimators pass the package's own certificate.
 """
 
+import inspect
 import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -45,3 +47,11 @@ def test_the_two_estimators_of_the_readme_are_the_package_s():
                 tv.estimators.make(name)(q, target, eps, objective),
             )
             np.testing.assert_array_equal(ours.dparams, theirs.dparams)
+
+
+def test_the_step_of_the_readme_is_the_package_s():
+    from tinyvae.models.step import step_numpy
+
+    source = inspect.getsource(step_numpy)
+    body = textwrap.dedent(source[source.index("    params, cache") :]).strip()
+    assert f"```\n{body}\n```" in README

@@ -1,4 +1,4 @@
-"""Threads: what is split is covered once, errors come back, nothing deadlocks, and the number of workers changes no bit."""
+"""Threads: what is split is covered once, errors come back, nothing deadlocks; the number of workers changes no bit."""
 
 import os
 import subprocess
@@ -350,7 +350,12 @@ def test_a_forked_child_has_a_helper_of_its_own():
 
 
 def test_the_helper_does_not_keep_a_process_alive():
-    text = "from tinyvae.machine import blas, workers; context = blas.one_thread(); context.__enter__(); workers.split(print, 10, workers.WORTH_SPLITTING)"
+    text = """
+from tinyvae.machine import blas, workers
+context = blas.one_thread()
+context.__enter__()
+workers.split(print, 10, workers.WORTH_SPLITTING)
+"""
     env = {**os.environ, "TINYVAE_WORKERS": "2", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     done = subprocess.run([sys.executable, "-c", text], env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and done.stdout.count("slice") == 2, done.stderr

@@ -3,9 +3,9 @@
 The parameters are one flat vector, `theta`, with named views into it. Forward and backward are plain
 maths: each line below carries the shape of what it computes.
 
-`forward` and `backward` are what a reader calls. Below them stand the parts that training calls, unchecked: `propagate`,
-`deltas`, `input_gradient`, `weight_gradients`. They take their arrays from the network's `empty`: `numpy.empty`, or
-something of its signature that hands out the same arrays at every step (see `MLP.using`).
+`forward` and `backward` are what a reader calls. Below them stand the parts that training calls, unchecked:
+`propagate`, `deltas`, `input_gradient`, `weight_gradients`. They take their arrays from the network's `empty`:
+`numpy.empty`, or something of its signature that hands out the same arrays at every step (see `MLP.using`).
 """
 
 import copy
@@ -24,10 +24,18 @@ __all__ = ["MLP", "Activation", "ACTIVATIONS", "Cache", "glorot", "he", "INITIAL
 
 
 class Activation(NamedTuple):
-    """`forward(a, b)`: a <- act(a + b), in place. `backward(dy, saved)`: dy <- dy act'(a), in place.
+    """What an activation does around a layer's matrix product.
 
-    `saved` is the layer's output or, for an activation whose slope the output does not tell
-    (`from_input`), a + b.
+    Attributes
+    ----------
+    forward : function
+        forward(a, b): a <- act(a + b), in place. a (B, n), b (n,).
+    backward : function
+        backward(dy, saved): dy <- dy act'(a), in place, a being the value before the activation. dy, saved (B, n).
+    from_input : bool
+        Whether `saved` is that value, x W + b, because the output does not tell the slope; else it is the output.
+    init : str
+        The initialiser that suits it, a name in INITIALISERS.
     """
 
     forward: object
@@ -49,13 +57,45 @@ ACTIVATIONS = {
 
 
 def glorot(rng, n_in, n_out):
-    """Uniform weights of variance 2 / (n_in + n_out) (Glorot & Bengio 2010, eq. 16)."""
+    """Uniform weights of variance 2 / (n_in + n_out).
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    n_in, n_out : int
+        The layer's inputs and outputs.
+
+    Returns
+    -------
+    array (n_in, n_out)
+        float64.
+
+    Notes
+    -----
+    Source: Glorot & Bengio 2010, eq. 16.
+    """
     bound = np.sqrt(6.0 / (n_in + n_out))
     return rng.uniform(-bound, bound, (n_in, n_out))
 
 
 def he(rng, n_in, n_out):
-    """Normal weights of variance 2 / n_in, for the relu family (He et al. 2015, eq. 10)."""
+    """Normal weights of variance 2 / n_in, for the relu family.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    n_in, n_out : int
+        The layer's inputs and outputs.
+
+    Returns
+    -------
+    array (n_in, n_out)
+        float64.
+
+    Notes
+    -----
+    Source: He et al. 2015, eq. 10.
+    """
     return rng.standard_normal((n_in, n_out)) * np.sqrt(2.0 / n_in)
 
 
@@ -63,23 +103,54 @@ INITIALISERS = {"glorot": glorot, "he": he}
 
 
 class Cache(NamedTuple):
-    """What backward needs of one forward pass, a list entry a layer."""
+    """What backward needs of one forward pass, a list entry a layer.
 
-    inputs: list  # the layer's input: x, then each hidden output, (B, n_in)
-    saved: list  # what its activation needs for the slope, (B, n_out)
+    Attributes
+    ----------
+    inputs : list of arrays (B, n_in)
+        The layer's input: x (which may be `Ones`), then each hidden output.
+    saved : list of arrays (B, n_out)
+        What its activation needs for the slope.
+    """
+
+    inputs: list
+    saved: list
 
 
 class MLP:
-    """Dense layers y = act(x W + b); the last layer is linear.
+    """Dense layers; the last one is linear.
 
-    MLP(sizes, activation, dtype, rng=rng), with sizes = (n_in, ..., n_out). `activation` is one of
-    "identity", "tanh", "relu", "leaky_relu" (slope 0.01), "sigmoid", "softplus", "elu", "gelu"
-    (exact, with erf). `init` is "glorot" or "he"; None takes He for relu, leaky_relu, elu and gelu,
-    Glorot for the others, and Glorot for the linear last layer. Biases start at zero.
+        y = act(x W + b)
 
-    theta: (P,), all parameters; params: {"W0": (n_in, n_out), "b0": (n_out,), ...}, views into theta.
+    Parameters
+    ----------
+    sizes : tuple of int
+        (n_in, ..., n_out), at least two.
+    activation : str
+        "identity", "tanh", "relu", "leaky_relu" (slope 0.01), "sigmoid", "softplus", "elu" or "gelu" (exact, with erf).
+    dtype : str or numpy.dtype
+        "float32" or "float64".
+    rng : numpy.random.Generator
+        For the initial weights. Biases start at zero.
+    init : str
+        "glorot" or "he"; None takes He for relu, leaky_relu, elu and gelu, Glorot for the others, and Glorot for the
+        linear last layer.
 
-    Raises ValueError or TypeError, naming the argument, for sizes, names or generators that do not fit.
+    Attributes
+    ----------
+    theta : array (P,)
+        All parameters.
+    params : dict
+        {"W0": (n_in, n_out), "b0": (n_out,), ...}, views into theta.
+    sizes, activation, dtype
+        As given.
+    empty : function
+        Where the arrays come from: numpy.empty, or what `using` was given.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, for sizes, names or generators that do not fit.
     """
 
     def __init__(self, sizes, activation="tanh", dtype="float32", *, rng, init=None):
@@ -128,11 +199,23 @@ class MLP:
         return views
 
     def forward(self, x):
-        """y = f(x). x (B, n_in) -> y (B, n_out) and the cache that `backward` takes."""
+        """y = f(x). x (B, n_in) -> y (B, n_out) and the Cache that `backward` takes.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If x is not finite or not of the network's dtype and width.
+        """
         return self.propagate(validate.array("x", x, ("B", self.sizes[0]), self.dtype))
 
     def backward(self, cache, dy):
-        """From dL/dy (B, n_out) to dL/dx (B, n_in) and {"W0": dL/dW0, "b0": dL/db0, ...}."""
+        """From dL/dy (B, n_out) to dL/dx (B, n_in) and {"W0": dL/dW0, "b0": dL/db0, ...}.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If dy is not finite or not of the network's dtype and the output's shape.
+        """
         dy = validate.array("dy", dy, (len(cache.inputs[0]), self.sizes[-1]), self.dtype)
         grads = self.views(np.empty_like(self.theta))
         deltas = self.deltas(cache, dy)
@@ -143,7 +226,7 @@ class MLP:
     # --- the parts, unchecked -------------------------------------------------------------------------
 
     def propagate(self, x):
-        """`forward`, for x of the network's dtype or uint8 holding 0 and 1."""
+        """`forward`, for x (B, n_in) of the network's dtype or uint8 holding 0 and 1 -> y (B, n_out) and the Cache."""
         hidden, linear = ACTIVATIONS[self.activation], ACTIVATIONS["identity"]
         cache, h = Cache([], []), first_input(x, self.sizes[1], self.dtype, self.empty)
         for layer in range(self.n_layers):
@@ -165,7 +248,7 @@ class MLP:
         return h, cache
 
     def deltas(self, cache, dy):
-        """[dL/da of each layer (B, n_out)], a = x W + b being the value before the activation."""
+        """dL/dy (B, n_out) -> [dL/da of each layer (B, n_out)], a = x W + b being the value before the activation."""
         backward = ACTIVATIONS[self.activation].backward
         deltas = [dy]
         for layer in range(self.n_layers - 1, 0, -1):
@@ -188,9 +271,22 @@ class MLP:
     def weight_gradients(self, cache, deltas, grads, weights=None):
         """Functions, independent of each other, the largest first, that write dL/dW = x' delta and dL/db = 1' delta.
 
-        grads: {"W0": ..., "b0": ..., ...}, written.
+        Parameters
+        ----------
+        cache : Cache
+            Of the forward pass.
+        deltas : list of arrays (B, n_out)
+            As from `deltas`.
+        grads : dict
+            {"W0": ..., "b0": ..., ...}, written when the functions are called.
+        weights : array (B,)
+            Multiplies each row's share of the loss: dL/dW = (weights x)' delta. None is 1 for each. Not for an x that
+            is `Ones`.
 
-        `weights` (B,) multiplies each row's share of the loss: dL/dW = (weights x)' delta.
+        Returns
+        -------
+        list of functions
+            Of no arguments.
         """
         products, sums = [], []
         for layer, (h, delta) in enumerate(zip(cache.inputs, deltas)):
@@ -207,5 +303,15 @@ class MLP:
 
 
 def count_parameters(sizes):
-    """How many weights and biases an MLP of these sizes has."""
+    """How many weights and biases an MLP of these sizes has.
+
+    Parameters
+    ----------
+    sizes : tuple of int
+        (n_in, ..., n_out).
+
+    Returns
+    -------
+    int
+    """
     return sum(n_in * n_out + n_out for n_in, n_out in zip(sizes, sizes[1:]))

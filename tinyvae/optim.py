@@ -8,6 +8,8 @@ from tinyvae import validate
 from tinyvae.kernels import optimizers as kernels
 from tinyvae.machine import workers
 
+__all__ = ["SGD", "Adam"]
+
 
 def _check(optimizer, theta, grad, state):
     """The loops trust their arguments' sizes: raise unless they agree."""
@@ -23,7 +25,32 @@ def _check(optimizer, theta, grad, state):
 
 
 class SGD:
-    """Gradient descent: velocity <- momentum velocity + g; theta <- theta - rate velocity (Polyak 1964)."""
+    """Gradient descent with momentum.
+
+        velocity <- momentum velocity + g;  theta <- theta - rate velocity
+
+    Parameters
+    ----------
+    rate : float
+        Step size, at least 0.
+    momentum : float
+        From 0 to 1.
+
+    Attributes
+    ----------
+    rate, momentum : float
+    velocity : array (P,)
+        None before the first step.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range or no number.
+
+    Notes
+    -----
+    Source: Polyak 1964.
+    """
 
     def __init__(self, rate=1e-2, momentum=0.0):
         self.rate = validate.number("rate", rate, least=0)
@@ -50,10 +77,38 @@ class SGD:
 
 
 class Adam:
-    """Adam: a step of size `rate` along the running mean over the running root mean square (Kingma & Ba 2015, algorithm 1).
+    """Adam: a step of size `rate` along the running mean over the running root mean square.
 
-    m <- beta1 m + (1 - beta1) g;  v <- beta2 v + (1 - beta2) g^2
-    theta <- theta - rate (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)
+        m <- beta1 m + (1 - beta1) g;  v <- beta2 v + (1 - beta2) g^2
+        theta <- theta - rate (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)
+
+    Parameters
+    ----------
+    rate : float
+        Step size, in units of the parameters, at least 0.
+    beta1 : float
+        What the running mean keeps, from 0 to below 1.
+    beta2 : float
+        What the running mean square keeps, from 0 to below 1.
+    epsilon : float
+        In units of the gradient, above 0.
+
+    Attributes
+    ----------
+    rate, beta1, beta2, epsilon : float
+    t : int
+        How many steps were made.
+    m, v : array (P,)
+        The running mean and mean square; None before the first step.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range or no number.
+
+    Notes
+    -----
+    Source: Kingma & Ba 2015, algorithm 1.
     """
 
     def __init__(self, rate=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8):

@@ -6,11 +6,39 @@ import numpy as np
 
 from tinyvae.kernels.data import all_finite
 
+__all__ = [
+    "FLOATS",
+    "dtype_of",
+    "array",
+    "check_shape",
+    "check_finite",
+    "data",
+    "integer",
+    "sizes",
+    "number",
+    "generator",
+    "choice",
+]
+
 FLOATS = (np.dtype("float32"), np.dtype("float64"))
 
 
 def dtype_of(dtype):
-    """`dtype` as a NumPy dtype, which must be float32 or float64."""
+    """A dtype as NumPy's, which must be float32 or float64.
+
+    Parameters
+    ----------
+    dtype : str or numpy.dtype
+
+    Returns
+    -------
+    numpy.dtype
+
+    Raises
+    ------
+    TypeError
+        If it is another.
+    """
     try:
         dtype = np.dtype(dtype)
     except TypeError:
@@ -21,10 +49,30 @@ def dtype_of(dtype):
 
 
 def array(name, value, shape, dtype=None):
-    """`value` as a C-contiguous array, checked for type, shape and finiteness.
+    """A C-contiguous array, checked for type, shape and finiteness.
 
-    `shape` has an int where the size is fixed and a letter where it is free. `dtype` None takes
-    float32 or float64, whichever came.
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message; likewise in all of these functions.
+    value : array
+        What came. It is not converted to another dtype.
+    shape : tuple
+        An int where the size is fixed, a letter where it is free.
+    dtype : str or numpy.dtype
+        What it must be; None takes float32 or float64, whichever came.
+
+    Returns
+    -------
+    array
+        `value`, or a C-contiguous copy.
+
+    Raises
+    ------
+    TypeError
+        If the dtype does not fit.
+    ValueError
+        If the shape does not fit, or an element is NaN or infinite.
     """
     value = np.asarray(value)
     if value.dtype != dtype and (dtype is not None or value.dtype not in FLOATS):
@@ -37,7 +85,20 @@ def array(name, value, shape, dtype=None):
 
 
 def check_shape(name, value, shape):
-    """Raise unless `value.shape` fits `shape`."""
+    """Raise unless an array's shape fits.
+
+    Parameters
+    ----------
+    name : str
+    value : array
+    shape : tuple
+        An int where the size is fixed, a letter where it is free.
+
+    Raises
+    ------
+    ValueError
+        If it does not.
+    """
     fits = value.ndim == len(shape)
     for have, want in zip(value.shape, shape):
         fits = fits and (have == want or isinstance(want, str))
@@ -47,14 +108,46 @@ def check_shape(name, value, shape):
 
 
 def check_finite(name, value):
-    """Raise if any element is NaN or infinite, naming the first."""
+    """Raise if any element is NaN or infinite.
+
+    Parameters
+    ----------
+    name : str
+    value : array
+
+    Raises
+    ------
+    ValueError
+        Naming the first such element and its index.
+    """
     if not all_finite(value.ravel()):
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(value))[0])
         raise ValueError(f"{name} must be finite, got {value[where]} at index {where}; remove or replace such values")
 
 
 def data(name, x, n_features):
-    """Data for a likelihood on [0, 1]: `(n, features)`, float in [0, 1], or bool / uint8 holding 0 and 1, both returned as uint8."""
+    """Data for a likelihood on [0, 1].
+
+    Parameters
+    ----------
+    name : str
+    x : array (n, features)
+        At least one row: float32 or float64 in [0, 1], or bool or uint8 holding 0 and 1.
+    n_features : int or str
+        How many features there must be; a letter or word where that is free.
+
+    Returns
+    -------
+    array (n, features)
+        C-contiguous; bool as uint8, the others of the dtype that came.
+
+    Raises
+    ------
+    TypeError
+        If the dtype is another.
+    ValueError
+        If the shape does not fit, or a value is not finite, outside [0, 1] or, of type uint8, above 1.
+    """
     x = np.asarray(x)
     if x.dtype not in (*FLOATS, np.dtype("bool"), np.dtype("uint8")):
         raise TypeError(
@@ -69,14 +162,35 @@ def data(name, x, n_features):
             raise ValueError(f"{name} must lie in [0, 1], got values from {x.min():g} to {x.max():g}; rescale it first")
     elif x.dtype == np.uint8 and x.max() > 1:
         raise ValueError(
-            f"{name} of type uint8 must hold 0 and 1 only, got {x.max()}; divide grey levels by their maximum: ({name} / 255).astype('float32')"
+            f"{name} of type uint8 must hold 0 and 1 only, got {x.max()}; "
+            f"divide grey levels by their maximum: ({name} / 255).astype('float32')"
         )
     x = np.ascontiguousarray(x)
     return x.view("uint8") if x.dtype == bool else x
 
 
 def integer(name, value, least):
-    """`value` as an int of at least `least`."""
+    """A whole number.
+
+    Parameters
+    ----------
+    name : str
+    value : int
+        No bool; NumPy's integers will do.
+    least : int
+        The smallest allowed.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    TypeError
+        If it is no integer.
+    ValueError
+        If it is below `least`.
+    """
     if isinstance(value, bool) or not isinstance(value, (numbers.Integral, np.integer)):
         raise TypeError(f"{name} must be an integer, got {value!r}")
     if value < least:
@@ -85,14 +199,55 @@ def integer(name, value, least):
 
 
 def sizes(name, values):
-    """`values` as a tuple of ints of at least 1."""
+    """Sizes of at least 1.
+
+    Parameters
+    ----------
+    name : str
+    values : tuple or list of int
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    TypeError
+        If it is no tuple or list, or one of them no integer.
+    ValueError
+        If one of them is below 1.
+    """
     if not isinstance(values, (tuple, list)):
         raise TypeError(f"{name} must be a tuple of integers such as (200,), got {values!r}")
     return tuple(integer(f"each of {name}", n, least=1) for n in values)
 
 
 def number(name, value, least=-np.inf, most=np.inf, open_least=False):
-    """`value` as a finite float between `least` and `most`."""
+    """A finite number within limits.
+
+    Parameters
+    ----------
+    name : str
+    value : float
+        No bool; NumPy's numbers will do.
+    least : float
+        The smallest allowed.
+    most : float
+        The largest allowed.
+    open_least : bool
+        Whether `least` itself is refused.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    TypeError
+        If it is no number.
+    ValueError
+        If it is not finite or outside the limits.
+    """
     if isinstance(value, bool) or not isinstance(value, (numbers.Real, np.number)):
         raise TypeError(f"{name} must be a number, got {value!r}")
     value = float(value)
@@ -104,7 +259,23 @@ def number(name, value, least=-np.inf, most=np.inf, open_least=False):
 
 
 def generator(name, rng):
-    """`rng`, which must be a numpy.random.Generator."""
+    """A random generator.
+
+    Parameters
+    ----------
+    name : str
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    numpy.random.Generator
+        `rng`.
+
+    Raises
+    ------
+    TypeError
+        If it is something else.
+    """
     if not isinstance(rng, np.random.Generator):
         raise TypeError(
             f"{name} must be a numpy.random.Generator such as numpy.random.default_rng(0), got {type(rng).__name__}"
@@ -113,7 +284,25 @@ def generator(name, rng):
 
 
 def choice(name, value, names):
-    """`value`, which must be one of `names`."""
+    """One of several names.
+
+    Parameters
+    ----------
+    name : str
+    value : str
+    names : iterable of str
+        Those allowed.
+
+    Returns
+    -------
+    str
+        `value`.
+
+    Raises
+    ------
+    ValueError
+        If it is none of them; they are listed.
+    """
     if not isinstance(value, str) or value not in names:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, names))}, got {value!r}")
     return value

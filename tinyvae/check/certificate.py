@@ -108,18 +108,17 @@ def unbiased(
         scale = np.linalg.norm(p.gradient, axis=1)[:, None]  # B, 1
         scale[scale == 0] = 1.0  # nothing to refer to: absolute
         measured = _costly if way is trials.in_chunks else _measured
-        found, of_loss = measured(p, s, own, way, child, scale, quantiles, bias, max_draws)
-        tests += _tests(p, s, *found, p.gradient, *quantiles, scale, _names(p))
+        (n_draws, *found), (n_of_loss, *of_loss) = measured(p, s, own, way, child, scale, quantiles, bias, max_draws)
+        tests += _tests(p, s, n_draws, p.gradient, *found, *quantiles, scale, _names(p))
         if p.loss is not None:
-            tests += _tests(p, s, *_column(of_loss, 0), p.loss[:, None], *quantiles, p.size[:, None], [LOSS])
-            if p.spread is not None:
-                exact = p.spread[:, None]  # B, 1
-                if id(p.spread) not in finer:
-                    finer[id(p.spread)] = _inexactness(p)
-                scale = np.where(exact == 0, 1.0, exact)
-                tests += _tests(
-                    p, s, *_column(of_loss, 1), exact, *quantiles, scale, [SPREAD], finer[id(p.spread)]
-                )  # fmt: skip
+            mean, std = (a[:, :1] for a in of_loss)
+            tests += _tests(p, s, n_of_loss, p.loss[:, None], mean, std, *quantiles, p.size[:, None], [LOSS])
+        if p.loss is not None and p.spread is not None:
+            mean, std, exact = *(a[:, 1:] for a in of_loss), p.spread[:, None]
+            if id(p.spread) not in finer:
+                finer[id(p.spread)] = _inexactness(p)
+            scale, inexact = np.where(exact == 0, 1.0, exact), finer[id(p.spread)]
+            tests += _tests(p, s, n_of_loss, exact, mean, std, *quantiles, scale, [SPREAD], inexact)
     perhaps = diagnose(tests, {(p.name, s): p for p, s, *_ in cases})
     return Certificate(registry.name_of(estimator), level, power, bias, tests, refused, perhaps, facts.biased)
 
@@ -129,15 +128,15 @@ def unbiased(
 
 def _measured(p, s, own, way, child, scale, quantiles, bias, max_draws):
     """(n_draws, mean, std) of the gradient and of f, from replicates of their own."""
-    n_draws, of_loss = CALLS, None
+    n_draws, of_loss = CALLS, ()
     if way is trials.side_by_side:
         _, std = way(own, p, s, PILOT, child[0])
         n_draws = _wanted(std, scale, quantiles, bias, FEWEST, max_draws)
     found = way(own, p, s, n_draws, child[1])
     if p.loss is not None:
         loss_of = trials.loss_side_by_side if way is trials.side_by_side else trials.loss_one_by_one
-        of_loss = (CALLS, *loss_of(own, p, s, CALLS, child[2]))
-    return (n_draws, *found), of_loss
+        of_loss = loss_of(own, p, s, CALLS, child[2])
+    return (n_draws, *found), (CALLS, *of_loss)
 
 
 def _costly(p, s, own, way, child, scale, quantiles, bias, max_draws):
@@ -146,10 +145,11 @@ def _costly(p, s, own, way, child, scale, quantiles, bias, max_draws):
     parts = [way(own, p, s, n_pilot, child[0])]
     _, std = trials.moments(parts[0][0])
     n_draws = _wanted(std, scale, quantiles, bias, max(FEWEST // s, SMALLEST), max_draws)
+    n_draws = max(n_draws, n_pilot)
     if n_draws > n_pilot:
         parts.append(way(own, p, s, n_draws - n_pilot, child[1]))
     estimates, of_loss = (np.concatenate(part) for part in zip(*parts))
-    return *((len(part), *trials.moments(part)) for part in (estimates, of_loss)),
+    return tuple((n_draws, *trials.moments(part)) for part in (estimates, of_loss))
 
 
 def _wanted(std, scale, quantiles, bias, least, most):
@@ -157,16 +157,11 @@ def _wanted(std, scale, quantiles, bias, least, most):
     return int(min(max(MARGIN * wanted, least), most))
 
 
-def _column(found, k):
-    n_draws, *arrays = found
-    return n_draws, *(a[:, k : k + 1] for a in arrays)
-
-
 def _inexactness(p):
     """How far quadratures with more nodes are from the problem's `spread`, (B, 1); 0 where q has no nodes."""
     nodes = FINER.get(p.q.mean.shape[1], ()) if hasattr(p.q, "nodes") and hasattr(p.q, "mean") else ()
-    found = [exact_spread(p.q, p.target, p.objective, p.loss, p.size, n) for n in nodes]
-    return max((np.abs(spread - p.spread) for spread in found), key=np.max, default=np.zeros(len(p.spread)))[:, None]
+    off = [np.abs(exact_spread(p.q, p.target, p.objective, p.loss, p.size, n) - p.spread) for n in nodes]
+    return np.max([0 * p.spread, *off], axis=0)[:, None]
 
 
 # --- what is tested ---------------------------------------------------------------------------------------
@@ -244,7 +239,7 @@ def _names(p):
     return [f"{name}[{k}]" for name, block in p.q.split(p.q.params[0]).items() for k in range(len(block))]
 
 
-def _tests(p, n_samples, n_draws, mean, std, exact, z_level, z_power, scale, names, inexact=0.0):
+def _tests(p, n_samples, n_draws, exact, mean, std, z_level, z_power, scale, names, inexact=0.0):
     """A Tested for each element of the exact values (B, n), of the means of their estimates and the standard deviations."""
     error = std / math.sqrt(n_draws)
     threshold = z_level * error + ROUNDING * (scale + np.abs(mean) + std) + inexact

@@ -24,7 +24,7 @@ __all__ = [
 ]  # fmt: skip
 
 WARMUP = 200  # calls and updates, for an estimator that learns
-ROWS = 2_000  # samples in a call of a costly estimator: its network's arrays stay in the cache
+ROWS = 8_000  # samples in a call of a costly estimator: its network's arrays stay in the cache
 
 
 def learnt(estimator, p, n_samples):

@@ -166,7 +166,7 @@ def _tell(args, record, blocks, title, remark="", extra=None):
 
 def _plain(record):
     """The summaries as JSON holds them."""
-    return {name: {**row.blocks, **row.costs} for name, row in record.items()}
+    return {name: row.plain() for name, row in record.items()}
 
 
 def _ranked(record, block):

@@ -15,9 +15,18 @@ __all__ = ["Dataset", "binarize", "load", "names"]
 class Dataset(NamedTuple):
     """Images in a fixed split, one image a row.
 
-    train, test: (n, features), values in [0, 1].
-    train_labels, test_labels: (n,) int64, or None where the source has none.
-    image_shape: (rows, columns); rows * columns = features.
+    Attributes
+    ----------
+    train : array (n, features)
+        Values in [0, 1].
+    test : array (n, features)
+        Likewise.
+    train_labels : array (n,)
+        int64, or None where the source has none.
+    test_labels : array (n,)
+        Likewise.
+    image_shape : tuple
+        (rows, columns); rows * columns = features.
     """
 
     train: np.ndarray
@@ -28,33 +37,70 @@ class Dataset(NamedTuple):
 
 
 def names():
-    """The names that `load` knows, a tuple of str; all but "digits" need the folder TINYVAE_DATA."""
+    """The names that `load` knows; all but "digits" need the folder TINYVAE_DATA.
+
+    Returns
+    -------
+    tuple of str
+        In alphabetical order.
+    """
     return tuple(sorted(_LOADERS))
 
 
 def load(name):
     """Load a dataset by its name, offline.
 
-    name: one of `names()`:
-        "digits": 1,437 + 360 grey digits, 8 x 8, float32, with labels; comes with the package.
-            Alpaydin & Kaynak (1998), UCI, doi:10.24432/C50P49; the split is in data/README.md.
-        "binarized_mnist": 50,000 + 10,000 digits, 28 x 28, uint8 holding 0 and 1, without labels. `test` holds the
-            published *validation* rows, so that the real test rows stay unseen. Larochelle & Murray (2011).
-        "frey_faces": 1,769 + 196 frames of one face, 28 x 20, grey, float32, without labels. `test` holds the last tenth
-            of the film: a random tenth would hold near-copies of the training frames. Roweis.
+    Parameters
+    ----------
+    name : str
+        One of `names()`:
 
-    Returns a `Dataset`. Raises ValueError for an unknown name or a file that holds something else, and
-    FileNotFoundError where TINYVAE_DATA is not set or the file is not in it.
+        - "digits": 1,437 + 360 grey digits, 8 x 8, float32, with labels; comes with the package.
+          Source: Alpaydin & Kaynak (1998), UCI, doi:10.24432/C50P49; the split is in data/README.md.
+        - "binarized_mnist": 50,000 + 10,000 digits, 28 x 28, uint8 holding 0 and 1, without labels. `test` holds the
+          published *validation* rows, so that the real test rows stay unseen. Source: Larochelle & Murray (2011).
+        - "frey_faces": 1,769 + 196 frames of one face, 28 x 20, grey, float32, without labels. `test` holds the last
+          tenth of the film: a random tenth would hold near-copies of the training frames. Source: Roweis.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, or a file that holds something else.
+    FileNotFoundError
+        Where TINYVAE_DATA is not set, or the file is not in it.
     """
     return _LOADERS[validate.choice("name", name, names())]()
 
 
 def binarize(x, rng):
-    """Draw each pixel once as black or white: b ~ Bernoulli(x).
+    """Draw each pixel once as black or white.
 
-    x: grey levels in [0, 1], (n, features); rng: a np.random.Generator.
-    Returns b, uint8 holding 0 and 1, of x's shape; its mean over draws is x.
-    Raises ValueError for a value outside [0, 1] or not finite, TypeError for another dtype or for no generator.
+        b ~ Bernoulli(x)
+
+    Parameters
+    ----------
+    x : array (n, features)
+        Grey levels in [0, 1].
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    array (n, features)
+        b, uint8 holding 0 and 1; its mean over draws is x.
+
+    Raises
+    ------
+    ValueError
+        For a value outside [0, 1] or not finite, or another shape.
+    TypeError
+        For another dtype or for no generator.
+
+    Notes
+    -----
     Source: the practice of Salakhutdinov & Murray (2008), On the Quantitative Analysis of Deep Belief Networks.
     """
     x, rng = validate.data("x", x, "features"), validate.generator("rng", rng)

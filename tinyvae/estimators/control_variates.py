@@ -117,6 +117,8 @@ class Relax(Learner):
     Source: Grathwohl et al. 2018, section 3.1.
     """
 
+    costly = True  # a network's pass a sample: the certificate counts samples, which do not look at each other
+
     def __init__(self, hidden=(64,), rate=1e-3, seed=0, step=1e-4):
         super().__init__(SmallNetwork(hidden, rate, seed))
         self.step = validate.number("step", step, least=0, open_least=True)

@@ -170,10 +170,13 @@ class SmallNetwork:
         """
         if not all(np.isfinite(slope).all() for _, slope in passes):
             raise ArithmeticError("the gradient of the estimator's own network became non-finite")
-        total = np.zeros_like(self.mlp.theta)
+        total, part = np.zeros_like(self.mlp.theta), np.empty_like(self.mlp.theta)
+        grads = self.mlp.views(part)
         for cache, slope in passes:
-            _, grads = self.mlp.backward(cache, slope[:, None] / self.std)
-            total += np.concatenate([g.ravel() for g in grads.values()])
+            deltas = self.mlp.deltas(cache, slope[:, None] / self.std)
+            for write in self.mlp.weight_gradients(cache, deltas, grads):  # the inputs' gradient is not needed
+                write()
+            total += part
         first = self.optimizer.t == 0
         self.optimizer.step(self.mlp.theta, total)
         keep = 0.0 if first else self.decay

@@ -4,9 +4,18 @@ import threading
 
 import numpy as np
 
+__all__ = ["Arena", "one_per_thread"]
+
 
 class Arena:
-    """An allocator of numpy.empty's signature that hands out the same arrays again after `rewind`."""
+    """An allocator of numpy.empty's signature that hands out the same arrays again after `rewind`.
+
+    Parameters
+    ----------
+    shape : tuple
+        Of the call, as is `dtype`: arena(shape, dtype) -> array, its numbers whatever they were.
+    dtype : numpy.dtype
+    """
 
     def __init__(self):
         self._arrays, self._used = {}, {}
@@ -25,7 +34,13 @@ class Arena:
 
 
 def one_per_thread():
-    """A function that gives the thread that calls it an Arena of its own, rewound."""
+    """A function that gives the thread that calls it an Arena of its own, rewound.
+
+    Returns
+    -------
+    function
+        Of no arguments -> Arena.
+    """
     own = threading.local()
 
     def rewound():

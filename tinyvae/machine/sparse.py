@@ -7,16 +7,30 @@ from tinyvae.kernels.data import only_bits
 
 __all__ = ["Ones", "product", "first_input", "as_bits"]
 
-# Where adding up rows is quicker than BLAS. Measured, one thread, 784 pixels: half the time with 13% ones and 200 units or more;
-# the same at 27% with 100 units, at 35% with 500; with 50 units never.
+# Where adding up rows is quicker than BLAS. Measured, one thread, 784 pixels: half the time with 13% ones and 200 units
+# or more; the same at 27% with 100 units, at 35% with 500; with 50 units never.
 FEW, UNITS, PIXELS = 0.25, 100, 10_000
 
 
 class Ones:
-    """A matrix X of zeros and ones (B, D), by its ones' places (see `kernels.sparse`), for use as `product`'s first argument.
+    """A matrix X of zeros and ones (B, D), by its ones' places, for use as `product`'s first argument.
 
     X W adds up, for each row, the rows of W that its ones select; X' delta, a first layer's weight gradient, likewise.
     `ones.T` and a slice of rows cost nothing.
+
+    Parameters
+    ----------
+    places : array (at least the number of ones + 1,)
+        uint32: the columns of the ones, row by row (see `kernels.sparse`).
+    starts : array (B + 1,)
+        uint32: row i's are places[starts[i] : starts[i + 1]].
+    transposed : Ones
+        X', or None where it is not needed.
+
+    Attributes
+    ----------
+    T : Ones
+        X', or None.
     """
 
     def __init__(self, places, starts, transposed=None):
@@ -24,6 +38,7 @@ class Ones:
 
     @property
     def T(self):
+        """X' (D, B) as `Ones`, or None: a slice has none."""
         return self._transposed
 
     def __len__(self):
@@ -43,12 +58,42 @@ class Ones:
 
 
 def product(a, b, out):
-    """a b, written into out: rows of b are added up where `a` is `Ones`, else BLAS multiplies."""
+    """a b, written into out: rows of b are added up where `a` is `Ones`, else BLAS multiplies.
+
+    Parameters
+    ----------
+    a : array or Ones (B, D)
+    b : array (D, n)
+    out : array (B, n)
+        Written.
+
+    Returns
+    -------
+    array (B, n)
+        `out`.
+    """
     return a.times(b, out) if isinstance(a, Ones) else np.dot(a, b, out=out)
 
 
 def first_input(x, n_out, dtype, empty):
-    """x (B, D), float or uint8 holding 0 and 1, as the input of a layer with n_out units: `Ones` if that is quicker."""
+    """A minibatch as the input of a first layer: `Ones` if that is quicker.
+
+    Parameters
+    ----------
+    x : array (B, D)
+        Float, or uint8 holding 0 and 1.
+    n_out : int
+        The layer's units.
+    dtype : numpy.dtype
+        The network's.
+    empty : function
+        numpy.empty, or something of its signature.
+
+    Returns
+    -------
+    array or Ones (B, D)
+        x itself where it is of `dtype`.
+    """
     if x.dtype == dtype:
         return x
     if x.dtype == np.uint8 and n_out >= UNITS and x.size >= PIXELS:
@@ -64,5 +109,16 @@ def first_input(x, n_out, dtype, empty):
 
 
 def as_bits(x):
-    """x, or, where it is of floats that hold nothing but 0 and 1, the same as uint8."""
+    """Data as uint8, where it is of floats that hold nothing but 0 and 1.
+
+    Parameters
+    ----------
+    x : array (any shape)
+        Of any dtype.
+
+    Returns
+    -------
+    array
+        x itself, or the same as uint8.
+    """
     return x.astype("uint8") if x.dtype.kind == "f" and only_bits(x.ravel()) else x

@@ -1,4 +1,4 @@
-"""Two threads for what is large: a product with the loop around it in halves, one job beside another, or independent chunks.
+"""Two threads for what is large: a product with its loop in halves, one job beside another, or independent chunks.
 
 BLAS and the compiled loops release Python's lock, so that threads are enough. Meanwhile BLAS keeps to one thread:
 two pools of threads would fight for the cores.
@@ -17,9 +17,23 @@ import numpy as np
 from tinyvae.kernels.waiting import wait_for_change
 from tinyvae.machine import blas
 
-CORES = (
-    len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-)  # that this process may use
+__all__ = [
+    "CORES",
+    "DEFAULT",
+    "WORTH_SPLITTING",
+    "count",
+    "instead_of_blas",
+    "split",
+    "parts",
+    "share",
+    "meanwhile",
+    "run",
+    "Tasks",
+    "Helper",
+]
+
+# Those that this process may use.
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 DEFAULT = min(2, CORES)
 WORTH_SPLITTING = 10_000_000  # multiply-adds, below which handing over to a thread costs more than it saves
 TURNS = 200_000  # looks at a flag, about a tenth of a millisecond, before a thread goes to sleep
@@ -28,7 +42,15 @@ TURNS = 200_000  # looks at a flag, about a tenth of a millisecond, before a thr
 def count():
     """How many threads to use: the environment variable TINYVAE_WORKERS, or two where there are two cores.
 
-    1 leaves the threads to BLAS. Raises ValueError for what is no such number.
+    Returns
+    -------
+    int
+        At least 1; 1 leaves the threads to BLAS.
+
+    Raises
+    ------
+    ValueError
+        If TINYVAE_WORKERS is no such number.
     """
     value = os.environ.get("TINYVAE_WORKERS")
     if not value:
@@ -39,15 +61,36 @@ def count():
 
 
 def instead_of_blas():
-    """A context for a whole run: our threads split what is large, and BLAS keeps to one; or, with one worker, all is left to BLAS."""
+    """A context for a whole run: our threads split what is large, and BLAS keeps to one.
+
+    With one worker, all is left to BLAS.
+
+    Returns
+    -------
+    context manager
+
+    Raises
+    ------
+    ValueError
+        If TINYVAE_WORKERS is not a whole number of at least 1.
+    """
     return blas.one_thread() if count() > 1 else contextlib.nullcontext()
 
 
 def split(function, n, work):
-    """Call function(part) with slices that make up range(n): two halves on two threads if `work` is large, or all at once.
+    """Call a function with slices that make up a range: two halves on two threads if the work is large, or all at once.
 
-    work: about how many multiply-adds it takes. The halves must not depend on each other. Nothing is split while BLAS uses
-    threads of its own: see `instead_of_blas`.
+    The halves must not depend on each other. Nothing is split while BLAS uses threads of its own (see
+    `instead_of_blas`). An error of either half is raised when both have ended.
+
+    Parameters
+    ----------
+    function : function
+        Of a slice.
+    n : int
+        The length of the range.
+    work : float
+        About how many multiply-adds all of it takes.
     """
     if work < WORTH_SPLITTING or n < 2 or _helper() is None:
         function(slice(0, n))
@@ -58,7 +101,20 @@ def split(function, n, work):
 
 
 def parts(n, work):
-    """Slices that make up range(n), to be shared between two threads: up to four, if their `work` is large."""
+    """Slices that make up a range, to be shared between two threads: up to four, if their work is large.
+
+    Parameters
+    ----------
+    n : int
+        The length of the range.
+    work : float
+        About how many multiply-adds all of it takes.
+
+    Returns
+    -------
+    list of slice
+        One where there is no second thread to use.
+    """
     k = min(n, 4, int(work) // WORTH_SPLITTING)
     if k < 2 or _helper() is None:
         return [slice(0, n)]
@@ -66,18 +122,37 @@ def parts(n, work):
 
 
 def share(functions, work):
-    """Call all `functions`, which do not depend on each other, on two threads if their `work` is worth it."""
+    """Call functions that do not depend on each other, on two threads if their work is worth it.
+
+    Parameters
+    ----------
+    functions : sequence of functions
+        Of no arguments.
+    work : float
+        About how many multiply-adds all of them take.
+    """
     with meanwhile(functions, work):
         pass
 
 
 @contextlib.contextmanager
 def meanwhile(functions, work):
-    """A context in whose body another thread calls `functions`, one after the other, if their `work` is worth it.
+    """A context in whose body another thread calls functions, one after the other, if their work is worth it.
 
-    What is not begun when the body ends is done there, so that a thread that the system does not let run holds nothing up.
-    At the end all are done; after an error in the body none is running any more. They must not depend on each other or on the
-    body. Where there is no second thread to use, they are called first.
+    What is not begun when the body ends is done there, so that a thread that the system does not let run holds nothing
+    up. At the end all are done; after an error in the body none is running any more. They must not depend on each other
+    or on the body. Where there is no second thread to use, they are called first. What goes wrong in one is raised.
+
+    Parameters
+    ----------
+    functions : sequence of functions
+        Of no arguments.
+    work : float
+        About how many multiply-adds all of them take.
+
+    Yields
+    ------
+    None
     """
     helper = _helper() if work >= WORTH_SPLITTING else None
     if helper is None:
@@ -96,9 +171,28 @@ def meanwhile(functions, work):
 
 
 def run(function, tasks, ahead=2):
-    """Yield function(task) for each of an iterable of tasks, in order. At most `ahead` results wait, but one for each worker.
+    """Yield a function's result for each of an iterable of tasks, in order, computed on `count` threads.
 
-    Each task brings its own random stream, so that the number of workers changes the time and not one bit of the result.
+    Each task brings its own random stream, so that the number of workers changes the time and not one bit of the
+    result.
+
+    Parameters
+    ----------
+    function : function
+        Of a task.
+    tasks : iterable
+    ahead : int
+        At most so many tasks, or one for each worker if these are more, are begun beyond the result that is read next.
+
+    Yields
+    ------
+    object
+        function(task).
+
+    Raises
+    ------
+    ValueError
+        If TINYVAE_WORKERS is not a whole number of at least 1.
     """
     workers = count()
     if workers == 1:
@@ -115,7 +209,13 @@ def run(function, tasks, ahead=2):
 
 
 class Tasks:
-    """Functions that two threads share: each takes the next that nobody has begun."""
+    """Functions that two threads share: each takes the next that nobody has begun.
+
+    Parameters
+    ----------
+    functions : iterable of functions
+        Of no arguments, independent of each other.
+    """
 
     def __init__(self, functions):
         self._pending, self._error = deque(functions), None
@@ -141,7 +241,7 @@ class Tasks:
             self._ended.release()
 
     def finish(self, call=lambda function: function()):
-        """The other thread's part: the last, until none is left; then wait for the helper's, and raise what went wrong there."""
+        """The other thread's part: the last, until none is left; then wait for the helper's, and raise its error."""
         try:
             while self._pending:
                 try:
@@ -171,6 +271,7 @@ class Helper:
         threading.Thread(target=self._serve, name="tinyvae-helper", daemon=True).start()
 
     def give(self, tasks):
+        """Hand over Tasks, and return at once."""
         self._queue.put(tasks)
         self._given[0] += 1
 

@@ -4,7 +4,6 @@ import numpy as np
 
 from tinyvae import estimators as registry
 from tinyvae import validate
-from tinyvae.estimators.contract import checked_draws
 from tinyvae.objectives import PLAIN, ImportanceWeighted, Integrand, check_objective
 from tinyvae.variance import folded
 
@@ -206,8 +205,9 @@ def exact_mean(estimator, q, target, objective=None, n_samples=1, n_nodes=20, rn
     eps, weights = _grid(q, validate.integer("n_nodes", n_nodes, least=1), n_samples)  # S, N * B, K; N
     tiled = q.like(np.tile(q.params, (len(weights), 1)))
     drawn = registry.resolve(estimator)(tiled, folded(target, rows), eps, objective, rng)
-    draws = checked_draws(drawn, tiled, eps, registry.name_of(estimator))
-    estimates = draws.dparams.mean(axis=0).reshape(len(weights), rows, -1)  # N, B, P
+    if not isinstance(drawn, registry.Draws):
+        raise TypeError(f"{registry.name_of(estimator)} must return tv.Draws(f, dparams), got {type(drawn).__name__}")
+    estimates = drawn.dparams.mean(axis=0).reshape(len(weights), rows, -1)  # N, B, P
     mean = np.einsum("n,nbk->bk", weights, estimates)
     return mean, np.einsum("n,nbk->bk", weights, np.square(estimates - mean))
 

@@ -105,7 +105,7 @@ def measure(
     as_trained = x if data.dtype.kind == "f" and as_bits(data) is data else as_bits(data)
     costs = cost.costs(lambda function: cost.vae_call(vae, as_trained, eps, function, plan.objective), plan)
     moments = vae_moments(vae, x, plan, blocks)
-    return {name: report(moments[name], plan, vae.dtype, costs[name]) for name in plan.functions}
+    return {name: report(name, moments[name], plan, vae.dtype, costs[name]) for name in plan.functions}
 
 
 def block_names(vae):
@@ -240,7 +240,7 @@ def measure_target(
     for draws, _ in replicates(q, lambda: copy.deepcopy(target), plan, per_chunk):
         for name, dparams in draws.items():
             outputs[name].add(dparams)
-    return {name: report(outputs[name].finish(), plan, q.dtype, costs[name]) for name in plan.functions}
+    return {name: report(name, outputs[name].finish(), plan, q.dtype, costs[name]) for name in plan.functions}
 
 
 def chosen_blocks(blocks, names):

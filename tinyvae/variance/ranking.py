@@ -206,13 +206,20 @@ class Summary(NamedTuple):
     Attributes
     ----------
     blocks : dict
-        {block: {name: number or interval}}.
+        {block: {name: number, interval, rank or bias}}.
     costs : dict
         {name: number}, of one gradient.
+    biased : bool
+        Whether the estimator says of itself that it is: a rank then tells how quiet it is, not how good.
     """
 
     blocks: dict
     costs: dict
+    biased: bool = False
+
+    def plain(self):
+        """Everything in one dict, for JSON; "biased" only where it is."""
+        return {**self.blocks, **self.costs, **({"biased": True} if self.biased else {})}
 
 
 def plain(reports, exact=None):
@@ -226,9 +233,9 @@ def plain(reports, exact=None):
     Returns
     -------
     dict
-        {estimator: {**blocks, **costs}}.
+        {estimator: `Summary.plain()`}.
     """
-    return {name: {**found.blocks, **found.costs} for name, found in summary(reports, exact).items()}
+    return {name: found.plain() for name, found in summary(reports, exact).items()}
 
 
 def summary(reports, exact=None):
@@ -281,6 +288,7 @@ def summary(reports, exact=None):
                 "phi_milliseconds": found.milliseconds,
                 "step_milliseconds": found.step_milliseconds,
             },
+            found.biased,
         )
     return record
 

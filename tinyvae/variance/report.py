@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyvae import validate
+from tinyvae.estimators import traits
 
 __all__ = ["Interval", "Total", "Report", "report", "CONFIDENCE", "COSTS", "log_reach", "around", "quantile"]
 
@@ -74,6 +75,8 @@ class Report:
     timings : dict
         {"milliseconds": array (n_timings,), "step_milliseconds": array}, each repeat, in which the estimators took
         turns.
+    biased : bool
+        Whether the estimator says of itself that it is.
     """
 
     mean: dict
@@ -86,6 +89,7 @@ class Report:
     evaluations: float
     gradients: float
     timings: dict
+    biased: bool = False
 
     @property
     def milliseconds(self):
@@ -128,11 +132,13 @@ class Report:
         return Interval(*(getattr(self, cost) * v for v in self.total[block].variance))
 
 
-def report(blocks, plan, dtype, cost):
+def report(name, blocks, plan, dtype, cost):
     """A Report of one estimator.
 
     Parameters
     ----------
+    name : str
+        The estimator's, in the plan.
     blocks : dict
         {name: Block}.
     plan : Plan
@@ -156,6 +162,7 @@ def report(blocks, plan, dtype, cost):
         n_samples=plan.n_samples,
         dtype=dtype,
         **cost._asdict(),
+        biased=traits(plan.functions[name]).biased,
     )
 
 

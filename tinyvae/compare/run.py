@@ -10,12 +10,13 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyvae import datasets, evaluate, validate, variance
+from tinyvae.compare.words import brief, verdict
 from tinyvae.models import VAE, NonFiniteLoss
 from tinyvae.objectives import ELBO, ImportanceWeighted
 from tinyvae.optim import Adam
 from tinyvae.training import train
 
-__all__ = ["OBJECTIVES", "Settings", "Comparison", "without_decoder", "objective_of", "binarized", "run", "brief"]
+__all__ = ["Settings", "Comparison", "run", "objective_of", "binarized", "without_decoder", "OBJECTIVES"]
 
 BOUND_SAMPLES = 10  # a test digit, for the curve's points
 FINAL_SAMPLES = 200  # a test digit, for the table
@@ -319,7 +320,7 @@ def run(settings=Settings(), progress=lambda epoch, line: None):
             "step_milliseconds": milliseconds,
             "variance_times_step_cost": [milliseconds * v for v in last["encoder"]["variance"]],
         }
-    return Comparison(settings, data, models, curves, points, table, _words(table, points, settings))
+    return Comparison(settings, data, models, curves, points, table, verdict(table, points, settings))
 
 
 def _next(steps, name):
@@ -327,55 +328,3 @@ def _next(steps, name):
         return next(steps)
     except NonFiniteLoss as error:
         raise NonFiniteLoss(f"{name}: {error}") from None
-
-
-# --- in words ---------------------------------------------------------------------------------------------
-
-
-def _words(table, points, settings):
-    """{"variance", "bound", "cost"}: what the table shows, a sentence or two each."""
-    if len(table) == 1:
-        return {}
-    ranked = sorted(table, key=lambda name: table[name]["variance"][0])
-    wins = sum(
-        min(p["estimators"], key=lambda name: p["estimators"][name]["encoder"]["variance"][0]) == ranked[0]
-        for p in points
-    )
-    others = " and ".join(_times(name, table[name]["ratio_to_best"]) for name in ranked[1:])
-    by_elbo = sorted(table, key=lambda name: -table[name]["elbo"])
-    behind = " and ".join(f"{table[by_elbo[0]]['elbo'] - table[name]['elbo']:.2f} above {name}" for name in by_elbo[1:])
-    price = {name: row["variance_times_step_cost"][0] for name, row in table.items()}
-    by_price = sorted(price, key=price.get)
-    prices = " and ".join(f"{name} {brief(price[name] / price[by_price[0]])} times as long" for name in by_price[1:])
-    return {
-        "variance": f"At the same parameters, {ranked[0]} gave the encoder's gradient the least variance at {wins} of "
-        f"the {len(points)} points along training; at the end {others}.",
-        "bound": f"After {settings.epochs} epochs {by_elbo[0]} reached the highest bound, "
-        f"{table[by_elbo[0]]['elbo']:.2f} nats a test digit, {behind} "
-        "(one run each, and another seed moves these numbers).",
-        "cost": f"To make the gradient equally accurate by averaging, {by_price[0]} takes the least time, {prices} "
-        "(variance x ms).",
-    }
-
-
-def _times(name, ratio):
-    value, low, high = ratio
-    if low <= 1 <= high:
-        return f"{name} could not be told apart from it"
-    return f"{name} had {brief(value)} times its variance (95% interval {brief(low)} to {brief(high)})"
-
-
-def brief(value):
-    """A number of at least 0 in three digits, without an exponent where none is needed.
-
-    Parameters
-    ----------
-    value : float
-        The number.
-
-    Returns
-    -------
-    str
-        Its words.
-    """
-    return f"{value:.0f}" if 100 <= value < 1e6 else f"{value:.3g}"

@@ -1,0 +1,338 @@
+"""Which known mistake the numbers of a failed certificate fit, in words.
+
+A mistake is a prediction of the bias of each coordinate. It is named if the biases are its prediction times 1, by weighted
+least squares, with a standard error that excludes 0 by far, and if what is left is no more than noise. Where no mistake
+that is known predicts the numbers, nothing is said.
+"""
+
+import numpy as np
+
+from tinyvae.check.report import LOSS, SPREAD
+from tinyvae.problems.exact import NODES, exact_gradient
+from tinyvae.variance.replicates import analytic_kl_grad
+
+__all__ = ["diagnose", "fit"]
+
+PRECISION = 0.05  # the standard error of a factor, at most, in units of what it is to explain
+AGREEMENT = 5.0  # standard errors between the factor found and the one that a mistake predicts
+ABSURD = 1e-4  # a chi-square whose half is rarer than this: the half, for coordinates of a data point share their noise
+LARGE = 10.0  # how many times larger than where all is well the losses must be, to blame their size
+
+
+def diagnose(tests, problems):
+    """Sentences that name the known mistakes that fit.
+
+    Parameters
+    ----------
+    tests : list of Tested
+        All of a certificate, passed and failed.
+    problems : dict
+        {(name, S): Problem}, of all the tests.
+
+    Returns
+    -------
+    tuple of str
+        Empty where nothing failed, or where nothing that is known fits.
+    """
+    gradient = [t for t in tests if not t.of_loss]
+    if any(not t.passed for t in gradient):
+        evidence = Evidence(gradient, problems)
+        for look in (_call, _objective, _samples, _factors, _scores, _logstd, _signal):
+            if found := look(evidence):
+                return tuple(found)
+        return ()
+    return tuple(_loss([t for t in tests if t.of_loss], problems))
+
+
+def fit(bias, error, predicted):
+    """The factor t in bias = t predicted, by weighted least squares.
+
+    Parameters
+    ----------
+    bias, error, predicted : array (n,)
+        Biases, their standard errors, and what a mistake predicts of them.
+
+    Returns
+    -------
+    tuple
+        t, its standard error, and whether the rest is no more than noise: its chi-square is not absurd. Where nothing is
+        predicted, t is 0 and its error infinite.
+    """
+    from scipy.special import chdtrc
+
+    x, y = predicted / error, bias / error
+    weight = float(x @ x)
+    if weight == 0:
+        return 0.0, np.inf, False
+    t = float(x @ y) / weight
+    rest = y - t * x
+    return t, weight**-0.5, bool(chdtrc(max(len(y) - 1, 1), float(rest @ rest) / 2) > ABSURD)
+
+
+class Evidence:
+    """A certificate's tests of the gradient, as arrays (n,), one element a test.
+
+    Attributes
+    ----------
+    tests : list of Tested
+    problems : list of Problem
+        Each test's.
+    exact, bias, error, S, rows, sampled : array (n,)
+        error: of the bias, and no less than rounding's; rows: how many data points are in a call; sampled: the weight of
+        the sampled KL in an average, else 0.
+    failed : array (n,) of bool
+    block : array (n,) of str
+        The block of q's parameters that the coordinate belongs to, such as "mu".
+    """
+
+    def __init__(self, tests, problems):
+        self.tests, self.problems = tests, [problems[t.problem, t.n_samples] for t in tests]
+        self.exact, self.bias = (np.array([getattr(t, name) for t in tests]) for name in ("exact", "bias"))
+        self.error = np.array([max(t.standard_error, 1e-10 * (t.scale + abs(t.mean))) for t in tests])
+        self.S = np.array([t.n_samples for t in tests])
+        self.rows = np.array([len(p.gradient) for p in self.problems])
+        self.failed = np.array([not t.passed for t in tests])
+        self.block = np.array([t.coordinate.split("[")[0] for t in tests])
+        self.sampled = np.array([p.objective.sampled_kl if _averages(p) else 0.0 for p in self.problems])
+
+    def of(self, array_of):
+        """What `array_of`, a function of a Problem, gives each test's coordinate: it returns (B, P), or None for no prediction."""
+        known, found = {}, []
+        for t, p in zip(self.tests, self.problems):
+            key = t.problem, t.n_samples
+            if key not in known:
+                array = array_of(p)
+                known[key] = None if array is None else p.q.split(np.broadcast_to(array, p.gradient.shape))
+            name, k = t.coordinate[:-1].split("[")
+            found.append(np.nan if known[key] is None else known[key][name][t.point, int(k)])
+        return np.array(found)
+
+    def fits(self, predicted, where=None):
+        """Whether the biases are as predicted, (n,), in the tests `where`; a NaN predicts nothing."""
+        where = np.isfinite(predicted) & (True if where is None else where)
+        t, error, rest_is_noise = fit(self.bias[where], self.error[where], predicted[where])
+        agrees = error <= PRECISION and abs(t - 1) <= AGREEMENT * max(error, 1e-9)
+        return bool(rest_is_noise and agrees and self.failed[where].any())
+
+    def share(self, of, where):
+        """(t, its error) if the biases are a factor t other than 0 times `of` (n,) in the tests `where`, else None."""
+        where = where & np.isfinite(of)
+        t, error, rest_is_noise = fit(self.bias[where], self.error[where], of[where])
+        sharp = np.abs(t * of[where]) > AGREEMENT * self.error[where]
+        if rest_is_noise and sharp.sum() > 1 and error <= PRECISION * abs(t):  # two coordinates at least agree
+            return t, error
+        return None
+
+    def narrowed(self):
+        """Where the biases are: all tests with an S and a problem that failed somewhere, a mask, and words for it."""
+        sizes, names = ({getattr(t, key) for t in self.tests if not t.passed} for key in ("n_samples", "problem"))
+        words = [f"S = {', '.join(map(str, sorted(sizes)))}"] * (sizes != set(self.S))
+        if names != {t.problem for t in self.tests}:
+            words.append(", ".join(sorted(names)[:3]) + ", ..." * (len(names) > 3))
+        mask = np.array([t.n_samples in sizes and t.problem in names for t in self.tests])
+        return mask, f" (only: {'; '.join(words)})"
+
+
+# --- mistakes: each a function of the evidence that returns sentences -----------------------------------------
+
+
+def _call(e):
+    """Dependence on other points of the call, where the problems' names tell."""
+    alone = np.array([t.problem.endswith(", 1 point a call") for t in e.tests])
+    small = np.array([t.problem.endswith(" a call") for t in e.tests])
+    if e.failed[small].any() and not e.failed[~small].any():
+        return [
+            "biased only in calls of their own, with few data points: the draws for a point depend on who else is in the call"
+        ]
+    points = {t.point for t, one in zip(e.tests, alone) if not t.passed and not one}
+    if e.failed[alone].any() and len(points) == 1 < len({t.point for t in e.tests}):
+        (point,) = points
+        return [
+            f"only data point {point} of each call is wrong: the draws for a point depend on its place among the others, such "
+            "as by a baseline taken from one row, which is that row's own f"
+        ]
+    return []
+
+
+def _objective(e):
+    """A KL that was forgotten, or added."""
+    sampled = e.of(lambda p: p.objective.sampled_kl * p.q.kl_grad() if _averages(p) else None)
+    if np.nansum(np.abs(sampled)) and e.fits(-sampled):
+        what = "what is missing is the gradient of the sampled KL"
+        if (e.sampled == 0).any():
+            what = "unbiased wherever the KL is analytic, biased where it is sampled"
+        return [f"{what}: it ignores `objective`; see `tv.objectives.Integrand`"]
+    added = e.of(lambda p: analytic_kl_grad(p.q, p.objective) if _averages(p) else None)
+    if np.nansum(np.abs(added)) and e.fits(added):
+        return ["what is too much is the gradient of the analytic KL: that is the VAE's to add, not the estimator's"]
+    return []
+
+
+def _samples(e):
+    """Factors that depend on how many samples or points there are: an own sample in the baseline, an average too many."""
+    linked = ", n being the points of a call: the draws for a point depend on the others, by a baseline that is a mean over "
+    guesses = (
+        (1 / e.S, "(1 - 1/S) times the exact gradient{}, 0 at S = 1: each sample's own f is in its baseline; leave it out"),
+        (1 / (e.S * e.rows), "(1 - 1/(S n)) times the exact gradient{}" + linked + "the whole call, with the own sample in it"),
+        (1 / e.rows, "(1 - 1/n) times the exact gradient{}" + linked + "the points, with the own in it"),
+        (1 - 1 / e.S, "1/S of the exact gradient{}: dparams are averaged over the samples already; return each sample's "
+         "contribution, for the caller averages"),
+    )  # fmt: skip
+    narrow, only = e.narrowed()
+    for where, clause in ((e.S > 0, ""), (narrow, only)):
+        found = {}
+        for share, words in guesses:
+            if set(share[where]) - {0.0, 1.0} and e.fits(-e.exact * share, where):
+                found.setdefault((share[where].tobytes(), "caller" in words), f"its mean is {words.format(clause)}")
+        if found:
+            same = _factors(e) if len(set(e.S)) == 1 else []
+            return [*found.values(), *same, *["the S tried do not tell these apart: try others"] * (len(found) > 1)]
+    return []
+
+
+def _factors(e):
+    """A constant factor, of everything or of a block of q's parameters."""
+    found = e.share(e.exact, e.S > 0)
+    if found:
+        t, error = found
+        factor = _named(1 + t, error) or f"{1 + t:.4g} (+- {2 * error:.2g}) times what it should be"
+        hint = {"minus what it should be": ": the wrong sign", "half of what it should be": ": a factor 1/2 too many",
+                "twice what it should be": ": a factor 2 too many, or 1/2 missing"}  # fmt: skip
+        return [f"the whole gradient is {factor} everywhere{hint.get(factor, ': a constant factor')}"]
+    sentences = []
+    for block in dict.fromkeys(e.block[e.failed]):
+        found = e.share(e.exact, e.block == block)
+        if found is None:
+            return []
+        t, error = found
+        factor = _named(1 + t, error) or f"{1 + t:.4g} (+- {2 * error:.2g}) times what it should be"
+        scale = block == "logvar"
+        hint = {
+            "minus what it should be": ": a wrong sign",
+            "0 on average": ": a term is missing" + ", the path by which z depends on it?",
+            "half of what it should be": ": a factor 1/2 too many",
+            "twice what it should be": ": a factor 1/2 is missing" + ", or a log-variance was read as a log-std" * scale,
+        }
+        sentences.append(f"d/d{block} is {factor} everywhere{hint.get(factor, ': a constant factor')}")
+    return sentences
+
+
+def _scores(e):
+    """A score whose mean is not 0, by a constant in it."""
+    loss = e.of(lambda p: p.loss[:, None] if p.loss is not None and _averages(p) else None)
+    sentences = []
+    for block in dict.fromkeys(e.block[e.failed]):
+        found = e.share(loss, e.block == block)
+        if found is None:
+            return []
+        sentences.append(
+            f"d/d{block} is off by {found[0]:.3g} times E[f]: the score's mean is not 0; look at the sign and the size of the "
+            "constant in it (-1/2 for a Gaussian's logvar)"
+        )
+    return sentences
+
+
+def _logstd(e):
+    """A Gaussian's log-variance read as a log-std by the sampler, or by the score, where no KL is sampled."""
+    sampler, score = (e.of(mistake) for mistake in (_in_the_sampler, _in_the_score))
+    for predicted, where in ((sampler, "where z is sampled"), (score, "in the score")):
+        if np.nansum(np.abs(predicted)) and e.fits(predicted):
+            return [f"the log-variance is read as a log-std {where}: std = exp(logvar / 2), not exp(logvar)"]
+    return []
+
+
+def _signal(e):
+    """A learning signal that is clipped or normalised."""
+    sizes = {t.problem: p.size.max() for t, p in zip(e.tests, e.problems) if p.size is not None}
+    failed = {t.problem for t in e.tests if not t.passed}
+    wrong, right = ([size for name, size in sizes.items() if (name in failed) is kind] for kind in (True, False))
+    t, error, _ = fit(e.bias[e.failed], e.error[e.failed], e.exact[e.failed])
+    if wrong and right and min(wrong) > LARGE * max(right) and t < -AGREEMENT * error:
+        return [
+            f"right where the loss is {max(right):.2g} nats or less in size, too small where it is {min(wrong):.2g} or more: "
+            "is the learning signal clipped or normalised, or do weights underflow?"
+        ]
+    norms = {}
+    for name in dict.fromkeys(t.problem for t in e.tests if not t.problem.endswith(" a call")):
+        here = np.array([t.problem == name for t in e.tests])
+        mean, noise = e.exact[here] + e.bias[here], np.linalg.norm(e.error[here])
+        norms[name] = np.linalg.norm(e.exact[here]), np.linalg.norm(mean), noise
+    (low, least), (high, most) = (pick(((v, k) for k, v in norms.items())) for pick in (min, max)) if norms else [((0,), "")] * 2
+    if low[0] > 0 and high[0] > LARGE**2 * low[0] and low[1] > AGREEMENT * low[2]:
+        if high[1] + AGREEMENT * high[2] < low[1] * (high[0] / low[0]) ** 0.5:
+            return [
+                f"the exact gradient is {high[0] / low[0]:.2g} times as long in {most} as in {least}, its mean "
+                f"{high[1] / low[1]:.2g} times: is the learning signal normalised?"
+            ]
+    return []
+
+
+def _loss(tests, problems):
+    """What is wrong with f, where nothing is with the gradient."""
+    if all(t.passed for t in tests):
+        return []
+    means, spreads = ([t for t in tests if t.coordinate == name] for name in (LOSS, SPREAD))
+    cause = "no bias in the gradient, but f is not the loss"
+    if any(not t.passed for t in means):
+        problem_of = [problems[t.problem, t.n_samples] for t in means]
+        bias, exact = (np.array([getattr(t, name) for t in means]) for name in ("bias", "exact"))
+        error = np.array([max(t.standard_error, 1e-10 * (t.scale + abs(t.mean))) for t in means])
+        weights = np.array([p.objective.sampled_kl if p.objective is not None else 0.0 for p in problem_of])
+        if weights.any():
+            kl = weights * [p.q.kl()[t.point] for t, p in zip(means, problem_of)]
+            t, off, rest_is_noise = fit(bias, error, -kl)
+            if rest_is_noise and off <= PRECISION and abs(t - 1) <= AGREEMENT * off + 1e-9:
+                return [f"{cause}: it lacks the sampled KL, which belongs to each sample's; see `tv.objectives.Integrand`"]
+        t, off, rest_is_noise = fit(bias, error, exact)
+        if rest_is_noise and len(means) > 1 and off <= PRECISION * abs(t):
+            if _named(1 + t, off) == "0 on average":
+                return [f"{cause}: it is 0 on average; was a baseline taken from it?"]
+            return [f"{cause}, it is {1 + t:.3g} times the loss"]
+        return [f"{cause}, which training reports"]
+    failed = [t for t in spreads if not t.passed]
+    sizes, tried = {t.n_samples for t in failed}, {t.n_samples for t in spreads}
+    if all(t.bias > 0 for t in failed):
+        return [f"{cause}: right on average, it varies too much"]
+    if all(t.bias < 0 for t in failed):
+        if 1 not in sizes and tried > sizes:
+            return [f"{cause}: right on average, it varies too little with several samples; is it their mean? It is (S, B), "
+                    "each sample's own"]  # fmt: skip
+        return [f"{cause}: right on average, it varies too little" + ", or is the samples' mean" * (1 not in tried)]
+    return [f"{cause}: right on average, its spread is wrong"]
+
+
+# --- parts --------------------------------------------------------------------------------------------------
+
+
+def _averages(p):
+    return p.objective is not None and p.objective.averages
+
+
+def _named(factor, error):
+    """Words for a factor of 0, 1/2, 2 or -1, if it is one to its precision; else None."""
+    words = {0: "0 on average", 0.5: "half of what it should be", 2: "twice what it should be", -1: "minus what it should be"}
+    return next((what for value, what in words.items() if abs(factor - value) <= AGREEMENT * max(error, 1e-9)), None)
+
+
+def _in_the_sampler(p):
+    """The bias of the gradient with respect to mu and log std, at a std of exp(logvar), (B, P); None if it is not to be had."""
+    if not _reads_logvar(p) or not hasattr(p.q, "nodes") or p.q.mean.shape[1] not in NODES:
+        return None
+    mu, logvar = p.q.split(p.q.params).values()
+    wide = p.q.like(p.q.join(mu, 2 * logvar))
+    dmu, dlogvar = p.q.split(exact_gradient(wide, p.target, None, NODES[mu.shape[1]])).values()
+    return p.q.join(dmu, 2 * dlogvar) - p.gradient
+
+
+def _in_the_score(p):
+    """The bias of f times [u / std, u^2 - 1], u = (z - mu) / std and std = exp(logvar), (B, P); None as above."""
+    if not _reads_logvar(p) or p.loss is None:
+        return None
+    narrow = np.exp(-p.q.logvar)  # the true variance over that of the score
+    dmu, dlogvar = p.q.split(p.gradient).values()
+    return p.q.join(narrow * dmu, 2 * narrow * dlogvar + (narrow - 1) * p.loss[:, None]) - p.gradient
+
+
+def _reads_logvar(p):
+    gaussian = list(p.q.split(p.q.params)) == ["mu", "logvar"] and hasattr(p.q, "join")
+    return gaussian and (p.objective is None or (p.objective.averages and not p.objective.sampled_kl))

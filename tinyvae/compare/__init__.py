@@ -1,0 +1,12 @@
+"""The main job: train one VAE with each estimator, side by side, and measure their gradients along the way.
+
+Everything but the estimator is shared: the data, the initialisation, the minibatches, the noise. All
+estimators take a step in turn, so that a busy machine slows them alike.
+"""
+
+from tinyvae.compare.run import OBJECTIVES, Comparison, Settings, binarized, objective_of, run, without_decoder
+from tinyvae.compare.words import brief, verdict
+
+__all__ = [
+    "run", "Settings", "Comparison", "OBJECTIVES", "objective_of", "binarized", "without_decoder", "brief", "verdict",
+]  # fmt: skip

@@ -1,0 +1,67 @@
+"""What a comparison shows, in words."""
+
+__all__ = ["verdict", "brief"]
+
+
+def verdict(table, points, settings):
+    """What the table shows, in words.
+
+    Parameters
+    ----------
+    table : dict
+        {estimator: row}, see `Comparison`.
+    points : list of dict
+        The measurements along training, likewise.
+    settings : Settings
+        Of the run.
+
+    Returns
+    -------
+    dict
+        {"variance", "bound", "cost"}, a sentence or two each; empty for a single estimator.
+    """
+    if len(table) == 1:
+        return {}
+    ranked = sorted(table, key=lambda name: table[name]["variance"][0])
+    wins = sum(
+        min(p["estimators"], key=lambda name: p["estimators"][name]["encoder"]["variance"][0]) == ranked[0]
+        for p in points
+    )
+    others = " and ".join(_times(name, table[name]["ratio_to_best"]) for name in ranked[1:])
+    by_elbo = sorted(table, key=lambda name: -table[name]["elbo"])
+    behind = " and ".join(f"{table[by_elbo[0]]['elbo'] - table[name]['elbo']:.2f} above {name}" for name in by_elbo[1:])
+    price = {name: row["variance_times_step_cost"][0] for name, row in table.items()}
+    by_price = sorted(price, key=price.get)
+    prices = " and ".join(f"{name} {brief(price[name] / price[by_price[0]])} times as long" for name in by_price[1:])
+    return {
+        "variance": f"At the same parameters, {ranked[0]} gave the encoder's gradient the least variance at {wins} of "
+        f"the {len(points)} points along training; at the end {others}.",
+        "bound": f"After {settings.epochs} epochs {by_elbo[0]} reached the highest bound, "
+        f"{table[by_elbo[0]]['elbo']:.2f} nats a test digit, {behind} "
+        "(one run each, and another seed moves these numbers).",
+        "cost": f"To make the gradient equally accurate by averaging, {by_price[0]} takes the least time, {prices} "
+        "(variance x ms).",
+    }
+
+
+def _times(name, ratio):
+    value, low, high = ratio
+    if low <= 1 <= high:
+        return f"{name} could not be told apart from it"
+    return f"{name} had {brief(value)} times its variance (95% interval {brief(low)} to {brief(high)})"
+
+
+def brief(value):
+    """A number of at least 0 in three digits, without an exponent where none is needed.
+
+    Parameters
+    ----------
+    value : float
+        The number.
+
+    Returns
+    -------
+    str
+        Its words.
+    """
+    return f"{value:.0f}" if 100 <= value < 1e6 else f"{value:.3g}"

@@ -1,0 +1,17 @@
+"""Pictures: each function takes plain data and returns a matplotlib Figure, which `save` writes.
+
+With `axes`, a function draws into those axes instead of a figure of its own. An estimator has the
+same colour in every picture. The only folder that imports matplotlib; it opens no window.
+"""
+
+from tinyvae.plots.canvas import save
+from tinyvae.plots.comparison import compare
+from tinyvae.plots.curves import along, bounds, decomposition, training, variance_along_training, variances
+from tinyvae.plots.images import latents, reconstructions, samples, tile
+from tinyvae.plots.looks import COLORS, MARKERS, OWN, PALETTE, marker, markers, style, styles
+
+__all__ = [
+    "save", "compare", "variance_along_training", "bounds", "training", "variances", "along", "decomposition",
+    "samples", "reconstructions", "latents", "tile", "style", "styles", "marker", "markers", "COLORS", "PALETTE",
+    "OWN", "MARKERS",
+]  # fmt: skip

@@ -1,0 +1,140 @@
+"""Pictures of what was learnt: samples, reconstructions, the latent space."""
+
+import numpy as np
+from matplotlib.patheffects import withStroke
+
+from tinyvae.plots.canvas import new_axes, readable
+from tinyvae.plots.looks import BLACK, styles
+
+__all__ = ["samples", "reconstructions", "latents", "tile", "CLASSES"]
+
+# Ten classes: no ten colours are told apart by everyone, so each point is drawn as its digit, too.
+CLASSES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255", "#999933", "#5D3A9B")
+
+
+def samples(images, image_shape, title="Samples from the prior", columns=10, axes=None):
+    """A grid of images.
+
+    Parameters
+    ----------
+    images : array (n, features)
+        In [0, 1].
+    image_shape : tuple
+        (rows, columns); rows * columns = features.
+    title : str
+    columns : int
+        Images in a row.
+    axes : matplotlib.axes.Axes
+        Where to draw; None makes a figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    rows = -(-len(images) // columns)
+    axes = axes or new_axes(0.6 * columns, 0.6 * rows * image_shape[0] / image_shape[1] + 0.4)
+    _show(axes, tile(images, image_shape, columns))
+    axes.set_title(title)
+    return axes.figure
+
+
+def reconstructions(originals, models, image_shape, axes=None):
+    """A row of originals, and below it a row of reconstructions for each estimator.
+
+    Parameters
+    ----------
+    originals : array (n, features)
+        In [0, 1].
+    models : dict
+        {estimator: (n, features)}, the reconstructions.
+    image_shape : tuple
+        (rows, columns); rows * columns = features.
+    axes : matplotlib.axes.Axes
+        Where to draw; None makes a figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    n = len(originals)
+    axes = axes or new_axes(0.6 * n + 1.5, 0.7 * (len(models) + 1) * image_shape[0] / image_shape[1])
+    _show(axes, tile(np.concatenate([originals, *models.values()]), image_shape, columns=n))
+    height, looks = image_shape[0] + 1, styles(models)
+    for row, name in enumerate(("original", *models)):
+        color = looks[name]["color"] if row else BLACK
+        axes.text(-1, 0.5 + height * (row + 0.5), readable(name), ha="right", va="center", color=color)
+    axes.set_title("Test images and their reconstructions")
+    return axes.figure
+
+
+def latents(mu, labels, title="Latent space, posterior means", axes=None):
+    """The latent space: each data point at its posterior mean, drawn as its digit and coloured by it.
+
+    Of more than two latents, the two whose means vary most are drawn; a single latent is drawn against the digit.
+
+    Parameters
+    ----------
+    mu : array (n, K)
+        Posterior means, K >= 1.
+    labels : array (n,)
+        Integers 0 to 9.
+    title : str
+    axes : matplotlib.axes.Axes
+        Where to draw; None makes a figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    mu, labels = np.asarray(mu), np.asarray(labels)
+    axes = axes or new_axes(5, 5)
+    shown = np.sort(np.argsort(-mu.var(axis=0), kind="stable")[:2])
+    first, second = mu[:, shown[0]], mu[:, shown[1]] if len(shown) > 1 else labels
+    for digit in np.unique(labels):
+        here, color = labels == digit, CLASSES[digit % len(CLASSES)]
+        axes.scatter(first[here], second[here], s=22, marker=f"${digit}$", color=color, linewidths=0, alpha=0.8)
+        axes.text(
+            np.median(first[here]),
+            np.median(second[here]),
+            str(digit),
+            color=color,
+            fontsize=17,
+            weight="bold",
+            ha="center",
+            va="center",
+            path_effects=[withStroke(linewidth=3, foreground="white")],
+        )
+    axes.set(
+        xlabel=f"latent {shown[0] + 1} (posterior mean)",
+        title=title,
+        ylabel=f"latent {shown[1] + 1} (posterior mean)" if len(shown) > 1 else "digit",
+    )
+    return axes.figure
+
+
+def tile(images, image_shape, columns):
+    """Images side by side, with a pixel of white between them, in one array.
+
+    Parameters
+    ----------
+    images : array (n, features)
+        In reading order.
+    image_shape : tuple of int
+        (rows, columns) of an image.
+    columns : int
+        Images in a row of the picture.
+
+    Returns
+    -------
+    array
+        The picture; NaN where there is no image.
+    """
+    (height, width), rows = image_shape, -(-len(images) // columns)
+    tiles = np.full((rows * columns, height + 1, width + 1), np.nan)
+    tiles[: len(images), :height, :width] = np.reshape(images, (-1, height, width))
+    return tiles.reshape(rows, columns, height + 1, width + 1).swapaxes(1, 2).reshape(rows * (height + 1), -1)[:-1, :-1]
+
+
+def _show(axes, picture):
+    axes.imshow(picture, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_axis_off()
