@@ -526,3 +526,25 @@ def test_ctrl_c_during_compare_is_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(compare, "run", interrupted)
     assert run("compare", "--out", tmp_path) == 130
     assert capsys.readouterr().err.splitlines()[-1] == "tinyvae compare: interrupted, nothing was written"
+
+
+def test_the_help_says_what_the_data_may_be_and_what_an_estimator_needs(capsys):
+    for command, expected in (
+        ("train", ["digits: 1,437 + 360 grey digits, 8 x 8", "binarized_mnist: 50,000", "TINYVAE_DATA"]),
+        ("check", ["leave_one_out 2 samples or more, independent samples", "score_function nothing but f"]),
+    ):
+        with pytest.raises(SystemExit):
+            cli.main([command, "--help"])
+        text = " ".join(capsys.readouterr().out.split())
+        for words in expected:
+            assert words in text
+
+
+def test_the_record_holds_the_settings_that_applied(tmp_path):
+    assert cli.main(["variance", "--problem", "cosine", "--n-draws", "10", "--out", str(tmp_path)]) == 0
+    settings = json.loads((tmp_path / "variance.json").read_text())["settings"]
+    assert set(settings) == {"problem", "estimators", "n_samples", "n_draws", "noise", "seed"}
+    assert cli.main(["variance", "--n-draws", "5", "--batch-size", "5", "--out", str(tmp_path)]) == 0
+    settings = json.loads((tmp_path / "variance.json").read_text())["settings"]
+    assert {"hidden", "n_latents", "data", "objective", "beta", "kl", "decompose"} < set(settings)
+    assert "n_batches" not in settings

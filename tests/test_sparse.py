@@ -1,10 +1,12 @@
 """A first layer that adds up selected rows gives what the dense product gives, and is used only where it pays."""
 
+import sys
+
 import numpy as np
 import pytest
 
 import tinyvae as tv
-from tinyvae.machine.sparse import FEW, PIXELS, UNITS, Ones, first_input, product
+from tinyvae.machine.sparse import FEW, PIXELS, UNITS, Ones, as_bits, first_input, product
 
 N_OUT = UNITS
 SHAPE = (100, 300)
@@ -81,3 +83,36 @@ def test_training_on_sparse_pixels_repeats_bit_for_bit():
         return vae.theta
 
     np.testing.assert_array_equal(theta(), theta())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_floats_that_hold_only_bits_are_found_once_a_run_and_not_multiplied(dtype, monkeypatch):
+    training, seen = sys.modules["tinyvae.training.train"], []
+    monkeypatch.setattr(training, "as_bits", lambda x: seen.append(x.dtype) or as_bits(x))
+
+    def theta(x):
+        vae = tv.VAE(300, 3, hidden=(N_OUT,), seed=3)
+        for _ in tv.train(vae, x, epochs=2, batch_size=100, seed=5):
+            pass
+        return vae.theta
+
+    bits = pixels(0.13, (350, 300))
+    np.testing.assert_array_equal(theta(bits.astype(dtype)), theta(bits))
+    assert seen == [np.dtype(dtype), np.dtype("uint8")]  # once a run
+    grey = bits.astype(dtype)
+    grey[-1, -1] = 0.5
+    assert as_bits(grey) is grey and as_bits(bits) is bits
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "bool", "float32", "float64"])
+def test_measure_times_the_step_that_training_takes(dtype, monkeypatch):
+    from tinyvae.variance import cost, measurement
+
+    vae, x, seen = tv.VAE(300, 3, hidden=(N_OUT,)), pixels(0.13), []
+    call = cost.vae_call
+    monkeypatch.setattr(measurement.cost, "vae_call", lambda vae, x, *rest: seen.append(x.dtype) or call(vae, x, *rest))
+    tv.variance.measure(vae, x.astype(dtype), ["reparameterization"], n_draws=2, n_timings=1)
+    grey = x.astype("float64")
+    grey[0, 0] = 0.5
+    tv.variance.measure(vae, grey, ["reparameterization"], n_draws=2, n_timings=1)
+    assert seen == ["uint8", "float32"]

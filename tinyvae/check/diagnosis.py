@@ -77,10 +77,10 @@ class Evidence:
     tests : list of Tested
     problems : list of Problem
         Each test's.
-    exact, bias, error, S, rows, sampled : array (n,)
-        error: of the bias, and no less than rounding's; rows: how many data points are in a call; sampled: the weight of
-        the sampled KL in an average, else 0.
-    failed : array (n,) of bool
+    exact, bias, error, S, rows : array (n,)
+        error: of the bias, and no less than rounding's; rows: how many data points are in a call.
+    failed, alone, small : array (n,) of bool
+        alone, small: the problem is one of calls with one data point, or with few, that the certificate added.
     block : array (n,) of str
         The block of q's parameters that the coordinate belongs to, such as "mu".
     """
@@ -93,7 +93,9 @@ class Evidence:
         self.rows = np.array([len(p.gradient) for p in self.problems])
         self.failed = np.array([not t.passed for t in tests])
         self.block = np.array([t.coordinate.split("[")[0] for t in tests])
-        self.sampled = np.array([p.objective.sampled_kl if _averages(p) else 0.0 for p in self.problems])
+        self.alone, self.small = (
+            np.array([t.problem.endswith(end) for t in tests]) for end in (", 1 point a call", " a call")
+        )
 
     def of(self, array_of):
         """What `array_of`, a function of a Problem, gives each test's coordinate: it returns (B, P), or None for no prediction."""
@@ -138,14 +140,12 @@ class Evidence:
 
 def _call(e):
     """Dependence on other points of the call, where the problems' names tell."""
-    alone = np.array([t.problem.endswith(", 1 point a call") for t in e.tests])
-    small = np.array([t.problem.endswith(" a call") for t in e.tests])
-    if e.failed[small].any() and not e.failed[~small].any():
+    if e.failed[e.small].any() and not e.failed[~e.small].any():
         return [
             "biased only in calls of their own, with few data points: the draws for a point depend on who else is in the call"
         ]
-    points = {t.point for t, one in zip(e.tests, alone) if not t.passed and not one}
-    if e.failed[alone].any() and len(points) == 1 < len({t.point for t in e.tests}):
+    points = {t.point for t, alone in zip(e.tests, e.alone) if not t.passed and not alone}
+    if e.failed[e.alone].any() and len(points) == 1 < len({t.point for t in e.tests}):
         (point,) = points
         return [
             f"only data point {point} of each call is wrong: the draws for a point depend on its place among the others, such "
@@ -156,64 +156,65 @@ def _call(e):
 
 def _objective(e):
     """A KL that was forgotten, or added."""
-    sampled = e.of(lambda p: p.objective.sampled_kl * p.q.kl_grad() if _averages(p) else None)
+    sampled = e.of(lambda p: _kl_grad(p, "sampled_kl"))
     if np.nansum(np.abs(sampled)) and e.fits(-sampled):
         what = "what is missing is the gradient of the sampled KL"
-        if (e.sampled == 0).any():
+        if (sampled == 0).any():
             what = "unbiased wherever the KL is analytic, biased where it is sampled"
         return [f"{what}: it ignores `objective`; see `tv.objectives.Integrand`"]
-    added = e.of(lambda p: analytic_kl_grad(p.q, p.objective) if _averages(p) else None)
-    if np.nansum(np.abs(added)) and e.fits(added):
+    analytic = e.of(lambda p: _kl_grad(p, "analytic_kl"))
+    if np.nansum(np.abs(analytic)) and e.fits(analytic):
         return ["what is too much is the gradient of the analytic KL: that is the VAE's to add, not the estimator's"]
     return []
 
 
 def _samples(e):
     """Factors that depend on how many samples or points there are: an own sample in the baseline, an average too many."""
-    linked = ", n being the points of a call: the draws for a point depend on the others, by a baseline that is a mean over "
-    guesses = (
-        (1 / e.S, "(1 - 1/S) times the exact gradient{}, 0 at S = 1: each sample's own f is in its baseline; leave it out"),
-        (1 / (e.S * e.rows), "(1 - 1/(S n)) times the exact gradient{}" + linked + "the whole call, with the own sample in it"),
-        (1 / e.rows, "(1 - 1/n) times the exact gradient{}" + linked + "the points, with the own in it"),
-        (1 - 1 / e.S, "1/S of the exact gradient{}: dparams are averaged over the samples already; return each sample's "
-         "contribution, for the caller averages"),
-    )  # fmt: skip
-    narrow, only = e.narrowed()
-    for where, clause in ((e.S > 0, ""), (narrow, only)):
+    mean_over = "the draws for a point depend on the others, by a baseline that is a mean over"
+    guesses = [  # the share of the exact gradient that is lost, and why
+        (1 / e.S, "its mean is (1 - 1/S) times the exact gradient, 0 at S = 1: each sample's own f is in its baseline; "
+         "leave it out"),
+        (1 - 1 / e.S, "its mean is 1/S of the exact gradient: dparams are averaged over the samples already; return each "
+         "sample's contribution, for the caller averages"),
+    ]  # fmt: skip
+    if e.alone.any():  # the points of a call are linked
+        guesses += [
+            (1 / (e.S * e.rows), "its mean is (1 - 1/(S n)) times the exact gradient, n being the points of a call: "
+             f"{mean_over} the whole call, with the own sample in it"),
+            (1 / e.rows, "its mean is (1 - 1/n) times the exact gradient, n being the points of a call: "
+             f"{mean_over} the points, with the own in it"),
+        ]  # fmt: skip
+    if set(e.block) == {"mu", "logvar"} and e.S.min() > 1:
+        guesses.append((np.where(e.block == "mu", -1, 1) / (e.S - 1), "d/dmu is (1 + 1/(S - 1)) times what it should be, "
+                        "d/dlogvar (1 - 1/(S - 1)) times: antithetic noise, and each sample's mirror image in its "
+                        "leave-one-out baseline"))  # fmt: skip
+    everywhere = e.S > 0
+    for where, clause in ((everywhere, ""), e.narrowed()):
         found = {}
         for share, words in guesses:
             if set(share[where]) - {0.0, 1.0} and e.fits(-e.exact * share, where):
-                found.setdefault((share[where].tobytes(), "caller" in words), f"its mean is {words.format(clause)}")
+                found.setdefault((share[where].tobytes(), "caller" in words), words + clause)
         if found:
-            same = _factors(e) if len(set(e.S)) == 1 else []
-            return [*found.values(), *same, *["the S tried do not tell these apart: try others"] * (len(found) > 1)]
+            same = _factors(e) if len(set(e.S)) == 1 and where is everywhere else []
+            apart = len(found) + len(same) > 1 and len(set(e.S)) == 1 and "mirror" not in str(found)
+            return [*found.values(), *same * apart, *["one S alone does not tell these apart: try others"] * apart]
     return []
 
 
 def _factors(e):
     """A constant factor, of everything or of a block of q's parameters."""
-    found = e.share(e.exact, e.S > 0)
-    if found:
-        t, error = found
-        factor = _named(1 + t, error) or f"{1 + t:.4g} (+- {2 * error:.2g}) times what it should be"
-        hint = {"minus what it should be": ": the wrong sign", "half of what it should be": ": a factor 1/2 too many",
-                "twice what it should be": ": a factor 2 too many, or 1/2 missing"}  # fmt: skip
-        return [f"the whole gradient is {factor} everywhere{hint.get(factor, ': a constant factor')}"]
+    if found := e.share(e.exact, e.S > 0):
+        factor, why = _factor(*found)
+        return [f"the whole gradient is {factor} everywhere: {why}"]
     sentences = []
     for block in dict.fromkeys(e.block[e.failed]):
         found = e.share(e.exact, e.block == block)
-        if found is None:
+        if not found:
             return []
-        t, error = found
-        factor = _named(1 + t, error) or f"{1 + t:.4g} (+- {2 * error:.2g}) times what it should be"
-        scale = block == "logvar"
-        hint = {
-            "minus what it should be": ": a wrong sign",
-            "0 on average": ": a term is missing" + ", the path by which z depends on it?",
-            "half of what it should be": ": a factor 1/2 too many",
-            "twice what it should be": ": a factor 1/2 is missing" + ", or a log-variance was read as a log-std" * scale,
-        }
-        sentences.append(f"d/d{block} is {factor} everywhere{hint.get(factor, ': a constant factor')}")
+        factor, why = _factor(*found)
+        if factor.startswith("twice") and block == "logvar":
+            why += ", or a log-variance is read as a log-std"
+        sentences.append(f"d/d{block} is {factor} everywhere: {why}")
     return sentences
 
 
@@ -252,17 +253,17 @@ def _signal(e):
             f"right where the loss is {max(right):.2g} nats or less in size, too small where it is {min(wrong):.2g} or more: "
             "is the learning signal clipped or normalised, or do weights underflow?"
         ]
-    norms = {}
+    norms = []
     for name in dict.fromkeys(t.problem for t in e.tests if not t.problem.endswith(" a call")):
         here = np.array([t.problem == name for t in e.tests])
-        mean, noise = e.exact[here] + e.bias[here], np.linalg.norm(e.error[here])
-        norms[name] = np.linalg.norm(e.exact[here]), np.linalg.norm(mean), noise
-    (low, least), (high, most) = (pick(((v, k) for k, v in norms.items())) for pick in (min, max)) if norms else [((0,), "")] * 2
-    if low[0] > 0 and high[0] > LARGE**2 * low[0] and low[1] > AGREEMENT * low[2]:
-        if high[1] + AGREEMENT * high[2] < low[1] * (high[0] / low[0]) ** 0.5:
+        norms.append((*(np.linalg.norm(a[here]) for a in (e.exact, e.exact + e.bias, e.error)), name))
+    (exact, mean, noise, small), (exact_large, mean_large, noise_large, large) = min(norms), max(norms)
+    if exact_large > LARGE**2 * exact > 0 and mean > AGREEMENT * noise:
+        ratio, found = exact_large / exact, mean_large / mean
+        if found + AGREEMENT * noise_large / mean < ratio**0.5:
             return [
-                f"the exact gradient is {high[0] / low[0]:.2g} times as long in {most} as in {least}, its mean "
-                f"{high[1] / low[1]:.2g} times: is the learning signal normalised?"
+                f"the exact gradient is {ratio:.2g} times as long in {large} as in {small}, its mean {found:.2g} times: is "
+                "the learning signal normalised?"
             ]
     return []
 
@@ -282,10 +283,12 @@ def _loss(tests, problems):
             kl = weights * [p.q.kl()[t.point] for t, p in zip(means, problem_of)]
             t, off, rest_is_noise = fit(bias, error, -kl)
             if rest_is_noise and off <= PRECISION and abs(t - 1) <= AGREEMENT * off + 1e-9:
-                return [f"{cause}: it lacks the sampled KL, which belongs to each sample's; see `tv.objectives.Integrand`"]
+                return [
+                    f"{cause}: it lacks the sampled KL, which belongs to each sample's; see `tv.objectives.Integrand`"
+                ]
         t, off, rest_is_noise = fit(bias, error, exact)
         if rest_is_noise and len(means) > 1 and off <= PRECISION * abs(t):
-            if _named(1 + t, off) == "0 on average":
+            if _factor(t, off) == FACTORS[0]:
                 return [f"{cause}: it is 0 on average; was a baseline taken from it?"]
             return [f"{cause}, it is {1 + t:.3g} times the loss"]
         return [f"{cause}, which training reports"]
@@ -305,13 +308,32 @@ def _loss(tests, problems):
 
 
 def _averages(p):
-    return p.objective is not None and p.objective.averages
+    return p.objective is None or p.objective.averages
 
 
-def _named(factor, error):
-    """Words for a factor of 0, 1/2, 2 or -1, if it is one to its precision; else None."""
-    words = {0: "0 on average", 0.5: "half of what it should be", 2: "twice what it should be", -1: "minus what it should be"}
-    return next((what for value, what in words.items() if abs(factor - value) <= AGREEMENT * max(error, 1e-9)), None)
+FACTORS = {
+    0: ("0 on average", "a term is missing, such as the path by which z depends on it"),
+    0.5: ("half of what it should be", "a factor 1/2 too many"),
+    2: ("twice what it should be", "a factor 1/2 is missing"),
+    -1: ("minus what it should be", "the wrong sign"),
+}
+
+
+def _factor(t, error):
+    """What 1 + t, a factor found with this standard error, is called, and why it may be so."""
+    for value, words in FACTORS.items():
+        if abs(1 + t - value) <= AGREEMENT * max(error, 1e-9):
+            return words
+    return f"{1 + t:.4g} (+- {2 * error:.2g}) times what it should be", "a constant factor"
+
+
+def _kl_grad(p, kind):
+    """The gradient of the KL that the objective takes as "sampled_kl" or "analytic_kl", (B, P); None where it is no average."""
+    if p.objective is None:
+        return np.zeros_like(p.gradient)
+    if not _averages(p) or not hasattr(p.q, "kl_grad"):
+        return None
+    return p.objective.sampled_kl * p.q.kl_grad() if kind == "sampled_kl" else analytic_kl_grad(p.q, p.objective)
 
 
 def _in_the_sampler(p):

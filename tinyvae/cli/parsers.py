@@ -226,7 +226,8 @@ def _add_data(one):
         default="digits",
         choices=datasets.names(),
         metavar="NAME",
-        help="%(choices)s; all but digits need the folder TINYVAE_DATA",
+        help="; ".join(f"{name}: {datasets.KINDS[name]}" for name in datasets.names())
+        + ". All but digits are files in the folder that the environment variable TINYVAE_DATA names",
     )
     group.add_argument("--binarize", action="store_true", help="draw each pixel once as black or white, by the seed")
 

@@ -1,5 +1,5 @@
 """Data to train on."""
 
-from tinyvae.datasets.bundled import Dataset, binarize, load, names
+from tinyvae.datasets.bundled import KINDS, Dataset, binarize, load, names
 
-__all__ = ["Dataset", "binarize", "load", "names"]
+__all__ = ["Dataset", "binarize", "load", "names", "KINDS"]

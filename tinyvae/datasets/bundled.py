@@ -9,7 +9,7 @@ import numpy as np
 
 from tinyvae import validate
 
-__all__ = ["Dataset", "binarize", "load", "names"]
+__all__ = ["Dataset", "binarize", "load", "names", "KINDS"]
 
 
 class Dataset(NamedTuple):
@@ -132,6 +132,11 @@ def _frey_faces():
     return Dataset(faces[:-n_test], faces[-n_test:], None, None, image_shape=(28, 20))
 
 
+KINDS = {  # what each holds, in a few words: training + test images, pixels
+    "digits": "1,437 + 360 grey digits, 8 x 8",
+    "binarized_mnist": "50,000 + 10,000 black and white digits, 28 x 28",
+    "frey_faces": "1,769 + 196 grey frames of one face, 28 x 20",
+}
 _LOADERS = {"digits": _digits, "binarized_mnist": _binarized_mnist, "frey_faces": _frey_faces}
 
 
