@@ -536,8 +536,7 @@ def test_the_help_says_what_the_data_may_be_and_what_an_estimator_needs(capsys):
         with pytest.raises(SystemExit):
             cli.main([command, "--help"])
         text = " ".join(capsys.readouterr().out.split())
-        for words in expected:
-            assert words in text
+        assert all(phrase in text for phrase in expected)
 
 
 def test_the_record_holds_the_settings_that_applied(tmp_path):

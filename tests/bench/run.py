@@ -327,7 +327,7 @@ def second_run(options):
 
 def first_run(options):
     """`tinyvae compare`, short, with an empty cache of compiled code and again with a full one."""
-    seconds = {"cold": [], "warm": []}
+    seconds, announced = {"cold": [], "warm": []}, 0
     for _ in range(1 if options.quick else 2):
         with tempfile.TemporaryDirectory() as folder:
             for state in seconds:
