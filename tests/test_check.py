@@ -100,8 +100,8 @@ def test_nodes_give_the_moments_of_a_normal():
 
 
 def test_exact_gradients_are_the_closed_forms():
-    # REFERENCE: (z - k)^2 has d/dmu = 2 (mu - k), d/dlogvar = sigma^2; exp(-z^2) at mu = sigma = 1 has -.275793 and, for
-    # d/dsigma, -.091931 (Mohamed et al. 2020, section 3).
+    # REFERENCE: (z - k)^2 has d/dmu = 2 (mu - k), d/dlogvar = sigma^2; exp(-z^2) at mu = sigma = 1 has -.275793 and,
+    # for d/dsigma, -.091931 (Mohamed et al. 2020, section 3).
     one = tv.DiagonalGaussian(np.ones((1, 1)), np.zeros((1, 1)))
     np.testing.assert_allclose(
         check.exact_gradient(one, tv.Target(lambda z: ((z + 3) ** 2).sum(axis=2))), [[8, 1]], rtol=1e-12
@@ -151,7 +151,8 @@ def test_correct_estimators_are_certified(name):
     certificate = check.unbiased(name).assert_passed()
     assert certificate and certificate.powerful and certificate.skipped == ([1] if name == "leave_one_out" else [])
     n_sizes = 3 if name == "leave_one_out" else 4
-    assert len(certificate.tests) == n_sizes * sum(p.gradient.size + len(p.loss) for p in check.default_problems())
+    n_tests = sum(p.gradient.size + len(p.loss) + len(p.spread) for p in check.default_problems())
+    assert len(certificate.tests) == n_sizes * n_tests
     assert "no bias found" in certificate.report() and "probability 0.99" in certificate.report()
 
 
@@ -170,8 +171,8 @@ def test_false_alarms_keep_to_the_level():
 
 
 def test_the_stated_power_is_kept():
-    # A bias of 10% of the norm in one coordinate, just the stated one: found in 99 of 100 cases or more. 30 seeds: fewer than 28
-    # finds happen with probability 0.003 at most.
+    # A bias of 10% of the norm in one coordinate, just the stated one: found in 99 of 100 cases or more. 30 seeds:
+    # fewer than 28 finds happen with probability 0.003 at most.
     scale = np.linalg.norm(EASY[0].gradient, axis=1)
 
     def shifted(q, target, eps, objective=None, rng=None):

@@ -23,9 +23,9 @@ from tinyvae.optim import SGD, Adam
 from tinyvae.training import History, fit, train
 
 __all__ = [
-    "VAE", "NonFiniteLoss", "train", "fit", "History", "ELBO", "ImportanceWeighted", "Draws", "Target", "DiagonalGaussian",
-    "Bernoulli", "MLP", "SGD", "Adam", "check", "datasets", "distributions", "estimators", "evaluate", "likelihoods", "noise",
-    "objectives", "optim", "problems", "variance",
+    "VAE", "NonFiniteLoss", "train", "fit", "History", "ELBO", "ImportanceWeighted", "Draws", "Target",
+    "DiagonalGaussian", "Bernoulli", "MLP", "SGD", "Adam", "check", "datasets", "distributions", "estimators",
+    "evaluate", "likelihoods", "noise", "objectives", "optim", "problems", "variance",
 ]  # fmt: skip
 
 __version__ = "0.1.0"

@@ -6,26 +6,41 @@ A file that is put beside the others is known by name, and nothing else need cha
 import importlib
 import pkgutil
 
-__all__ = ["shown_in"]
+__all__ = ["by_name"]
 
 
-def shown_in(package, first=()):
-    """Yield what the modules of a package folder show (their `__all__`), the modules named in `first` first.
+def by_name(package, wanted, name_of, first=()):
+    """What the files of a package folder show, by name.
 
     Parameters
     ----------
     package : module
         An imported package.
+    wanted : callable
+        From an object to whether it belongs here.
+    name_of : callable
+        From an object to its name.
     first : sequence of str
-        Module names, in reading order; the others follow in alphabetical order.
+        The files that come first, in reading order; the others follow in alphabetical order.
 
-    Yields
+    Returns
+    -------
+    dict
+        {name: object}, of what stands in a file's `__all__`.
+
+    Raises
     ------
-    object
-        What a module's `__all__` names, in its order; a module without one shows nothing.
+    ImportError
+        If a file has no `__all__`, or two objects have one name.
     """
-    rooms = [room.name for room in pkgutil.iter_modules(package.__path__)]
+    rooms, found = [room.name for room in pkgutil.iter_modules(package.__path__)], {}
     for room in (*first, *(room for room in rooms if room not in first)):
         module = importlib.import_module(f"{package.__name__}.{room}")
-        for name in getattr(module, "__all__", ()):
-            yield getattr(module, name)
+        if not hasattr(module, "__all__"):
+            raise ImportError(f"{module.__file__} has no __all__: list there what it shows")
+        for one in (getattr(module, name) for name in module.__all__):
+            if wanted(one):
+                name = name_of(one)
+                if found.setdefault(name, one) is not one:
+                    raise ImportError(f"{module.__file__} shows a second {name!r}: give it another name")
+    return found

@@ -24,6 +24,7 @@ __all__ = [
     "DependentSamples",
 ]
 
+_ALWAYS = contextlib.nullcontext()
 _present = threading.local()  # .scheme: the one whose dependent samples this thread's estimators are given, or None
 
 
@@ -203,7 +204,6 @@ def require_compatible(scheme, estimator, objective=None):
         raise DependentSamples(_refusal(getattr(inner, "__name__", type(inner).__name__), _name(scheme)))
 
 
-@contextlib.contextmanager
 def in_use(scheme):
     """A context in which estimators are called with the scheme's samples.
 
@@ -214,11 +214,17 @@ def in_use(scheme):
     scheme : function
         What `resolve` returned.
 
-    Yields
-    ------
-    None
+    Returns
+    -------
+    context manager
+        One that does nothing where the scheme is `independent`.
     """
-    before, _present.scheme = getattr(_present, "scheme", None), None if scheme is independent else scheme
+    return _ALWAYS if scheme is independent else _dependent(scheme)
+
+
+@contextlib.contextmanager
+def _dependent(scheme):
+    before, _present.scheme = getattr(_present, "scheme", None), scheme
     try:
         yield
     finally:

@@ -144,6 +144,8 @@ def check_objective(objective):
         If it is a class, or lacks `averages`, `sampled_kl`, `value`, `weights`, `kl_value` or `kl_weights`; the message
         names what is missing.
     """
+    if isinstance(objective, Objective):
+        return
     missing = [question for question in QUESTIONS if not hasattr(objective, question)]
     if isinstance(objective, type) or len(missing) == len(QUESTIONS):
         raise TypeError(f"objective must be an objective such as tv.ELBO(), got {objective!r}")

@@ -1,21 +1,20 @@
 """Which known mistake the numbers of a failed certificate fit, in words.
 
-A mistake is a prediction of the bias of each coordinate. It is named if the biases are its prediction times 1, by weighted
-least squares, with a standard error that excludes 0 by far, and if what is left is no more than noise. Where no mistake
-that is known predicts the numbers, nothing is said.
+A mistake is a prediction of the bias of each coordinate. It is named if the biases are its prediction times 1, by
+weighted least squares, with a standard error that excludes 0 by far, and if what is left is no more than noise. Where
+no mistake that is known predicts the numbers, nothing is said.
 """
 
 import numpy as np
 
+from tinyvae.check.evidence import AGREEMENT, PRECISION, Evidence, fit
 from tinyvae.check.report import LOSS, SPREAD
 from tinyvae.problems.exact import NODES, exact_gradient
 from tinyvae.variance.replicates import analytic_kl_grad
 
-__all__ = ["diagnose", "fit"]
+__all__ = ["diagnose"]
 
-PRECISION = 0.05  # the standard error of a factor, at most, in units of what it is to explain
-AGREEMENT = 5.0  # standard errors between the factor found and the one that a mistake predicts
-ABSURD = 1e-4  # a chi-square whose half is rarer than this: the half, for coordinates of a data point share their noise
+DECISIVE = 2.0  # thresholds by which f must be off: its patterns are simple enough for chance
 LARGE = 10.0  # how many times larger than where all is well the losses must be, to blame their size
 
 
@@ -44,97 +43,6 @@ def diagnose(tests, problems):
     return tuple(_loss([t for t in tests if t.of_loss], problems))
 
 
-def fit(bias, error, predicted):
-    """The factor t in bias = t predicted, by weighted least squares.
-
-    Parameters
-    ----------
-    bias, error, predicted : array (n,)
-        Biases, their standard errors, and what a mistake predicts of them.
-
-    Returns
-    -------
-    tuple
-        t, its standard error, and whether the rest is no more than noise: its chi-square is not absurd. Where nothing is
-        predicted, t is 0 and its error infinite.
-    """
-    from scipy.special import chdtrc
-
-    x, y = predicted / error, bias / error
-    weight = float(x @ x)
-    if weight == 0:
-        return 0.0, np.inf, False
-    t = float(x @ y) / weight
-    rest = y - t * x
-    return t, weight**-0.5, bool(chdtrc(max(len(y) - 1, 1), float(rest @ rest) / 2) > ABSURD)
-
-
-class Evidence:
-    """A certificate's tests of the gradient, as arrays (n,), one element a test.
-
-    Attributes
-    ----------
-    tests : list of Tested
-    problems : list of Problem
-        Each test's.
-    exact, bias, error, S, rows : array (n,)
-        error: of the bias, and no less than rounding's; rows: how many data points are in a call.
-    failed, alone, small : array (n,) of bool
-        alone, small: the problem is one of calls with one data point, or with few, that the certificate added.
-    block : array (n,) of str
-        The block of q's parameters that the coordinate belongs to, such as "mu".
-    """
-
-    def __init__(self, tests, problems):
-        self.tests, self.problems = tests, [problems[t.problem, t.n_samples] for t in tests]
-        self.exact, self.bias = (np.array([getattr(t, name) for t in tests]) for name in ("exact", "bias"))
-        self.error = np.array([max(t.standard_error, 1e-10 * (t.scale + abs(t.mean))) for t in tests])
-        self.S = np.array([t.n_samples for t in tests])
-        self.rows = np.array([len(p.gradient) for p in self.problems])
-        self.failed = np.array([not t.passed for t in tests])
-        self.block = np.array([t.coordinate.split("[")[0] for t in tests])
-        self.alone, self.small = (
-            np.array([t.problem.endswith(end) for t in tests]) for end in (", 1 point a call", " a call")
-        )
-
-    def of(self, array_of):
-        """What `array_of`, a function of a Problem, gives each test's coordinate: it returns (B, P), or None for no prediction."""
-        known, found = {}, []
-        for t, p in zip(self.tests, self.problems):
-            key = t.problem, t.n_samples
-            if key not in known:
-                array = array_of(p)
-                known[key] = None if array is None else p.q.split(np.broadcast_to(array, p.gradient.shape))
-            name, k = t.coordinate[:-1].split("[")
-            found.append(np.nan if known[key] is None else known[key][name][t.point, int(k)])
-        return np.array(found)
-
-    def fits(self, predicted, where=None):
-        """Whether the biases are as predicted, (n,), in the tests `where`; a NaN predicts nothing."""
-        where = np.isfinite(predicted) & (True if where is None else where)
-        t, error, rest_is_noise = fit(self.bias[where], self.error[where], predicted[where])
-        agrees = error <= PRECISION and abs(t - 1) <= AGREEMENT * max(error, 1e-9)
-        return bool(rest_is_noise and agrees and self.failed[where].any())
-
-    def share(self, of, where):
-        """(t, its error) if the biases are a factor t other than 0 times `of` (n,) in the tests `where`, else None."""
-        where = where & np.isfinite(of)
-        t, error, rest_is_noise = fit(self.bias[where], self.error[where], of[where])
-        sharp = np.abs(t * of[where]) > AGREEMENT * self.error[where]
-        if rest_is_noise and sharp.sum() > 1 and error <= PRECISION * abs(t):  # two coordinates at least agree
-            return t, error
-        return None
-
-    def narrowed(self):
-        """Where the biases are: all tests with an S and a problem that failed somewhere, a mask, and words for it."""
-        sizes, names = ({getattr(t, key) for t in self.tests if not t.passed} for key in ("n_samples", "problem"))
-        words = [f"S = {', '.join(map(str, sorted(sizes)))}"] * (sizes != set(self.S))
-        if names != {t.problem for t in self.tests}:
-            words.append(", ".join(sorted(names)[:3]) + ", ..." * (len(names) > 3))
-        mask = np.array([t.n_samples in sizes and t.problem in names for t in self.tests])
-        return mask, f" (only: {'; '.join(words)})"
-
-
 # --- mistakes: each a function of the evidence that returns sentences -----------------------------------------
 
 
@@ -142,14 +50,15 @@ def _call(e):
     """Dependence on other points of the call, where the problems' names tell."""
     if e.failed[e.small].any() and not e.failed[~e.small].any():
         return [
-            "biased only in calls of their own, with few data points: the draws for a point depend on who else is in the call"
+            "biased only in calls of their own, with few data points: the draws for a point depend on who else is in "
+            "the call"
         ]
     points = {t.point for t, alone in zip(e.tests, e.alone) if not t.passed and not alone}
     if e.failed[e.alone].any() and len(points) == 1 < len({t.point for t in e.tests}):
         (point,) = points
         return [
-            f"only data point {point} of each call is wrong: the draws for a point depend on its place among the others, such "
-            "as by a baseline taken from one row, which is that row's own f"
+            f"only data point {point} of each call is wrong: the draws for a point depend on its place among the "
+            "others, such as by a baseline taken from one row, which is that row's own f"
         ]
     return []
 
@@ -169,13 +78,13 @@ def _objective(e):
 
 
 def _samples(e):
-    """Factors that depend on how many samples or points there are: an own sample in the baseline, an average too many."""
+    """Factors that depend on how many samples or points there are: an own sample in the baseline, one mean too many."""
     mean_over = "the draws for a point depend on the others, by a baseline that is a mean over"
     guesses = [  # the share of the exact gradient that is lost, and why
         (1 / e.S, "its mean is (1 - 1/S) times the exact gradient, 0 at S = 1: each sample's own f is in its baseline; "
          "leave it out"),
-        (1 - 1 / e.S, "its mean is 1/S of the exact gradient: dparams are averaged over the samples already; return each "
-         "sample's contribution, for the caller averages"),
+        (1 - 1 / e.S, "its mean is 1/S of the exact gradient: dparams are averaged over the samples already; return "
+         "each sample's contribution, for the caller averages"),
     ]  # fmt: skip
     if e.alone.any():  # the points of a call are linked
         guesses += [
@@ -185,9 +94,10 @@ def _samples(e):
              f"{mean_over} the points, with the own in it"),
         ]  # fmt: skip
     if set(e.block) == {"mu", "logvar"} and e.S.min() > 1:
-        guesses.append((np.where(e.block == "mu", -1, 1) / (e.S - 1), "d/dmu is (1 + 1/(S - 1)) times what it should be, "
-                        "d/dlogvar (1 - 1/(S - 1)) times: antithetic noise, and each sample's mirror image in its "
-                        "leave-one-out baseline"))  # fmt: skip
+        guesses.append((
+            np.where(e.block == "mu", -1, 1) / (e.S - 1), "d/dmu is (1 + 1/(S - 1)) times what it should be, d/dlogvar "
+            "(1 - 1/(S - 1)) times: antithetic noise, and each sample's mirror image in its leave-one-out baseline",
+        ))  # fmt: skip
     everywhere = e.S > 0
     for where, clause in ((everywhere, ""), e.narrowed()):
         found = {}
@@ -227,8 +137,8 @@ def _scores(e):
         if found is None:
             return []
         sentences.append(
-            f"d/d{block} is off by {found[0]:.3g} times E[f]: the score's mean is not 0; look at the sign and the size of the "
-            "constant in it (-1/2 for a Gaussian's logvar)"
+            f"d/d{block} is off by {found[0]:.3g} times E[f]: the score's mean is not 0; look at the sign and the size "
+            "of the constant in it (-1/2 for a Gaussian's logvar)"
         )
     return sentences
 
@@ -248,10 +158,13 @@ def _signal(e):
     failed = {t.problem for t in e.tests if not t.passed}
     wrong, right = ([size for name, size in sizes.items() if (name in failed) is kind] for kind in (True, False))
     t, error, _ = fit(e.bias[e.failed], e.error[e.failed], e.exact[e.failed])
+    cause = "is the learning signal clipped or normalised"
+    if not all(map(_averages, e.problems)):
+        cause = "do the samples' weights underflow"
     if wrong and right and min(wrong) > LARGE * max(right) and t < -AGREEMENT * error:
         return [
-            f"right where the loss is {max(right):.2g} nats or less in size, too small where it is {min(wrong):.2g} or more: "
-            "is the learning signal clipped or normalised, or do weights underflow?"
+            f"right where the loss is {max(right):.2g} nats or less in size, too small where it is {min(wrong):.2g} or "
+            f"more: {cause}?"
         ]
     norms = []
     for name in dict.fromkeys(t.problem for t in e.tests if not t.problem.endswith(" a call")):
@@ -262,15 +175,15 @@ def _signal(e):
         ratio, found = exact_large / exact, mean_large / mean
         if found + AGREEMENT * noise_large / mean < ratio**0.5:
             return [
-                f"the exact gradient is {ratio:.2g} times as long in {large} as in {small}, its mean {found:.2g} times: is "
-                "the learning signal normalised?"
+                f"the exact gradient is {ratio:.2g} times as long in {large} as in {small}, its mean {found:.2g} "
+                "times: is the learning signal normalised?"
             ]
     return []
 
 
 def _loss(tests, problems):
     """What is wrong with f, where nothing is with the gradient."""
-    if all(t.passed for t in tests):
+    if not any(abs(t.bias) > DECISIVE * t.threshold for t in tests):
         return []
     means, spreads = ([t for t in tests if t.coordinate == name] for name in (LOSS, SPREAD))
     cause = "no bias in the gradient, but f is not the loss"
@@ -284,7 +197,7 @@ def _loss(tests, problems):
             t, off, rest_is_noise = fit(bias, error, -kl)
             if rest_is_noise and off <= PRECISION and abs(t - 1) <= AGREEMENT * off + 1e-9:
                 return [
-                    f"{cause}: it lacks the sampled KL, which belongs to each sample's; see `tv.objectives.Integrand`"
+                    f"{cause}: it lacks the sampled KL, which belongs to each sample's f; see `tv.objectives.Integrand`"
                 ]
         t, off, rest_is_noise = fit(bias, error, exact)
         if rest_is_noise and len(means) > 1 and off <= PRECISION * abs(t):
@@ -298,8 +211,8 @@ def _loss(tests, problems):
         return [f"{cause}: right on average, it varies too much"]
     if all(t.bias < 0 for t in failed):
         if 1 not in sizes and tried > sizes:
-            return [f"{cause}: right on average, it varies too little with several samples; is it their mean? It is (S, B), "
-                    "each sample's own"]  # fmt: skip
+            return [f"{cause}: right on average, it varies too little with several samples; is it their mean? Each "
+                    "sample's own belongs there, (S, B)"]  # fmt: skip
         return [f"{cause}: right on average, it varies too little" + ", or is the samples' mean" * (1 not in tried)]
     return [f"{cause}: right on average, its spread is wrong"]
 
@@ -328,7 +241,7 @@ def _factor(t, error):
 
 
 def _kl_grad(p, kind):
-    """The gradient of the KL that the objective takes as "sampled_kl" or "analytic_kl", (B, P); None where it is no average."""
+    """The gradient of the KL that is taken as "sampled_kl" or "analytic_kl", (B, P); None if it is no average."""
     if p.objective is None:
         return np.zeros_like(p.gradient)
     if not _averages(p) or not hasattr(p.q, "kl_grad"):
@@ -337,7 +250,7 @@ def _kl_grad(p, kind):
 
 
 def _in_the_sampler(p):
-    """The bias of the gradient with respect to mu and log std, at a std of exp(logvar), (B, P); None if it is not to be had."""
+    """The bias of the gradient with respect to mu and log std at a std of exp(logvar), (B, P); None if unknown."""
     if not _reads_logvar(p) or not hasattr(p.q, "nodes") or p.q.mean.shape[1] not in NODES:
         return None
     mu, logvar = p.q.split(p.q.params).values()

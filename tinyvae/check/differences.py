@@ -7,9 +7,21 @@ import numpy as np
 
 from tinyvae import validate
 
+__all__ = ["GradientCheck", "gradients"]
+
 
 class GradientCheck(NamedTuple):
-    """labels, analytic and numeric derivatives, one a tested direction; error: the largest difference over ||gradient||."""
+    """What `gradients` found.
+
+    Attributes
+    ----------
+    labels : list of str
+        One a tested direction.
+    analytic, numeric : array (n,)
+        The derivatives along them.
+    error : float
+        The largest difference over ||gradient||.
+    """
 
     labels: list
     analytic: np.ndarray
@@ -30,18 +42,43 @@ def gradients(function, theta, n_coordinates=20, n_directions=3, tolerance=1e-7,
 
         g'v = [8 (f(theta + h v) - f(theta - h v)) - (f(theta + 2h v) - f(theta - 2h v))] / (12 h) + O(h^4)
 
-    function: theta (P,) -> (value, gradient (P,)), deterministic (fix the noise); theta: (P,), float64. v runs through
-    n_coordinates random coordinates (all of them if P is smaller) and n_directions Gaussian vectors, which feel
-    every coordinate. For a model whose parameters live inside it:
+    v runs through n_coordinates random coordinates and n_directions Gaussian vectors, which feel every coordinate.
+    For a model whose parameters live inside it:
 
         def f(theta):
             vae.theta[:] = theta
             return vae.loss_and_grads(x, eps)
         check.gradients(f, vae.theta)
 
-    Returns a GradientCheck. theta is as before afterwards, and so is the model: the last call is at theta.
-    Raises AssertionError with both numbers side by side, worst first, if any differs by more than tolerance ||gradient||;
-    TypeError unless theta is float64. A kink (relu) closer than 5e-5 to theta raises too: choose another point.
+    theta is as before afterwards, and so is the model: the last call is at theta.
+
+    Parameters
+    ----------
+    function : callable
+        theta (P,) -> (value, gradient (P,)), deterministic (fix the noise).
+    theta : array (P,)
+        float64.
+    n_coordinates : int, optional
+        All of them if P is smaller.
+    n_directions : int, optional
+    tolerance : float, optional
+        In units of ||gradient||.
+    seed : int, optional
+        What coordinates and directions come from.
+
+    Returns
+    -------
+    GradientCheck
+
+    Raises
+    ------
+    AssertionError
+        With both numbers side by side, worst first, if any differs by more than tolerance ||gradient||. A kink (relu)
+        closer than 5e-5 to theta raises too: choose another point.
+    TypeError
+        Unless theta is float64, or if a number is of the wrong type.
+    ValueError
+        If a shape does not fit, the gradient is not finite, or a number is below 0.
     """
     theta = np.asarray(theta)
     if theta.dtype != np.float64:
@@ -82,7 +119,7 @@ def _directions(rng, theta, n_coordinates, n_directions):
 
 
 def _slope(function, theta, v):
-    """The derivative along v. h = 4 eps^(1/3), in units of theta where that is large: rounding and h^4 both stay small."""
+    """The derivative along v. h = 4 eps^(1/3), in units of theta where it is large: rounding and h^4 stay small."""
     h = 4 * np.finfo("float64").eps ** (1 / 3) * max(1.0, np.linalg.norm(theta * v) / np.linalg.norm(v))
 
     def value(steps):

@@ -1,8 +1,8 @@
 """Replicates of an estimator on a problem, and whether they may lie side by side.
 
-Side by side on the batch axis, replicates are quick, and independent if the draws for a data point depend on its own noise
-alone. Where they do not, they are made one by one, a call each. An estimator that says `costly`, for a network's pass a
-sample, is asked in small calls that fit the cache, and gives its gradient and its f at once.
+Side by side on the batch axis, replicates are quick, and independent if the draws for a data point depend on its own
+noise alone. Where they do not, they are made one by one, a call each. An estimator that says `costly`, for a network's
+pass a sample, is asked in small calls that fit the cache, and gives its gradient and its f at once.
 
 Each of them takes an estimator that has learnt, see `learnt`.
 """
@@ -20,7 +20,8 @@ from tinyvae.problems.problem import alone
 from tinyvae.variance.replicates import analytic_kl_grad
 
 __all__ = [
-    "learnt", "side_by_side", "one_by_one", "loss_side_by_side", "loss_one_by_one", "in_chunks", "moments", "links_points",
+    "learnt", "side_by_side", "one_by_one", "loss_side_by_side", "loss_one_by_one", "in_chunks", "moments",
+    "links_points",
 ]  # fmt: skip
 
 WARMUP = 200  # calls and updates, for an estimator that learns
@@ -74,7 +75,18 @@ def side_by_side(own, p, n_samples, n_draws, seed):
 
 
 def one_by_one(own, p, n_samples, n_draws, seed):
-    """`side_by_side`, a replicate a call."""
+    """`side_by_side`, a replicate a call.
+
+    Parameters
+    ----------
+    own, p, n_samples, n_draws, seed
+        As `side_by_side`.
+
+    Returns
+    -------
+    tuple of two arrays (B, P)
+        As there.
+    """
     return moments([draws.dparams.mean(axis=0) for draws in _calls(own, p, n_samples, n_draws, seed)])
 
 
@@ -94,12 +106,23 @@ def loss_side_by_side(own, p, n_samples, n_draws, seed):
     eps_rng, own_rng = np.random.default_rng(seed).spawn(2)
     call, q = _caller(own, p, n_draws)
     f = np.asarray(call(q.noise(eps_rng, n_samples), own_rng).f, "float64")
-    return moments(_of_loss(f.reshape(n_samples, n_draws, -1), p))
+    return _by_columns(_of_loss(f.reshape(n_samples, n_draws, -1), p))
 
 
 def loss_one_by_one(own, p, n_samples, n_draws, seed):
-    """`loss_side_by_side`, a replicate a call."""
-    return moments([_of_loss(draws.f, p) for draws in _calls(own, p, n_samples, n_draws, seed)])
+    """`loss_side_by_side`, a replicate a call.
+
+    Parameters
+    ----------
+    own, p, n_samples, n_draws, seed
+        As `side_by_side`.
+
+    Returns
+    -------
+    tuple of two arrays (B, 2)
+        As there.
+    """
+    return _by_columns(np.array([_of_loss(draws.f, p) for draws in _calls(own, p, n_samples, n_draws, seed)]))
 
 
 def in_chunks(own, p, n_samples, n_draws, seed):
@@ -113,7 +136,8 @@ def in_chunks(own, p, n_samples, n_draws, seed):
     Returns
     -------
     tuple of two arrays
-        Estimates (n_draws, B, P) and (n_draws, B, 2), f and its spread as in `loss_side_by_side`, or an empty last axis.
+        Estimates (n_draws, B, P) and (n_draws, B, 2), f and its spread as in `loss_side_by_side`; (n_draws, B, 0)
+        where the problem has no `loss`.
     """
     per_chunk = max(1, ROWS // (n_samples * len(p.gradient)))
     sizes = [min(per_chunk, n_draws - start) for start in range(0, n_draws, per_chunk)]
@@ -132,7 +156,18 @@ def in_chunks(own, p, n_samples, n_draws, seed):
 
 
 def moments(estimates):
-    """Mean and standard deviation of estimates, an array (R, B, n) or a list of (B, n): two arrays (B, n), float64."""
+    """Mean and standard deviation of estimates.
+
+    Parameters
+    ----------
+    estimates : array (R, B, n)
+        Or a list of (B, n).
+
+    Returns
+    -------
+    tuple of two arrays (B, n)
+        float64.
+    """
     estimates = np.asarray(estimates, "float64")  # R, B, n
     return estimates.mean(axis=0), estimates.std(axis=0, ddof=1)
 
@@ -174,11 +209,17 @@ def links_points(own, p, n_samples):
 
 
 def _of_loss(f, p):
-    """f (S, ..., B) -> the samples' mean of f and, where the problem has its exact value, of its spread, (..., B, 2)."""
+    """f (S, ..., B) -> the samples' mean of f and, where the problem has an exact one, of its spread, (..., B, 2)."""
     parts = [np.mean(f, axis=0)]
     if p.spread is not None:
         parts.append(spread_of(np.asarray(f, "float64"), p.loss, p.size).mean(axis=0))
     return np.stack(parts, axis=-1)
+
+
+def _by_columns(of_loss):
+    """`moments` of each column of (R, B, n) by itself: the order of summation depends on what lies side by side."""
+    parts = [moments(np.ascontiguousarray(of_loss[..., k : k + 1])) for k in range(of_loss.shape[-1])]
+    return tuple(np.concatenate(part, axis=1) for part in zip(*parts))
 
 
 def _calls(own, p, n_samples, n_draws, seed):

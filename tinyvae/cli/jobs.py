@@ -80,6 +80,7 @@ def train(args):
     )
     words.announce_compilation()
     grey = data.train.dtype.kind == "f" and np.any((data.train > 0) & (data.train < 1))
+    grey = grey and not vae.likelihood.is_density
     if grey:
         print(
             f"The pixels of {args.data} are grey: their reconstruction term is a cross-entropy, no density "

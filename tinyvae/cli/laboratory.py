@@ -102,6 +102,8 @@ def _exact(vae, batch, objective, n_samples):
     from tinyvae import problems
 
     nodes = problems.NODES.get(vae.n_latents)
+    if not hasattr(vae.family, "nodes"):
+        return None, f"No bias: latents of {vae.family.name!r} have no nodes for an exact gradient."
     if nodes is None:
         return (
             None,

@@ -1,18 +1,35 @@
-"""What q, the distribution over latents, may be, and the prior that it is compared with.
+"""What q, the distribution over latents, may be, and the priors that it is compared with.
 
-A distribution is a class like `gaussian.DiagonalGaussian`: the methods there are the contract. One that is added as a
-room of this folder, with a `name`, is known to `tv.VAE(latents=name)`.
+`contract.py` says what a distribution answers, `prior.py` what a prior does. A class that is shown by a file of this
+folder is known by its `name`: to `tv.VAE(latents=name)`, and a prior to `tv.VAE(prior=name)`.
 """
 
 import sys
 
+import numpy as np
+
 from tinyvae import discover, validate
+from tinyvae.distributions.contract import NEEDED, Distribution
 from tinyvae.distributions.gaussian import DiagonalGaussian
-from tinyvae.distributions.prior import Prior, StandardNormal
+from tinyvae.distributions.prior import Prior, StandardNormal, check_prior
 
-__all__ = ["DiagonalGaussian", "Prior", "StandardNormal", "LATENTS", "resolve"]
+__all__ = [
+    "DiagonalGaussian",
+    "Distribution",
+    "Prior",
+    "StandardNormal",
+    "LATENTS",
+    "PRIORS",
+    "resolve",
+    "resolve_prior",
+]
 
-LATENTS = {one.name: one for one in discover.shown_in(sys.modules[__name__]) if hasattr(one, "from_params")}
+LATENTS = discover.by_name(sys.modules[__name__], lambda one: hasattr(one, "from_params"), lambda one: one.name)
+PRIORS = discover.by_name(
+    sys.modules[__name__],
+    lambda one: isinstance(one, type) and issubclass(one, Prior) and one is not Prior,
+    lambda one: one.name,
+)
 
 
 def resolve(latents):
@@ -21,7 +38,7 @@ def resolve(latents):
     Parameters
     ----------
     latents : str or class
-        One of `LATENTS`, or what has `from_params`.
+        One of `LATENTS`, or a class that answers what `contract.py` tells of.
 
     Returns
     -------
@@ -30,8 +47,47 @@ def resolve(latents):
     Raises
     ------
     ValueError
-        For anything else.
+        For an unknown name.
+    TypeError
+        For a class that lacks an answer, naming what is missing, and for anything else.
     """
-    if isinstance(latents, type) and hasattr(latents, "from_params"):
-        return latents
-    return LATENTS[validate.choice("latents", latents, LATENTS)]
+    if isinstance(latents, str):
+        return LATENTS[validate.choice("latents", latents, LATENTS)]
+    missing = [name for name in NEEDED if not hasattr(latents, name)]
+    if missing or not isinstance(latents, type):
+        lacks = f", which lacks {', '.join(missing)}" * bool(missing)
+        raise TypeError(f"latents must be a name or a class such as tv.DiagonalGaussian, got {latents!r}{lacks}")
+    return latents
+
+
+def resolve_prior(prior, family):
+    """A prior for a class of distributions, which it fits.
+
+    Parameters
+    ----------
+    prior : Prior, str or None
+        The prior itself, one of `PRIORS`, or None for the class's own.
+    family : class
+        What q is.
+
+    Returns
+    -------
+    Prior
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+    TypeError
+        For what is no prior, or does not fit the class.
+    """
+    if isinstance(prior, str):
+        prior = PRIORS[validate.choice("prior", prior, PRIORS)]()
+    prior = check_prior(family.prior if prior is None else prior)
+    q = family.from_params(np.zeros((1, family.n_params(2))), prior)
+    try:
+        validate.check_shape("kl", np.asarray(q.kl()), (1,))
+        validate.check_shape("kl_grad", np.asarray(q.kl_grad()), q.params.shape)
+    except Exception as error:  # whatever the one asks that the other does not have
+        raise TypeError(f"the prior {prior!r} does not fit latents of {family.name!r}: {error}") from error
+    return prior

@@ -3,13 +3,14 @@
 import numpy as np
 
 from tinyvae import validate
+from tinyvae.distributions.contract import Distribution
 from tinyvae.distributions.prior import StandardNormal
 from tinyvae.kernels import gaussian as kernels
 
 __all__ = ["DiagonalGaussian", "gauss_hermite"]
 
 
-class DiagonalGaussian:
+class DiagonalGaussian(Distribution):
     """q(z) = prod_k N(z_k; mu_k, exp(logvar_k)), one for each row of a batch.
 
     The log-variance is unconstrained, so that the encoder's last layer can be linear (Kingma &
@@ -50,7 +51,7 @@ class DiagonalGaussian:
         If mu is neither float32 nor float64, or logvar, or what those methods are given, is not of mu's dtype.
     """
 
-    name, blocks = "gaussian", ("mu", "logvar")
+    name, blocks, prior = "gaussian", ("mu", "logvar"), StandardNormal()
 
     def __init__(self, mu, logvar, prior=StandardNormal()):
         mu = validate.array("mu", mu, ("B", "K"))
@@ -64,15 +65,6 @@ class DiagonalGaussian:
         q.params, q.mu, q.logvar, q.prior = params, params[:, :n], params[:, n:], prior
         q.std = np.exp(0.5 * q.logvar)  # the one place where a log-variance becomes a standard deviation
         return q
-
-    def like(self, params):
-        """The Gaussian of other params (B, 2K), unchecked and not copied, with the same prior."""
-        return self.from_params(params, self.prior)
-
-    @property
-    def dtype(self):
-        """The precision of params, and of all that is computed."""
-        return self.params.dtype
 
     @property
     def mean(self):
@@ -126,35 +118,6 @@ class DiagonalGaussian:
 
     # --- samples, densities, slopes ---------------------------------------------------------------
 
-    def noise(self, rng, n_samples=1, scheme=None):
-        """eps, N(0, I), or by a noise scheme.
-
-        Parameters
-        ----------
-        rng : numpy.random.Generator
-        n_samples : int, optional
-            S, of at least 1.
-        scheme : function, optional
-            See `tv.noise`; None draws N(0, I).
-
-        Returns
-        -------
-        array (S, B, K)
-            In q's dtype.
-
-        Raises
-        ------
-        TypeError
-            If rng is no Generator, n_samples no integer, or the scheme's eps not of q's dtype.
-        ValueError
-            If n_samples < 1, or the scheme's eps has another shape or is not finite.
-        """
-        validate.generator("rng", rng)
-        shape = (validate.integer("n_samples", n_samples, least=1), *self.mu.shape)
-        if scheme is None:
-            return rng.standard_normal(shape, dtype=self.dtype)
-        return validate.array("noise's eps", self.draw(rng, *shape, self.dtype, scheme), shape, self.dtype)
-
     def sample(self, eps):
         """z = mu + std eps. eps (S, B, K) -> z (S, B, K)."""
         eps = validate.array("eps", eps, ("S", *self.mu.shape), self.dtype)
@@ -164,19 +127,19 @@ class DiagonalGaussian:
 
     def log_prob(self, z):
         """log q(z) = -1/2 sum_k [((z - mu) / std)^2 + logvar + log 2 pi], nats. z (S, B, K) -> (S, B)."""
-        z = self._check(z)
+        z = self.checked(z)
         out = np.empty(z.shape[:2], self.dtype)
         kernels.gaussian_log_prob(self.params, self.std, z, out)
         return out
 
     def log_prob_grad(self, z):
         """d log q(z) / dz = -(z - mu) / std^2, parameters held. z (S, B, K) -> (S, B, K)."""
-        z = self._check(z)
+        z = self.checked(z)
         return -(z - self.mu) / (self.std * self.std)
 
     def score(self, z):
         """d log q(z) / d [mu, logvar], with u = (z - mu) / std: [u / std, (u^2 - 1) / 2]. z (S, B, K) -> (S, B, 2K)."""
-        z = self._check(z)
+        z = self.checked(z)
         out = np.empty((*z.shape[:2], self.params.shape[1]), self.dtype)
         kernels.gaussian_score(self.params, self.std, z, out)
         return out
@@ -186,7 +149,7 @@ class DiagonalGaussian:
 
         dz (S, B, K), eps (S, B, K) -> (S, B, 2K).
         """
-        eps = self._check(eps, "eps")
+        eps = self.checked(eps, "eps")
         dz = validate.array("dz", dz, eps.shape, self.dtype)
         out = np.empty((*dz.shape[:2], self.params.shape[1]), self.dtype)
         kernels.gaussian_path(self.std, eps, dz, out)
@@ -200,43 +163,15 @@ class DiagonalGaussian:
         dmu, dlogvar = self.split(dparams).values()
         return dmu + 0.5 * self.std * eps * dlogvar
 
-    # --- against the prior ------------------------------------------------------------------------
-
-    def log_ratio(self, z, prior=None):
-        """log q(z) - log p(z), nats, p being the prior. z (S, B, K) -> (S, B)."""
-        return (prior or self.prior).log_ratio(self, self._check(z))
-
-    def log_ratio_grad(self, z, prior=None):
-        """d/dz [log q(z) - log p(z)], parameters held. z (S, B, K) -> (S, B, K)."""
-        return (prior or self.prior).log_ratio_grad(self, self._check(z))
-
-    def kl(self, prior=None):
-        """KL(q || p), nats, (B,), p being the prior (for N(0, I): Kingma & Welling 2014, appendix B)."""
-        return (prior or self.prior).kl(self)
-
-    def kl_by_latent(self, prior=None):
-        """Each latent's part of KL(q || p), nats, (B, K)."""
-        return (prior or self.prior).kl_by_latent(self)
-
-    def kl_grad(self, prior=None):
-        """dKL(q || p) / d [mu, logvar], (B, 2K)."""
-        return (prior or self.prior).kl_grad(self)
-
     def by_params(self, kl_weights):
         """A weight for each latent's KL as one for each parameter that it depends on.
 
         kl_weights, a number or (B, K) -> (B, 2K) float64.
         """
+        if not isinstance(kl_weights, np.ndarray):
+            return np.full(self.params.shape, float(kl_weights))
         weights = np.broadcast_to(np.asarray(kl_weights, "float64"), self.mu.shape)
         return np.concatenate([weights, weights], axis=1)
-
-    def batch_gradient(self, dparams, objective):
-        """d/dparams of a batch's mean loss: (mean_s dparams + dKL/dparams, weighted by the objective) / B.
-
-        dparams (S, B, 2K), an estimator's; objective, whose `kl_weights` are asked -> (B, 2K).
-        """
-        shares = self.by_params(objective.kl_weights(self)) / len(self.params)  # B, 2K
-        return self.prior.batch_gradient(self, dparams, shares)
 
     # --- exact expectations, apart from all above ---------------------------------------------------
 
@@ -297,9 +232,6 @@ class DiagonalGaussian:
         n_latents = self.mu.shape[1]
         nodes, weights = gauss_hermite(n_nodes, n_samples * n_latents)
         return nodes.reshape(-1, n_samples, n_latents).transpose(1, 0, 2), weights
-
-    def _check(self, z, name="z"):
-        return validate.array(name, z, ("S", *self.mu.shape), self.dtype)
 
 
 def gauss_hermite(n_nodes, n_latents):

@@ -27,11 +27,13 @@ READING_ORDER = (
     "pathwise", "score_function", "baselines", "control_variates", "path_derivative", "measure_valued",
     "importance_weighted",
 )  # fmt: skip
-ESTIMATORS = {
-    snake_case(one.__name__): one
-    for one in discover.shown_in(sys.modules[__name__], READING_ORDER)
-    if isinstance(getattr(one, "traits", None), Traits)
-}
+ESTIMATORS = discover.by_name(
+    sys.modules[__name__],
+    lambda one: isinstance(getattr(one, "traits", None), Traits),
+    lambda one: snake_case(one.__name__),
+    READING_ORDER,
+)
+globals().update({one.__name__: one for one in ESTIMATORS.values()})  # not the file of that name
 
 
 def names(objective=None):

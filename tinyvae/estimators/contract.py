@@ -2,6 +2,9 @@
 
 Its draws for a data point should depend on that point's own q, eps and random numbers alone, not on who else is in the
 call: then many replicates can lie side by side in one call, and a batch of one is a batch like any other.
+
+One that stands in this folder tells in its docstring the formula, where it wins and loses, what it costs, what it
+raises, and its source ("Wins:", "Loses:", "Costs", "Source:").
 """
 
 import functools
@@ -22,7 +25,7 @@ class Draws(NamedTuple):
     Attributes
     ----------
     f : array (S, B)
-        Each sample's loss, nats.
+        Each sample's loss, nats: the integrand at `q.sample(eps)` itself, whatever else was asked; training reports it.
     dparams : array (S, B, P)
         Each sample's contribution to d E_q[f] / d params, P being 2K for a diagonal Gaussian, whose two halves are
         `dmu` and `dlogvar`.
@@ -118,6 +121,9 @@ class Traits(NamedTuple):
         Names of what it asks of the target: "value", "grad".
     draws : bool
         Whether it draws more than eps, from rng.
+    costly : bool
+        Whether a call takes a network's pass a sample, and its samples do not look at each other: the certificate then
+        counts samples.
     biased : bool
         Whether it is, by design.
     """
@@ -129,6 +135,7 @@ class Traits(NamedTuple):
     f: tuple = ("value",)
     draws: bool = False
     biased: bool = False
+    costly: bool = False
 
     def words(self):
         """What it needs, in a few words for a list; an empty string if it is nothing in particular."""

@@ -71,7 +71,7 @@ def delta_method(q, target, eps, objective=None, rng=None):
     return Draws(f, dparams)
 
 
-@estimator(objective="average", q=("score", "path", "moved"))
+@estimator(objective="average", q=("score", "path", "moved"), costly=True)
 class Relax(Learner):
     """The score function with a trained surrogate c(z) as control variate (the continuous case of RELAX, "LAX").
 
@@ -116,8 +116,6 @@ class Relax(Learner):
 
     Source: Grathwohl et al. 2018, section 3.1.
     """
-
-    costly = True  # a network's pass a sample: the certificate counts samples, which do not look at each other
 
     def __init__(self, hidden=(64,), rate=1e-3, seed=0, step=1e-4):
         super().__init__(SmallNetwork(hidden, rate, seed))

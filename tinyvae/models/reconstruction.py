@@ -1,9 +1,11 @@
 """What a decoder costs: -log p(x | z), as the target f(z) of a gradient estimator."""
 
+import functools
 import math
 
 import numpy as np
 
+from tinyvae import validate
 from tinyvae.estimators.contract import Target
 from tinyvae.kernels.data import all_finite, same
 
@@ -92,7 +94,8 @@ class Reconstruction(Target):
         weights = weights.reshape(-1)  # S * B
         tasks = self.decoder.weight_gradients(self._cache, deltas, grads, weights)
         if self.own:
-            tasks.append(lambda: self._write_own(weights, own))
+            # Bound now: whoever runs it later may find another z remembered.
+            tasks.append(functools.partial(self._write_own, self._outputs, weights, own))
         return tasks
 
     def backward(self, z):
@@ -121,7 +124,9 @@ class Reconstruction(Target):
     def _dz(self, z):
         return self.decoder.input_gradient(self.backward(z)).reshape(z.shape)
 
-    def _write_own(self, weights, own):
+    def _write_own(self, outputs, weights, own):
         x = np.resize(self.x, (len(weights), self.x.shape[1]))  # S * B, D
-        for name, array in self.likelihood.own_gradients(self._outputs, x, weights, **self.own).items():
-            own[name][...] = array
+        found = self.likelihood.own_gradients(outputs, x, weights, **self.own)
+        for name, view in own.items():
+            validate.check_shape(f"the likelihood's gradient of {name}", np.asarray(found[name]), view.shape)
+            view[...] = found[name]

@@ -68,14 +68,17 @@ def step_numpy(vae, x, eps, estimator, objective, rng, grads):
     q, target = vae.latents(params), vae.target(x)  # q(z | x), and f(z) = -log p(x | z)
     kl = finite("the KL term", float(q.kl().mean()))
 
-    z = q.sample(eps)  # S, B, K: where the decoder is trained
+    # The decoder's side: each sample's loss by its share in the batch's mean.
+    z = q.sample(eps)  # S, B, K
     losses = Integrand(q, target, objective)(z)  # S, B
     decoder_grads = target.weight_gradients(z, objective.weights(losses) / len(x))
 
-    draws = checked_draws(estimator(q, target, eps, objective, rng), q, eps)  # the encoder's side, and nothing else
+    # The encoder's side: an estimator, at the same z. Its draws' mean over S, plus the slope of a KL in closed form.
+    draws = checked_draws(estimator(q, target, eps, objective, rng), q, eps)  # S, B and S, B, P
     dparams = finite("the gradient of the encoder's output", q.batch_gradient(draws.dparams, objective))  # B, P
     _, encoder_grads = vae.encoder.backward(cache, dparams)
 
+    # In theta's order: the encoder's, the decoder's, the likelihood's own.
     grads[:] = np.concatenate([array.ravel() for array in (*encoder_grads.values(), *decoder_grads.values())])
     loss = float(objective.value(draws.f).mean()) + objective.kl_value(q)
     return Step(loss, float(target(z).mean()), kl)

@@ -8,7 +8,6 @@ import os
 import numpy as np
 
 from tinyvae import distributions, estimators, likelihoods, validate
-from tinyvae.distributions.prior import StandardNormal, check_prior
 from tinyvae.estimators.contract import check_samples
 from tinyvae.evaluate import log_likelihood
 from tinyvae.machine import files
@@ -21,6 +20,7 @@ from tinyvae.objectives import ELBO, check_objective
 __all__ = ["VAE"]
 
 FORMAT = "tinyvae.VAE 1"  # what `save` writes into the file and `load` asks for
+KNOWN = {"likelihood": likelihoods.LIKELIHOODS, "latents": distributions.LATENTS, "prior": distributions.PRIORS}
 
 
 class VAE:
@@ -44,8 +44,8 @@ class VAE:
         Of the initial weights.
     latents : str or a class of distributions
         What q is, see `tinyvae.distributions`.
-    prior : Prior
-        Of the latents.
+    prior : Prior or str, optional
+        Of the latents; None for the one that belongs to them, N(0, I) for a Gaussian.
 
     Attributes
     ----------
@@ -53,6 +53,8 @@ class VAE:
         All parameters: the encoder's, the decoder's, the likelihood's own.
     encoder, decoder : MLP
         Their parameters are views into theta.
+    own : dict
+        {name: array}, the likelihood's own parameters, views into theta.
 
     Raises
     ------
@@ -74,12 +76,12 @@ class VAE:
         dtype="float32",
         seed=0,
         latents="gaussian",
-        prior=StandardNormal(),
+        prior=None,
     ):
         validate.integer("n_features", n_features, least=1)
         validate.integer("n_latents", n_latents, least=1)
         self.likelihood, self.family = likelihoods.resolve(likelihood), distributions.resolve(latents)
-        self.prior = check_prior(prior)
+        self.prior = distributions.resolve_prior(prior, self.family)
         hidden = validate.sizes("hidden", hidden)
         rng = np.random.default_rng(validate.integer("seed", seed, least=0))
         self.n_features, self.n_latents, self.hidden, self.activation = n_features, n_latents, hidden, activation
@@ -96,6 +98,7 @@ class VAE:
         self._viewed = None
         self.encoder.bind(self.theta[: self.n_encoder])
         self.decoder.bind(self.theta[self.n_encoder : self.n_encoder + self.n_decoder])
+        self.own = self._split(self.theta)[2]
 
     @property
     def config(self):
@@ -107,7 +110,7 @@ class VAE:
             "dtype": self.dtype.name,
         }
         other = {"latents": self.family.name, "prior": self.prior.name}  # written where they are not the default
-        return words | {name: word for name, word in other.items() if word not in ("gaussian", "standard_normal")}
+        return words | {name: word for name, word in other.items() if word not in ("gaussian", self.family.prior.name)}
 
     # --- theta, and what is laid out like it ----------------------------------------------------------
 
@@ -125,11 +128,6 @@ class VAE:
     def params(self):
         """{"encoder.W0": (n_in, n_out), ...}: named views into theta."""
         return self.views(self.theta)
-
-    @property
-    def own(self):
-        """{name: array}: the likelihood's own parameters, views into theta."""
-        return self._split(self.theta)[2]
 
     def views(self, flat):
         """Named views into a flat vector aligned with theta, such as a gradient."""
@@ -186,7 +184,10 @@ class VAE:
 
         Raises ValueError or TypeError, calling the data `name`.
         """
-        return self.likelihood.check(name, x, self.n_features)
+        x = self.likelihood.check(name, x, self.n_features)
+        if not len(x):
+            raise ValueError(f"{name} must hold at least one row, got shape {x.shape}")
+        return x
 
     def latents(self, params):
         """q of the encoder's output params (B, P), unchecked, with the model's prior."""
@@ -296,13 +297,17 @@ class VAE:
             config, theta = json.loads(str(file["config"])), file["theta"]
             if config.pop("format") != FORMAT:
                 raise ValueError(f"it was not written by this version ({FORMAT})")
-            vae = cls(**{**config, **objects})
-            theta = validate.array("theta", theta, vae.theta.shape, vae.dtype)
+            strange = [name for name in KNOWN if config.get(name, "") and name not in objects]
+            strange = [name for name in strange if isinstance(config[name], str) and config[name] not in KNOWN[name]]
+            vae = None if strange else cls(**{**config, **objects})
+            theta = theta if strange else validate.array("theta", theta, vae.theta.shape, vae.dtype)
         except FileNotFoundError:
             raise FileNotFoundError(f"no such file: {path}; train one with `tinyvae train`") from None
-        except (
-            Exception
-        ) as error:  # each kind of damage fails in its own way: zipfile, zlib, EOF, key, value, not implemented
+        except Exception as error:  # each kind of damage fails in its own way: zipfile, zlib, EOF, key, value
             raise ValueError(f"{path} is damaged or is not a model that tinyvae saved: {error}") from error
+        if strange:
+            own = " and ".join(f"{name} {config[name]!r}" for name in strange)
+            options = ", ".join(f"{name}=..." for name in strange)
+            raise ValueError(f"{path} has {own}, not known by name: give it, tv.VAE.load(path, {options})")
         vae.theta[:] = theta
         return vae

@@ -214,16 +214,16 @@ def exact_mean(estimator, q, target, objective=None, n_samples=1, n_nodes=20, rn
 
 def _fits(q, objective):
     """The objective, `PLAIN` for None, if q and it can be integrated exactly."""
-    if not hasattr(q, "nodes") or q.dtype != np.float64:
-        raise TypeError(
-            "q must be a distribution such as a DiagonalGaussian in float64: quadrature is exact to rounding"
-        )
+    if missing := [name for name in ("nodes", "exact_gradient") if not hasattr(q, name)]:
+        raise TypeError(f"q has no exact expectations: a {type(q).__name__} lacks {', '.join(missing)}")
+    if q.dtype != np.float64:
+        raise TypeError(f"q must be in float64, got {q.dtype}: exact expectations are exact to rounding")
     check_objective(PLAIN if objective is None else objective)
     return PLAIN if objective is None else objective
 
 
 def _grid(q, n_nodes, n_samples):
-    """The noise of S samples at all nodes, a data point's N replicates side by side, (S, N * B, K), and weights (N,)."""
+    """The noise of S samples at all nodes, replicates side by side, (S, N * B, K), and weights (N,)."""
     rows, n_latents = q.mean.shape
     if n_nodes ** (n_samples * n_latents) * rows * n_samples * n_latents > 10_000_000:
         raise ValueError(
