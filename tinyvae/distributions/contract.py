@@ -1,5 +1,8 @@
 """What every q answers: a distribution over latents, one for each row of a batch, and how it meets its prior.
 
+S samples, B rows, K latents, P parameters a row. `Distribution` supplies what follows from this list: noise, the KL and
+the log ratio to the prior, the gradient of a batch.
+
     name, blocks        how it is called; the names of the blocks of its parameters
     prior               the prior that a model takes unless told otherwise
     n_params(K)         how many numbers a data point's distribution takes
@@ -7,7 +10,7 @@
     draw(rng, S, B, K, dtype, scheme)   noise (S, ...): a scheme of `tv.noise` gives standard normal numbers
                         (S, B, K), and q makes of them what its `sample` takes
     from_params(params, prior)      q of the encoder's output (B, P), unchecked
-    params, dtype, mean             (B, P); its precision; E_q[z], (B, K)
+    params, mean        (B, P); E_q[z], (B, K)
     sample(eps)         z (S, B, K)
     log_prob(z), score(z)           log q(z), nats, (S, B), and its slope in params, (S, B, P)
     split(dparams)      {block: part} of what is laid out like params, (..., P)
@@ -15,7 +18,10 @@
 
 Where there is such a thing, and an estimator asks for it (it says so, and refuses a q without):
 
-    path(dz, eps), moved(dparams, eps), log_prob_grad(z), join(...)     a differentiable way from params to z
+    path(dz, eps)       a slope in z taken back to params through z = sample(eps): (S, B, K) -> (S, B, P)
+    moved(dparams, eps) how z moves when params do: (S, B, P) -> (S, B, K)
+    log_prob_grad(z)    the slope of log q in z, (S, B, K)
+    join(...)           the inverse of split
 
 For exact expectations, made apart from `score`, so that truth and estimator share no bug:
 

@@ -9,13 +9,14 @@ import sys
 
 from tinyvae import discover, validate
 from tinyvae.estimators.baselines import ConstantBaseline, InputDependent, MovingAverage
-from tinyvae.estimators.contract import Draws, Target, Traits, estimator, learns, name_of, snake_case, traits
+from tinyvae.estimators.contract import Draws, Target
 from tinyvae.estimators.control_variates import Relax, delta_method
 from tinyvae.estimators.importance_weighted import dreg, vimco
 from tinyvae.estimators.measure_valued import MeasureValued
 from tinyvae.estimators.path_derivative import path_derivative
 from tinyvae.estimators.pathwise import reparameterization
 from tinyvae.estimators.score_function import leave_one_out, optimal_constant, score_function
+from tinyvae.estimators.traits import Traits, estimator, learns, name_of, snake_case, traits
 
 __all__ = [
     "Draws", "Target", "Traits", "estimator", "traits", "name_of", "learns", "names", "make", "resolve", "ESTIMATORS",

@@ -6,8 +6,9 @@ that a measurement leaves them as they are. `state` and `restore` carry what was
 """
 
 from tinyvae import validate
-from tinyvae.estimators.contract import Draws, estimator
+from tinyvae.estimators.contract import Draws
 from tinyvae.estimators.learning import Learner, MovingMean, SmallNetwork
+from tinyvae.estimators.traits import estimator
 from tinyvae.objectives import Integrand
 
 __all__ = ["ConstantBaseline", "MovingAverage", "InputDependent"]

@@ -6,8 +6,9 @@ For any c(z):  d/dlambda E_q[f] = E_q[(f(z) - c(z)) dlog q/dlambda] + d/dlambda 
 import numpy as np
 
 from tinyvae import validate
-from tinyvae.estimators.contract import Draws, estimator
+from tinyvae.estimators.contract import Draws
 from tinyvae.estimators.learning import Learner, SmallNetwork
+from tinyvae.estimators.traits import estimator
 from tinyvae.objectives import Integrand
 
 __all__ = ["delta_method", "Relax"]

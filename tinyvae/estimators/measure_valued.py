@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from tinyvae.estimators.contract import Draws, estimator
+from tinyvae.estimators.contract import Draws
+from tinyvae.estimators.traits import estimator
 from tinyvae.objectives import Integrand
 
 __all__ = ["MeasureValued"]

@@ -1,6 +1,7 @@
 """The reparameterization without the explicit score: quieter near the posterior."""
 
-from tinyvae.estimators.contract import Draws, estimator
+from tinyvae.estimators.contract import Draws
+from tinyvae.estimators.traits import estimator
 from tinyvae.objectives import Integrand
 
 __all__ = ["path_derivative"]

@@ -1,6 +1,7 @@
 """Move the parameters out of the distribution and into the sample, then differentiate the sample."""
 
-from tinyvae.estimators.contract import Draws, estimator
+from tinyvae.estimators.contract import Draws
+from tinyvae.estimators.traits import estimator
 from tinyvae.objectives import Integrand
 
 __all__ = ["reparameterization"]

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from tinyvae.estimators.contract import Draws, estimator
+from tinyvae.estimators.contract import Draws
+from tinyvae.estimators.traits import estimator
 from tinyvae.objectives import Integrand
 
 __all__ = ["score_function", "leave_one_out", "optimal_constant"]
@@ -61,10 +62,10 @@ def leave_one_out(q, target, eps, objective=None, rng=None):
 
         d/dlambda E_q[f(z)] = E[ 1/S sum_s (f(z_s) - b_s) dlog q(z_s)/dlambda ],  b_s = 1/(S-1) sum_{r != s} f(z_r)
 
-    Unbiased, because b_s does not depend on z_s; hence the samples must be independent. Wins: over every
-    other baseline that needs no training, since a constant added to f no longer matters. Loses: to the
-    pathwise estimator where f is smooth, and with few samples to a good learnt baseline. Costs one f a
-    sample and needs two samples or more.
+    Unbiased, because b_s does not depend on z_s; hence the samples must be independent. Wins: without training, where
+    f's level is not known, since a constant added to f no longer matters. Loses: to the pathwise estimator where f is
+    smooth; with few samples to a good learnt baseline, and even to none where f's level is near 0, for b_s is noisy
+    itself. Costs one f a sample and needs two samples or more.
 
     Parameters
     ----------

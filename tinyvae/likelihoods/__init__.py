@@ -1,21 +1,22 @@
-"""What a decoder says of a pixel. A room of this folder is a likelihood, known by its name.
+"""What a decoder says of a pixel. Each file of this folder holds a likelihood, known by its name.
 
-A likelihood is an object (`Bernoulli` is a class, which will do) that says what it is:
+A likelihood is an object (a class such as `Bernoulli` is one, too) with
 
-    name, outputs       how it is called; how many numbers a pixel takes from the decoder
-    is_density          whether `loss` is minus the logarithm of a density of whatever `check` lets pass; where it is
-                        not, what is printed of grey pixels is called a cross-entropy
-    check(name, x, n_features)      x itself if it lies in the support, or an error that tells what does
-    parameters(n_features)          {name: initial array} that it learns itself; they live in theta, under "likelihood."
-    loss(outputs, x, losses)        -log p(x | outputs), nats, written into losses (S * B,)
-    loss_and_slope(outputs, x, losses)      the same, and outputs (S * B, outputs * D) become dloss/doutputs
-    own_gradients(outputs, x, weights)      {name: d sum_r weights_r loss_r / d name}, if it has parameters; here x is
-                        repeated already, (S * B, D)
+    name                what it is called
+    outputs             how many numbers a pixel takes from the decoder
+    is_density          whether `loss` is minus the logarithm of a density for all data that `check` lets pass; where
+                        it is not, what is printed of grey pixels is called a cross-entropy
+    check(name, x, n_features)      returns x if it lies in the support, else raises an error that says what would
+    parameters(n_features)          {name: initial array} of what it learns itself; in theta they are "likelihood.NAME"
+    loss(outputs, x, losses)        writes -log p(x | outputs), nats, into losses (S * B,)
+    loss_and_slope(outputs, x, losses)      does so, too, and turns outputs into dloss/doutputs, in place
+    own_gradients(outputs, x, weights)      {name: d sum_r weights_r loss_r / d name}; only if it has parameters
+    __call__(outputs)   a distribution of pixels: `mean` (n, D), `log_prob(x)` (n,), `sample(rng)` (n, D)
 
-x is (B, D) and stands for each of S samples, in the model's dtype or, where it holds nothing but 0 and 1, as uint8,
-which training makes of such floats whatever `check` takes. The last three take the present values of its own parameters
-by name besides. Called on a decoder's outputs (n, outputs * D), and those, it gives a distribution of pixels, with
-`mean` (n, D), `log_prob(x)` (n,) and `sample(rng)` (n, D).
+outputs are (S * B, outputs * D), the B rows of the first sample first. x is (B, D) and stands for each of S samples, but
+in `own_gradients`, where it is repeated already, (S * B, D). It has the model's dtype, or is uint8: training keeps
+whatever holds nothing but 0 and 1 as bits. A likelihood with parameters takes their present values by name in the last
+four. Whether a new one's slope is right, `tv.check.gradients` tells on a small model: tests/test_contracts.py has one.
 """
 
 import sys

@@ -22,7 +22,7 @@ class Step(NamedTuple):
     Attributes
     ----------
     loss : float
-        What the objective makes of the two terms.
+        The objective's: for the ELBO with beta = 1 and an analytic KL, the sum of the other two.
     reconstruction : float
         -log p(x | z), averaged over the samples.
     kl : float
@@ -51,8 +51,8 @@ def step_numpy(vae, x, eps, estimator, objective, rng, grads):
         See `tinyvae.objectives`.
     rng : numpy.random.Generator or None
         For estimators that draw more than eps.
-    grads : array (P,)
-        Written: the gradient of the batch's mean loss, aligned with `vae.theta`.
+    grads : array, as long as `vae.theta`
+        Written: the gradient of the batch's mean loss, in theta's order.
 
     Returns
     -------
@@ -63,6 +63,8 @@ def step_numpy(vae, x, eps, estimator, objective, rng, grads):
     ------
     NonFiniteLoss
         If a term is not finite; the message names it.
+    TypeError, ValueError
+        If the estimator returns no Draws of the right shapes.
     """
     params, cache = vae.encoder.forward(x.astype(vae.dtype))  # B, P
     q, target = vae.latents(params), vae.target(x)  # q(z | x), and f(z) = -log p(x | z)
@@ -81,7 +83,7 @@ def step_numpy(vae, x, eps, estimator, objective, rng, grads):
     # In theta's order: the encoder's, the decoder's, the likelihood's own.
     grads[:] = np.concatenate([array.ravel() for array in (*encoder_grads.values(), *decoder_grads.values())])
     loss = float(objective.value(draws.f).mean()) + objective.kl_value(q)
-    return Step(loss, float(target(z).mean()), kl)
+    return Step(loss, float(target(z).mean()), kl)  # the target remembers the decoder's last pass
 
 
 @instead_of(step_numpy)
