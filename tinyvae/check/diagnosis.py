@@ -14,7 +14,8 @@ from tinyvae.variance.replicates import analytic_kl_grad
 
 __all__ = ["diagnose"]
 
-DECISIVE = 2.0  # thresholds by which f must be off: its patterns are simple enough for chance
+DECISIVE = 2.0  # thresholds by which f, or a call of few points, must be off: its patterns are simple enough for chance
+APART = 1.5  # how many times larger than another one of the numbers must be, to tell a factor from a constant
 LARGE = 10.0  # how many times larger than where all is well the losses must be, to blame their size
 
 
@@ -36,7 +37,7 @@ def diagnose(tests, problems):
     gradient = [t for t in tests if not t.of_loss]
     if any(not t.passed for t in gradient):
         evidence = Evidence(gradient, problems)
-        for look in (_call, _objective, _samples, _factors, _scores, _logstd, _signal):
+        for look in (_call, _objective, _samples, _row, _factors, _scores, _logstd, _signal):
             if found := look(evidence):
                 return tuple(found)
         return ()
@@ -48,11 +49,18 @@ def diagnose(tests, problems):
 
 def _call(e):
     """Dependence on other points of the call, where the problems' names tell."""
-    if e.failed[e.small].any() and not e.failed[~e.small].any():
+    wrong = [t for t in e.tests if not t.passed]
+    decisive = any(abs(t.bias) > DECISIVE * t.threshold for t in wrong)
+    if decisive and e.failed[e.small].any() and not e.failed[~e.small].any():
         return [
             "biased only in calls of their own, with few data points: the draws for a point depend on who else is in "
             "the call"
         ]
+    return []
+
+
+def _row(e):
+    """Dependence on a point's place in the call."""
     points = {t.point for t, alone in zip(e.tests, e.alone) if not t.passed and not alone}
     if e.failed[e.alone].any() and len(points) == 1 < len({t.point for t in e.tests}):
         (point,) = points
@@ -133,8 +141,9 @@ def _scores(e):
     loss = e.of(lambda p: p.loss[:, None] if p.loss is not None and _averages(p) else None)
     sentences = []
     for block in dict.fromkeys(e.block[e.failed]):
-        found = e.share(loss, e.block == block)
-        if found is None:
+        where = e.block == block
+        found = e.share(loss, where)
+        if found is None or not _apart(loss[where]):
             return []
         sentences.append(
             f"d/d{block} is off by {found[0]:.3g} times E[f]: the score's mean is not 0; look at the sign and the size "
@@ -200,7 +209,7 @@ def _loss(tests, problems):
                     f"{cause}: it lacks the sampled KL, which belongs to each sample's f; see `tv.objectives.Integrand`"
                 ]
         t, off, rest_is_noise = fit(bias, error, exact)
-        if rest_is_noise and len(means) > 1 and off <= PRECISION * abs(t):
+        if rest_is_noise and _apart(exact) and off <= PRECISION * abs(t):
             if _factor(t, off) == FACTORS[0]:
                 return [f"{cause}: it is 0 on average; was a baseline taken from it?"]
             return [f"{cause}, it is {1 + t:.3g} times the loss"]
@@ -218,6 +227,12 @@ def _loss(tests, problems):
 
 
 # --- parts --------------------------------------------------------------------------------------------------
+
+
+def _apart(numbers):
+    """Whether they differ enough to tell a factor of them from a constant."""
+    sizes = np.abs(numbers[np.isfinite(numbers)])
+    return len(sizes) > 1 and sizes.max() > APART * sizes.min()
 
 
 def _averages(p):

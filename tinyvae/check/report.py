@@ -12,8 +12,8 @@ SHOWN = 10  # failures in a report
 class Tested(NamedTuple):
     """One hypothesis, "this coordinate is unbiased".
 
-    Numbers are in the gradient's own units; where the coordinate is "f", in nats; where it is "f's spread", a second
-    moment of f that no tail can dominate (see `problems.exact.spread_of`), without unit.
+    Numbers are in the gradient's own units; where the coordinate is "f", in nats; where it is "f's spread", how much
+    further f spreads than the loss at the same noise, by a second moment that lies between 0 and 1.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Tested(NamedTuple):
     detectable : float
         The smallest bias found with the stated power.
     scale : float
-        What relative biases refer to: ||exact gradient|| of this data point, f's root mean square, or the exact spread.
+        What relative biases refer to: ||exact gradient|| of this data point, f's root mean square, or 1.
     n_draws : int
         Replicates.
     """
@@ -170,7 +170,7 @@ class Certificate:
             low, high = ((t.bias + sign * t.threshold) / t.scale for sign in (-1, 1))
             what, whose = {
                 LOSS: ("f, the loss", "its size"),
-                SPREAD: ("f's spread, E[u^2 / (1 + u^2)] of its u = (f - mean) / std", "it"),
+                SPREAD: ("f's spread, beyond the loss's at the same noise", "its range"),
             }.get(t.coordinate, (f"d/d{t.coordinate}", "the gradient's norm"))
             lines.append(
                 f"  {t.problem}, S = {t.n_samples}, point {t.point}, {what}: exact {t.exact:.6g}, mean {t.mean:.6g}; "

@@ -8,14 +8,14 @@ Each of them takes an estimator that has learnt, see `learnt`.
 """
 
 import copy
+import functools
 
 import numpy as np
 
 from tinyvae import estimators as registry
 from tinyvae import variance
 from tinyvae.machine import workers
-from tinyvae.objectives import PLAIN
-from tinyvae.problems.exact import spread_of
+from tinyvae.objectives import PLAIN, Integrand
 from tinyvae.problems.problem import alone
 from tinyvae.variance.replicates import analytic_kl_grad
 
@@ -87,7 +87,7 @@ def one_by_one(own, p, n_samples, n_draws, seed):
     tuple of two arrays (B, P)
         As there.
     """
-    return moments([draws.dparams.mean(axis=0) for draws in _calls(own, p, n_samples, n_draws, seed)])
+    return moments([draws.dparams.mean(axis=0) for draws, _ in _calls(own, p, n_samples, n_draws, seed)])
 
 
 def loss_side_by_side(own, p, n_samples, n_draws, seed):
@@ -101,12 +101,13 @@ def loss_side_by_side(own, p, n_samples, n_draws, seed):
     Returns
     -------
     tuple of two arrays (B, 2)
-        Of the samples' mean f, nats, and of their mean `spread_of(f)`; (B, 1) where the problem has no `spread`.
+        Of the samples' mean f, nats, and of how much further f spreads than the loss at the same noise, see `_spread`.
     """
     eps_rng, own_rng = np.random.default_rng(seed).spawn(2)
-    call, q = _caller(own, p, n_draws)
-    f = np.asarray(call(q.noise(eps_rng, n_samples), own_rng).f, "float64")
-    return _by_columns(_of_loss(f.reshape(n_samples, n_draws, -1), p))
+    call, q, loss = _caller(own, p, n_draws)
+    eps = q.noise(eps_rng, n_samples)
+    f, true = (np.asarray(a, "float64") for a in (call(eps.copy(), own_rng).f, loss(eps)))
+    return _by_columns(_of_loss(*(a.reshape(n_samples, n_draws, -1) for a in (f, true)), p))
 
 
 def loss_one_by_one(own, p, n_samples, n_draws, seed):
@@ -122,7 +123,8 @@ def loss_one_by_one(own, p, n_samples, n_draws, seed):
     tuple of two arrays (B, 2)
         As there.
     """
-    return _by_columns(np.array([_of_loss(draws.f, p) for draws in _calls(own, p, n_samples, n_draws, seed)]))
+    calls = _calls(own, p, n_samples, n_draws, seed)
+    return _by_columns(np.array([_of_loss(draws.f, true(), p) for draws, true in calls]))
 
 
 def in_chunks(own, p, n_samples, n_draws, seed):
@@ -145,10 +147,11 @@ def in_chunks(own, p, n_samples, n_draws, seed):
     def chunk(task):
         size, child = task
         eps_rng, own_rng = np.random.default_rng(child).spawn(2)
-        call, q = _caller(own, p._replace(target=copy.deepcopy(p.target)), size)
-        draws = call(q.noise(eps_rng, n_samples), own_rng)
-        f = np.asarray(draws.f, "float64").reshape(n_samples, size, -1)
-        of_loss = _of_loss(f, p) if p.loss is not None else np.empty((*f.shape[1:], 0))
+        call, q, loss = _caller(own, p._replace(target=copy.deepcopy(p.target)), size)
+        eps = q.noise(eps_rng, n_samples)
+        draws = call(eps.copy(), own_rng)
+        f, true = (np.asarray(a, "float64").reshape(n_samples, size, -1) for a in (draws.f, loss(eps)))
+        of_loss = _of_loss(f, true, p) if p.loss is not None else np.empty((*f.shape[1:], 0))
         return draws.dparams.mean(axis=0, dtype="float64").reshape(size, *p.gradient.shape), of_loss
 
     parts = list(workers.run(chunk, zip(sizes, np.random.SeedSequence(seed).spawn(len(sizes))), ahead=16))
@@ -191,7 +194,7 @@ def links_points(own, p, n_samples):
     rows = len(p.gradient)
     rng = np.random.default_rng(0)
     before = rng.bit_generator.state
-    call, q = _caller(own, p, 2)
+    call, q, _ = _caller(own, p, 2)
     eps = q.noise(np.random.default_rng(1), n_samples)  # S, 2B, K
     among = np.array(call(eps.copy(), rng).dparams)
     if rng.bit_generator.state != before:
@@ -208,12 +211,16 @@ def links_points(own, p, n_samples):
     return not np.allclose(single, among, rtol=1e-9, atol=1e-9 * np.abs(single).max()), False
 
 
-def _of_loss(f, p):
-    """f (S, ..., B) -> the samples' mean of f and, where the problem has an exact one, of its spread, (..., B, 2)."""
-    parts = [np.mean(f, axis=0)]
-    if p.spread is not None:
-        parts.append(spread_of(np.asarray(f, "float64"), p.loss, p.size).mean(axis=0))
-    return np.stack(parts, axis=-1)
+def _of_loss(f, true, p):
+    """f and the loss at the same noise (S, ..., B) -> f's mean, and how much further f spreads, (..., B, 2)."""
+    return np.stack([np.mean(f, axis=0), (_spread(f, p) - _spread(true, p)).mean(axis=0)], axis=-1)
+
+
+def _spread(f, p):
+    """u^2 / (1 + u^2), u = (f - E f) / std(f): a second moment that no tail can dominate. f (..., B)."""
+    off = (np.asarray(f, "float64") - p.loss) ** 2
+    variance = np.maximum(p.size**2 - p.loss**2, 1e-12 * p.size**2)
+    return off / np.maximum(variance + off, np.finfo("float64").tiny)
 
 
 def _by_columns(of_loss):
@@ -223,15 +230,22 @@ def _by_columns(of_loss):
 
 
 def _calls(own, p, n_samples, n_draws, seed):
-    call, q = _caller(own, p, 1)
+    """Yield the draws of a call, and a function that gives the loss at its noise."""
+    call, q, loss = _caller(own, p, 1)
     rng = np.random.default_rng(seed)
     for _ in range(n_draws):
-        yield call(q.noise(rng, n_samples), rng)
+        eps = q.noise(rng, n_samples)
+        yield call(eps.copy(), rng), functools.partial(loss, eps)
 
 
 def _caller(own, p, copies):
-    """A function (eps, rng) -> Draws for so many copies of the problem's data points side by side, and their q."""
+    """For so many copies of the problem's data points side by side: a function (eps, rng) -> Draws, their q, and the
+    loss l(q.sample(eps)) that f is to be, a function of eps."""
     own = copy.deepcopy(own)  # a call may change it
     q = p.q.like(np.tile(p.q.params, (copies, 1)))
-    target = variance.folded(p.target, len(p.gradient))
-    return lambda eps, rng: own(q, target, eps, p.objective or PLAIN, rng), q
+    target, objective = variance.folded(p.target, len(p.gradient)), p.objective or PLAIN
+    return lambda eps, rng: own(q, target, eps, objective, rng), q, lambda eps: _loss(q, target, objective, eps)
+
+
+def _loss(q, target, objective, eps):
+    return Integrand(q, target, objective)(q.sample(eps))

@@ -13,8 +13,8 @@ A likelihood is an object (a class such as `Bernoulli` is one, too) with
     own_gradients(outputs, x, weights)      {name: d sum_r weights_r loss_r / d name}; only if it has parameters
     __call__(outputs)   a distribution of pixels: `mean` (n, D), `log_prob(x)` (n,), `sample(rng)` (n, D)
 
-outputs are (S * B, outputs * D), the B rows of the first sample first. x is (B, D) and stands for each of S samples, but
-in `own_gradients`, where it is repeated already, (S * B, D). It has the model's dtype, or is uint8: training keeps
+outputs are (S * B, outputs * D), the B rows of the first sample first. x is (B, D) and stands for each of S samples,
+but in `own_gradients`, where it is repeated already, (S * B, D). It has the model's dtype, or is uint8: training keeps
 whatever holds nothing but 0 and 1 as bits. A likelihood with parameters takes their present values by name in the last
 four. Whether a new one's slope is right, `tv.check.gradients` tells on a small model: tests/test_contracts.py has one.
 """

@@ -7,7 +7,7 @@ from tinyvae import validate
 from tinyvae.objectives import PLAIN, ImportanceWeighted, Integrand, check_objective
 from tinyvae.variance import folded
 
-__all__ = ["NODES", "exact_gradient", "exact_loss", "exact_spread", "spread_of", "exact_mean"]
+__all__ = ["NODES", "exact_gradient", "exact_loss", "exact_mean"]
 
 NODES = {1: 64, 2: 32, 3: 20}  # in each of so many latents, unless the caller says otherwise
 
@@ -121,50 +121,6 @@ def exact_loss(q, target, objective=None, n_nodes=32):
     z, weights = q.nodes(n_nodes)
     losses = Integrand(q, target, _fits(q, objective))(z)  # N, B
     return (weights * losses).sum(axis=0), np.sqrt((weights * losses**2).sum(axis=0))
-
-
-def exact_spread(q, target, objective, loss, size, n_nodes=32):
-    """E_q[`spread_of`(l)]: a second moment of l, which no tail can dominate.
-
-    Parameters
-    ----------
-    q, target, objective, n_nodes
-        As in `exact_gradient`.
-    loss, size : array (B,)
-        As `exact_loss` gives them.
-
-    Returns
-    -------
-    array (B,)
-        Between 0 and 1.
-
-    Raises
-    ------
-    TypeError or ValueError
-        For input that does not fit.
-    """
-    z, weights = q.nodes(n_nodes)
-    losses = Integrand(q, target, _fits(q, objective))(z)  # N, B
-    return (weights * spread_of(losses, loss, size)).sum(axis=0)
-
-
-def spread_of(losses, loss, size):
-    """u^2 / (1 + u^2), u = (l - E l) / std(l).
-
-    Parameters
-    ----------
-    losses : array (..., B)
-        l, nats.
-    loss, size : array (B,)
-        As `exact_loss` gives them.
-
-    Returns
-    -------
-    array (..., B)
-        0 where std is 0.
-    """
-    off, variance = (losses - loss) ** 2, np.maximum(size**2 - loss**2, 1e-12 * size**2)
-    return off / np.maximum(variance + off, np.finfo("float64").tiny)
 
 
 def exact_mean(estimator, q, target, objective=None, n_samples=1, n_nodes=20, rng=None):

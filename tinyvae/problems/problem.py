@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyvae.estimators import Target
-from tinyvae.problems.exact import exact_gradient, exact_loss, exact_spread
+from tinyvae.problems.exact import exact_gradient, exact_loss
 
 __all__ = ["Problem", "problem", "alone"]
 
@@ -32,8 +32,6 @@ class Problem(NamedTuple):
         The mean of the estimator's f, E_q[l], nats; None leaves f untested.
     size : array (B,) or None
         Its root mean square.
-    spread : array (B,) or None
-        E[`spread_of`(l)].
     """
 
     name: str
@@ -44,7 +42,6 @@ class Problem(NamedTuple):
     n_samples: object = None
     loss: object = None
     size: object = None
-    spread: object = None
 
 
 def problem(name, q, target, objective=None, n_nodes=64, n_samples=None):
@@ -73,8 +70,7 @@ def problem(name, q, target, objective=None, n_nodes=64, n_samples=None):
     """
     gradient = exact_gradient(q, target, objective, n_nodes, n_samples or 1)
     loss, size = exact_loss(q, target, objective, n_nodes)
-    spread = exact_spread(q, target, objective, loss, size, n_nodes)
-    return Problem(name, q, target, objective, gradient, n_samples, loss, size, spread)
+    return Problem(name, q, target, objective, gradient, n_samples, loss, size)
 
 
 def alone(p, point):
@@ -97,9 +93,6 @@ def alone(p, point):
     def only(function):
         return lambda z: function(np.repeat(z, rows, axis=1))[:, one]
 
-    parts = {
-        name: None if getattr(p, name) is None else getattr(p, name)[one]
-        for name in ("gradient", "loss", "size", "spread")
-    }
+    parts = {name: None if getattr(p, name) is None else getattr(p, name)[one] for name in ("gradient", "loss", "size")}
     target = Target(only(p.target), only(p.target.grad))
     return p._replace(name=f"{p.name}, 1 point a call", q=p.q.like(p.q.params[one]), target=target, **parts)
