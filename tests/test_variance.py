@@ -565,6 +565,22 @@ def test_a_ranking_the_intervals_do_not_support_is_a_tie():
         variance.ranking(untimed, "mu", "euros")
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_differs_by_rounding_only_is_a_tie(dtype):
+    # With two samples the optimal constant, which a sample may not see of itself, is leave-one-out's baseline.
+    q = tv.DiagonalGaussian(np.ones((1, 1), dtype), np.zeros((1, 1), dtype))
+
+    def reordered(q, target, eps, objective=None, rng=None):
+        draws = tv.estimators.leave_one_out(q, target, eps, objective)
+        return tv.Draws(draws.f, 3 * (draws.dparams / 3))
+
+    names = ["leave_one_out", "optimal_constant", reordered]
+    for seed in range(30):
+        reports = variance.measure_target(q, bowl(-3), names, n_draws=100, n_samples=2, n_timings=0, seed=seed)
+        for block in ("mu", "logvar"):
+            assert {line.label for line in variance.ranking(reports, block)} == {"1-3"}
+
+
 def test_the_ratio_of_costs_pairs_the_repeats():
     q = tv.DiagonalGaussian(np.ones((1, 1)), np.zeros((1, 1)))
     a, b = variance.measure_target(q, bowl(-3), n_draws=100, n_timings=0).values()
