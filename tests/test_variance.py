@@ -172,6 +172,41 @@ def test_intervals_of_light_tails_cover_the_truth_at_the_nominal_rate():
     assert all(926 < count < 971 for count in hits.values()), hits
 
 
+def again(q, target, eps, objective=None, rng=None):
+    """The score function with noise of its own."""
+    return tv.estimators.score_function(q, target, rng.standard_normal(eps.shape), objective)
+
+
+@pytest.mark.parametrize("n_draws, n_seeds", [(100, 200), (1000, 200)])
+def test_intervals_of_a_heavy_tail_cover_the_truth(n_draws, n_seeds):
+    # d/dlogvar of z^2 at N(0, 1): mean 1, variance 18.5; and a tie of two score functions. Of 200 intervals at 95%, 178
+    # or fewer hold with probability 0.0005, six times. Student's own held 64%, 87%, 72% at 100 draws, and 80%, 74%,
+    # 88% at 1,000.
+    q = tv.DiagonalGaussian(np.zeros((1, 1)), np.zeros((1, 1)))
+    hits = np.zeros(3)
+    for seed in range(n_seeds):
+        reports = variance.measure_target(
+            q, bowl(0), ["score_function", again], n_draws=n_draws, n_timings=0, seed=seed
+        )
+        total = reports["score_function"].total["logvar"]
+        tie = variance.ratio(reports["score_function"], reports["again"], "logvar")
+        truths = (total.variance, 18.5), (total.snr, 1 / np.sqrt(18.5)), (tie, 1)
+        hits += [interval.low <= truth <= interval.high for interval, truth in truths]
+        labels = {line.label for line in variance.ranking(reports, "logvar")}
+        assert (labels == {"1-2"}) == (tie.low <= 1 <= tie.high)
+    assert (hits > 178).all(), hits
+
+
+def test_light_tails_leave_students_degrees_of_freedom():
+    rng = np.random.default_rng(0)
+    freedom = variance.report.freedom
+    assert freedom(rng.random(500)) == pytest.approx(499)  # no excess: Student's
+    assert freedom(np.repeat([1.0], 9)) == pytest.approx(8) and freedom(np.ones(1)) == 1
+    assert 400 < freedom(rng.standard_normal(500)) <= 499.001
+    assert 1 <= freedom(np.eye(500)[0]) < 1.01  # one replicate is all: Cauchy's
+    assert 30 < freedom(rng.standard_normal(2000) ** 2) < 200  # a normal's squares: excess 12
+
+
 def test_an_interval_without_signal_holds_zero():
     # f even about the mean: d/dmu is 0, and so is the signal. The interval's upper end falls with the replicates.
     q = tv.DiagonalGaussian(np.zeros((1, 1)), np.zeros((1, 1)))
@@ -609,9 +644,20 @@ def test_the_split_is_unbiased_and_its_intervals_hold_the_truth():
     found = np.array(found)
     error = found.std(axis=0, ddof=1) / np.sqrt(300)
     assert (np.abs(found.mean(axis=0) - (12, 75, 87)) < 4.5 * error).all()
-    assert (hits > 265).all(), (
-        hits
-    )  # 265 or fewer of 300 at 95%: 2e-6; Student's t is short for chi-squared sums by a percent or two
+    assert (hits > 265).all(), hits  # 265 or fewer of 300 at 95%: 2e-6
+
+
+def test_a_split_by_ten_batches_holds_the_truth_in_one_coordinate():
+    # Var(a) = 4, Var(e) = 25 in one coordinate: the heaviest tail that normal gradients have. 300 experiments of 10
+    # batches of 5 draws. 258 or fewer of 300 at 91% happen with probability 0.002, of four at most; Student's on
+    # the linear scale held 86% of the minibatch's and of the shares.
+    rng = np.random.default_rng(0)
+    hits = np.zeros(4)
+    for _ in range(300):
+        g = 2 * rng.standard_normal((10, 1, 1)) + 5 * rng.standard_normal((10, 5, 1))
+        split = variance.decomposition._split(g.mean(axis=1), g.var(axis=1, ddof=1).sum(axis=1), 5)
+        hits += [part.low <= truth <= part.high for part, truth in zip(split, (4, 25, 29, 4 / 29))]
+    assert (hits > 258).all(), hits
 
 
 def test_decompose_finds_no_share_of_the_minibatch_where_all_rows_are_equal():
@@ -627,7 +673,7 @@ def test_decompose_finds_no_share_of_the_minibatch_where_all_rows_are_equal():
     )
     for block in ("encoder", "decoder"):
         assert same[block].minibatch.low <= 0 <= same[block].minibatch.high and same[block].share.high < 0.3
-        assert mixed[block].share.low > 0.1
+        assert mixed[block].share.low > 0.05
         assert mixed[block].total.value == pytest.approx(mixed[block].minibatch.value + mixed[block].noise.value)
     with pytest.raises(ValueError, match="batch_size must be at most the 5 rows"):
         variance.decompose(vae, x, batch_size=6)
