@@ -258,13 +258,15 @@ def _snr_interval(signal, spread, squares, projections):
 
     A replicate's influence on signal / V is 2 u' mean / V - signal / V^2 (||u||^2 - V). As the mean, a mean of
     replicates *before* it stands in, of the second half of the replicates: its own noise then makes the
-    interval long enough where there is no signal. In a heavy tail the two parts nearly cancel, and it is V's that no
-    replicate has shown yet: the ends are no nearer than those of V's own interval, `spread`, leave them.
+    interval long enough where there is no signal. In a heavy tail the two parts may nearly cancel, in the replicates
+    so far: the ends are no nearer than either part alone leaves them, V's by its own interval, `spread`.
     """
     variance, half, n = spread.value, len(squares) // 2, len(squares) + 1
     power = signal / variance
-    influences = (2 * projections[half:] - power * (squares[half:] - variance)) / variance
-    reach = quantile(freedom(influences)) * np.sqrt(np.mean(np.square(influences)) / n)
+    of_signal = 2 * projections[half:] / variance
+    both = of_signal - power * (squares[half:] / variance - 1)
+    parts = (both, quantile(len(both))), (of_signal, quantile(freedom(of_signal)))
+    reach = max(t * np.sqrt(np.mean(np.square(influences)) / n) for influences, t in parts)
     low, high = power - reach, power + reach
     if power > 0:
         low, high = min(low, signal / spread.high), max(high, signal / spread.low if spread.low > 0 else np.inf)
