@@ -172,6 +172,41 @@ def test_intervals_of_light_tails_cover_the_truth_at_the_nominal_rate():
     assert all(926 < count < 971 for count in hits.values()), hits
 
 
+def again(q, target, eps, objective=None, rng=None):
+    """The score function with noise of its own."""
+    return tv.estimators.score_function(q, target, rng.standard_normal(eps.shape), objective)
+
+
+@pytest.mark.parametrize("n_draws, n_seeds", [(100, 200), (1000, 200)])
+def test_intervals_of_a_heavy_tail_cover_the_truth(n_draws, n_seeds):
+    # d/dlogvar of z^2 at N(0, 1): mean 1, variance 18.5; and a tie of two score functions. Of 200 intervals at 95%, 178
+    # or fewer hold with probability 0.0005, six times. Student's own held 64%, 87%, 72% at 100 draws, and 80%, 74%,
+    # 88% at 1,000.
+    q = tv.DiagonalGaussian(np.zeros((1, 1)), np.zeros((1, 1)))
+    hits = np.zeros(3)
+    for seed in range(n_seeds):
+        reports = variance.measure_target(
+            q, bowl(0), ["score_function", again], n_draws=n_draws, n_timings=0, seed=seed
+        )
+        total = reports["score_function"].total["logvar"]
+        tie = variance.ratio(reports["score_function"], reports["again"], "logvar")
+        truths = (total.variance, 18.5), (total.snr, 1 / np.sqrt(18.5)), (tie, 1)
+        hits += [interval.low <= truth <= interval.high for interval, truth in truths]
+        labels = {line.label for line in variance.ranking(reports, "logvar")}
+        assert (labels == {"1-2"}) == (tie.low <= 1 <= tie.high)
+    assert (hits > 178).all(), hits
+
+
+def test_light_tails_leave_students_degrees_of_freedom():
+    rng = np.random.default_rng(0)
+    freedom = variance.report.freedom
+    assert freedom(rng.random(500)) == pytest.approx(499)  # no excess: Student's
+    assert freedom(np.repeat([1.0], 9)) == pytest.approx(8) and freedom(np.ones(1)) == 1
+    assert 400 < freedom(rng.standard_normal(500)) <= 499.001
+    assert 1 <= freedom(np.eye(500)[0]) < 1.01  # one replicate is all: Cauchy's
+    assert 30 < freedom(rng.standard_normal(2000) ** 2) < 200  # a normal's squares: excess 12
+
+
 def test_an_interval_without_signal_holds_zero():
     # f even about the mean: d/dmu is 0, and so is the signal. The interval's upper end falls with the replicates.
     q = tv.DiagonalGaussian(np.zeros((1, 1)), np.zeros((1, 1)))
@@ -488,6 +523,51 @@ def test_rounding_is_no_bias():
     assert variance.bias(report, np.full((5, 2), 1 / 3), "mu").p > 0.1
 
 
+def test_a_saturated_unit_is_no_bias():
+    # In float32 the first unit's slope is 0, exactly 1e-8: no variance there, and a mean off by rounding of the block.
+    # 27 coordinates and two estimators, Bonferroni at 0.001: a false alarm once in 500 seeds.
+    vae = tv.VAE(4, 1, (3,), seed=0)
+    vae.params["encoder.b0"][:] = (9.5, 0, 0)
+    x = np.eye(4, dtype="float32")
+    exact = tv.problems.vae_gradient(vae, x).gradients["encoder"]
+    for report in variance.measure(vae, x, n_timings=0, blocks=("encoder",)).values():
+        assert (report.variance["encoder"] == 0).any() and variance.bias(report, exact, "encoder").p > 0.001
+
+
+@pytest.mark.parametrize("steep", [2, 20])
+def test_an_error_of_the_quadrature_is_no_bias_of_the_estimator(steep):
+    # A decoder too steep for the nodes. Three blocks of five rules, Bonferroni at 0.001 each: once in 33 seeds of one
+    # case, were the allowance no more than it must be.
+    vae = tv.VAE(20, 1, (6,), dtype="float64", seed=1)
+    vae.params["decoder.W0"][:] *= steep
+    x = (np.random.default_rng(0).random((8, 20)) < 0.5).astype("float64")
+    blocks, guilty = ("mu", "logvar", "encoder"), 0
+    report = variance.measure(vae, x, ["reparameterization"], n_draws=5000, n_samples=4, n_timings=0, blocks=blocks)[
+        "reparameterization"
+    ]
+    for n_nodes in (6, 10, 14, 20, 40):
+        reference = tv.problems.vae_gradient(vae, x, n_nodes=n_nodes)
+        for block, exact in reference.gradients.items():
+            judged = variance.bias(report, exact, block, reference.errors[block])
+            assert judged.p > 0.001 and judged.norm.low == 0
+            guilty += variance.bias(report, exact, block).p < 1e-6
+    assert guilty > 3  # without the error: the estimator is blamed for the nodes
+    with pytest.raises(ValueError, match=r"error must have shape \(8, 1\)"):
+        variance.bias(report, reference.gradients["mu"], "mu", np.zeros(3))
+
+
+def test_the_quadratures_error_is_no_smaller_than_the_truth():
+    for seed in range(3):
+        vae = tv.VAE(20, 1, (6,), dtype="float64", seed=seed)
+        vae.params["decoder.W0"][:] *= 6
+        x = (np.random.default_rng(seed).random((8, 20)) < 0.5).astype("float64")
+        truth = tv.problems.vae_gradient(vae, x, n_nodes=250).gradients
+        for n_nodes in (8, 20, 32, 64):
+            found = tv.problems.vae_gradient(vae, x, n_nodes=n_nodes)
+            for block, gradient in found.gradients.items():
+                assert np.abs(gradient - truth[block]).max() < found.errors[block].max()
+
+
 def test_an_estimator_that_writes_into_its_noise_disturbs_no_other():
     def writes(q, target, eps, objective=None, rng=None):
         draws = tv.estimators.reparameterization(q, target, eps.copy(), objective)
@@ -520,6 +600,22 @@ def test_a_ranking_the_intervals_do_not_support_is_a_tie():
         variance.ranking(untimed, "mu", "euros")
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_differs_by_rounding_only_is_a_tie(dtype):
+    # With two samples the optimal constant, which a sample may not see of itself, is leave-one-out's baseline.
+    q = tv.DiagonalGaussian(np.ones((1, 1), dtype), np.zeros((1, 1), dtype))
+
+    def reordered(q, target, eps, objective=None, rng=None):
+        draws = tv.estimators.leave_one_out(q, target, eps, objective)
+        return tv.Draws(draws.f, 3 * (draws.dparams / 3))
+
+    names = ["leave_one_out", "optimal_constant", reordered]
+    for seed in range(30):
+        reports = variance.measure_target(q, bowl(-3), names, n_draws=100, n_samples=2, n_timings=0, seed=seed)
+        for block in ("mu", "logvar"):
+            assert {line.label for line in variance.ranking(reports, block)} == {"1-3"}
+
+
 def test_the_ratio_of_costs_pairs_the_repeats():
     q = tv.DiagonalGaussian(np.ones((1, 1)), np.zeros((1, 1)))
     a, b = variance.measure_target(q, bowl(-3), n_draws=100, n_timings=0).values()
@@ -548,9 +644,20 @@ def test_the_split_is_unbiased_and_its_intervals_hold_the_truth():
     found = np.array(found)
     error = found.std(axis=0, ddof=1) / np.sqrt(300)
     assert (np.abs(found.mean(axis=0) - (12, 75, 87)) < 4.5 * error).all()
-    assert (hits > 265).all(), (
-        hits
-    )  # 265 or fewer of 300 at 95%: 2e-6; Student's t is short for chi-squared sums by a percent or two
+    assert (hits > 265).all(), hits  # 265 or fewer of 300 at 95%: 2e-6
+
+
+def test_a_split_by_ten_batches_holds_the_truth_in_one_coordinate():
+    # Var(a) = 4, Var(e) = 25 in one coordinate: the heaviest tail that normal gradients have. 300 experiments of 10
+    # batches of 5 draws. 258 or fewer of 300 at 91% happen with probability 0.002, of four at most; Student's on
+    # the linear scale held 86% of the minibatch's and of the shares.
+    rng = np.random.default_rng(0)
+    hits = np.zeros(4)
+    for _ in range(300):
+        g = 2 * rng.standard_normal((10, 1, 1)) + 5 * rng.standard_normal((10, 5, 1))
+        split = variance.decomposition._split(g.mean(axis=1), g.var(axis=1, ddof=1).sum(axis=1), 5)
+        hits += [part.low <= truth <= part.high for part, truth in zip(split, (4, 25, 29, 4 / 29))]
+    assert (hits > 258).all(), hits
 
 
 def test_decompose_finds_no_share_of_the_minibatch_where_all_rows_are_equal():
@@ -566,7 +673,7 @@ def test_decompose_finds_no_share_of_the_minibatch_where_all_rows_are_equal():
     )
     for block in ("encoder", "decoder"):
         assert same[block].minibatch.low <= 0 <= same[block].minibatch.high and same[block].share.high < 0.3
-        assert mixed[block].share.low > 0.1
+        assert mixed[block].share.low > 0.05
         assert mixed[block].total.value == pytest.approx(mixed[block].minibatch.value + mixed[block].noise.value)
     with pytest.raises(ValueError, match="batch_size must be at most the 5 rows"):
         variance.decompose(vae, x, batch_size=6)

@@ -76,7 +76,8 @@ def _on_model(args, functions):
         }
     which = args.model[0] if args.model else "a fresh model"
     title = f"Gradient of {which} on {_rows(batch, args)}"
-    _tell(args, measuring.summary(reports, exact), ("encoder",), title, why, extra)
+    known = (exact.gradients, exact.errors) if exact else ()
+    _tell(args, measuring.summary(reports, *known), ("encoder",), title, why, extra)
 
 
 def _rows(batch, args):
@@ -98,7 +99,7 @@ def _model(args, path):
 
 
 def _exact(vae, batch, objective, n_samples):
-    """The exact gradients by block, or None and why not."""
+    """The exact gradient, a `problems.Reference`, and its error in words; or None and why not."""
     from tinyvae import problems
 
     nodes = problems.NODES.get(vae.n_latents)
@@ -118,7 +119,7 @@ def _exact(vae, batch, objective, n_samples):
         )
     found = problems.vae_gradient(vae, batch, objective, n_samples)
     return (
-        found.gradients,
+        found,
         f"Bias: against the exact gradient by quadrature, {nodes} nodes in each latent, "
         f"relative error {found.error:.1e}.",
     )

@@ -22,12 +22,17 @@ class Reference(NamedTuple):
     gradients : dict
         {"mu": array (B, K), "logvar": array (B, K), "encoder": array (P,)}, as in `variance.measure`.
     error : float
-        The largest difference of a coordinate's gradient to a rule of three quarters of the nodes, over the largest
-        coordinate.
+        The largest difference of a data point's gradient to the rule of one node fewer, over the largest coordinate.
+    errors : dict
+        Arrays as in `gradients`: the difference of each coordinate to the rule of one node fewer. The two rules' nodes
+        lie between each other, so that what one passes over the other meets: where tanh decoders were up to ten times
+        as steep as fresh ones, the true error was half the largest difference, and at most 0.8 of it. `variance.bias`
+        takes it.
     """
 
     gradients: dict
     error: float
+    errors: dict
 
 
 def vae_gradient(vae, x, objective=ELBO(), n_samples=1, n_nodes=None):
@@ -51,7 +56,7 @@ def vae_gradient(vae, x, objective=ELBO(), n_samples=1, n_nodes=None):
     Returns
     -------
     Reference
-        The gradient, in float64, and the quadrature's error.
+        The gradient, in float64, and the quadrature's error, which `variance.bias` should be given too.
 
     Raises
     ------
@@ -67,13 +72,17 @@ def vae_gradient(vae, x, objective=ELBO(), n_samples=1, n_nodes=None):
     exact = vae.with_dtype("float64")
     x = exact.check_data(x).astype("float64", copy=False)
     params, cache = exact.encoder.forward(x)
-    coarse, fine = (_quadrature(exact, x, params, objective, n_samples, n) for n in (3 * n_nodes // 4, n_nodes))
-    error = float(np.abs(fine - coarse).max() / np.abs(fine).max())
+    coarse, fine = (_quadrature(exact, x, params, objective, n_samples, n) for n in (n_nodes - 1, n_nodes))
     q = exact.latents(params)
-    gradient = fine + analytic_kl_grad(q, objective)  # B, P
-    _, grads = exact.encoder.backward(cache, gradient / len(x))
-    weights = np.concatenate([g.ravel() for g in grads.values()])
-    return Reference({**q.split(gradient), "encoder": weights}, error)
+
+    def blocks(gradient):
+        """All blocks from q's, (B, P)."""
+        _, grads = exact.encoder.backward(cache, gradient / len(x))
+        return {**q.split(gradient), "encoder": np.concatenate([g.ravel() for g in grads.values()])}
+
+    errors = {block: np.abs(off) for block, off in blocks(fine - coarse).items()}  # backward is linear
+    error = float(np.abs(fine - coarse).max() / np.abs(fine).max())
+    return Reference(blocks(fine + analytic_kl_grad(q, objective)), error, errors)
 
 
 def _quadrature(vae, x, params, objective, n_samples, n_nodes):

@@ -8,7 +8,7 @@ from tinyvae import validate
 from tinyvae.variance.measurement import chosen_blocks, vae_moments
 from tinyvae.variance.plan import Plan
 from tinyvae.variance.replicates import unsplit
-from tinyvae.variance.report import Interval, quantile
+from tinyvae.variance.report import Interval, around, log_reach
 
 __all__ = ["Decomposition", "decompose", "PARTS"]
 
@@ -59,8 +59,9 @@ def decompose(
     n_batches minibatches of `batch_size` rows are drawn from x, each without replacement, independently of each other;
     for each the latent noise is drawn n_draws times. With s^2 the variance of the n_batches means and w the mean
     variance within a batch, sums over the block's weights, s^2 - w / n_draws and w are unbiased (one-way analysis of
-    variance with random effects). The first can come out below 0 where it is small. The intervals are Student's
-    over batches, which are independent.
+    variance with random effects). The first can come out below 0 where it is small. The intervals are Student's over
+    batches, which are independent, on the log scale of s^2, w and their sum, with `variance.report.freedom`: of normal
+    gradients in one coordinate, 91% to 96% of those from 10 batches hold the truth, 95% to 97% of those from 30.
 
     Parameters
     ----------
@@ -137,17 +138,22 @@ def _split(means, within, n_draws):
     about = means - means.mean(axis=0)
     # n / (n - 1) of the squared distances: their mean is the unbiased variance, and each is a batch's share of it.
     between = np.einsum("bp,bp->b", about, about) * n / (n - 1) - within / n_draws
-    total, reach = between + within, quantile(n - 1) / np.sqrt(n)
+    total, noise = between + within, within.mean() / n_draws
+    if not total.mean() > 0:
+        return Decomposition(*[Interval(0.0, 0.0, 0.0)] * 3, Interval(np.nan, np.nan, np.nan))
 
-    def interval(values):
-        half = reach * values.std(ddof=1)
-        return Interval(float(values.mean()), float(values.mean() - half), float(values.mean() + half))
+    def interval(value, influences, shift=0.0):
+        """Symmetric on the log scale, of a value to which a shift adds what makes it positive."""
+        if not value + shift > 0:
+            return Interval(*[float(value)] * 3)
+        ends = around(value + shift, log_reach(influences / (value + shift)))
+        return Interval(*(float(end - shift) for end in ends))
 
-    share = between.mean() / total.mean() if total.mean() > 0 else np.nan
-    half = reach * (between - share * total).std(ddof=1) / total.mean() if total.mean() > 0 else np.nan
+    share = between.mean() / total.mean()
+    part = interval(share, (between - share * total) / total.mean(), noise / total.mean())
     return Decomposition(
-        interval(between),
-        interval(within),
-        interval(total),
-        Interval(float(share), float(share - half), float(share + half)),
+        interval(between.mean(), between, noise),
+        interval(within.mean(), within),
+        interval(total.mean(), total),
+        part._replace(high=min(1.0, part.high)),
     )
