@@ -424,9 +424,9 @@ def test_float32_function_at_special_values(function, at, values):
 
 def run(script, **environment):
     """The output of a Python script in a fresh process that finds this package."""
-    path = {"PYTHONPATH": str(Path(tinyvae.__file__).parents[1])}
+    usual = {"PYTHONPATH": str(Path(tinyvae.__file__).parents[1]), "NUMBA_DISABLE_JIT": "0"}
     done = subprocess.run(
-        [sys.executable, "-P", "-c", script], env=os.environ | path | environment, capture_output=True, text=True
+        [sys.executable, "-P", "-c", script], env=os.environ | usual | environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -447,7 +447,7 @@ print("twins")
 @pytest.mark.parametrize("unset", ["", "0"])
 def test_without_tinyvae_numpy_the_loops_are_compiled(unset):
     script = "from tinyvae.kernels import dense; print(dense.bias_tanh is dense.bias_tanh_numpy)"
-    assert run(script, TINYVAE_NUMPY=unset, NUMBA_DISABLE_JIT="0") == "False"
+    assert run(script, TINYVAE_NUMPY=unset) == "False"
 
 
 def test_numba_disable_jit_gives_the_numbers_of_tinyvae_numpy():
