@@ -424,15 +424,16 @@ def test_float32_function_at_special_values(function, at, values):
 
 def run(script, **environment):
     """The output of a Python script in a fresh process that finds this package."""
-    path = {"PYTHONPATH": str(Path(tinyvae.__file__).parents[1])}
+    usual = {"PYTHONPATH": str(Path(tinyvae.__file__).parents[1]), "NUMBA_DISABLE_JIT": "0"}
     done = subprocess.run(
-        [sys.executable, "-P", "-c", script], env=os.environ | path | environment, capture_output=True, text=True
+        [sys.executable, "-P", "-c", script], env=os.environ | usual | environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
-def test_tinyvae_numpy_switches_every_twin_in():
+@pytest.mark.parametrize("environment", [{"TINYVAE_NUMPY": "1"}, {"TINYVAE_NUMPY": "0", "NUMBA_DISABLE_JIT": "1"}])
+def test_tinyvae_numpy_and_numba_disable_jit_switch_every_twin_in(environment):
     script = f"""
 import importlib
 for module, name in {[(module.__name__, name) for name, (module, *_) in LOOPS.items()]}:
@@ -440,13 +441,23 @@ for module, name in {[(module.__name__, name) for name, (module, *_) in LOOPS.it
     assert getattr(module, name) is getattr(module, name + "_numpy"), name
 print("twins")
 """
-    assert run(script, TINYVAE_NUMPY="1") == "twins"
+    assert run(script, **environment) == "twins"
 
 
 @pytest.mark.parametrize("unset", ["", "0"])
 def test_without_tinyvae_numpy_the_loops_are_compiled(unset):
     script = "from tinyvae.kernels import dense; print(dense.bias_tanh is dense.bias_tanh_numpy)"
     assert run(script, TINYVAE_NUMPY=unset) == "False"
+
+
+def test_numba_disable_jit_gives_the_numbers_of_tinyvae_numpy():
+    script = """
+import numpy as np, tinyvae as tv
+x = np.random.default_rng(0).random((20, 8), dtype="float32")
+print(*(record.loss for record in tv.train(tv.VAE(8, 2, (4,)), x, epochs=2, batch_size=10)))
+"""
+    losses = run(script, NUMBA_DISABLE_JIT="1")
+    assert losses == run(script, TINYVAE_NUMPY="1") and np.isfinite(np.array(losses.split(), float)).all()
 
 
 def test_import_and_first_call_need_no_writable_folder(tmp_path):
@@ -504,6 +515,30 @@ def test_an_edited_helper_is_compiled_anew_and_only_then(copied):
     assert run_copy(CACHED).split() == first
 
 
+@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
+@pytest.mark.parametrize("share", [0, 0.5])
+def test_what_a_file_of_the_cache_that_was_cut_short_should_hold_is_compiled_anew(copied, suffix, share):
+    folder, run_copy = copied
+    first = run_copy(CACHED).split()
+    (file,) = (folder / "kernels" / "__pycache__").glob(f"dense.bias_tanh-*.{suffix}")
+    whole = file.read_bytes()
+    file.write_bytes(whole[: int(share * len(whole))])
+    assert run_copy(CACHED).split() == [first[0], "0", "1"]  # the other kernel's is left as it is
+    assert run_copy(CACHED).split() == [first[0], "1", "1"]
+
+
+def test_what_is_not_a_cut_file_is_tried_once():
+    tried = []
+
+    def compile_(signature):
+        tried.append(signature)
+        raise TypeError("does not compile")
+
+    with pytest.raises(TypeError, match="does not compile"):
+        compile._again_without_index(compile_, tried.clear)("a signature")
+    assert tried == ["a signature"]
+
+
 def test_only_a_kernels_own_index_is_removed_and_one_that_stays_does_no_harm(tmp_path, monkeypatch):
     def kernel(name):
         def function():
@@ -520,12 +555,10 @@ def test_only_a_kernels_own_index_is_removed_and_one_that_stays_does_no_harm(tmp
         os.utime(tmp_path / name, (0, 0))
     (tmp_path / f"{module}.f-7.py311.nbi").touch()  # newer than the sources
     left = sorted({*os.listdir(tmp_path)} - {mine})
-    compile._forget_what_is_older_than_the_sources(kernel("f"))
+    compile._forget(kernel("f"), compile._old_indexes(str(tmp_path)))
     assert sorted(os.listdir(tmp_path)) == left
-    compile._forget_what_is_older_than_the_sources(kernel("f"))  # it is gone already
+    compile._forget(kernel("f"), compile._old_indexes(str(tmp_path)))  # it is gone already
     monkeypatch.setattr(compile.os, "unlink", lambda _: (_ for _ in ()).throw(PermissionError("read-only")))
-    compile._forget_what_is_older_than_the_sources(kernel("f_g"))
+    compile._forget(kernel("f_g"), compile._old_indexes(str(tmp_path)))
     assert sorted(os.listdir(tmp_path)) == left
-    nowhere = types.SimpleNamespace(cache_path=str(tmp_path / "nowhere"))
-    compile._forget_what_is_older_than_the_sources(types.SimpleNamespace(py_func=kernel, stats=nowhere))
-    compile._forget_what_is_older_than_the_sources(kernel)  # not compiled at all: NUMBA_DISABLE_JIT
+    assert compile._old_indexes(str(tmp_path / "nowhere")) == []

@@ -1,6 +1,9 @@
 """Threads: what is split is covered once, errors come back, nothing deadlocks; the number of workers changes no bit."""
 
+import contextlib
+import gc
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -406,3 +409,231 @@ def test_the_package_restores_the_number(blas_threads, two_workers):
     with pytest.raises(KeyError):
         list(workers.run({}.__getitem__, [1]))
     assert read() == 2
+
+
+@needs_openblas
+@pytest.mark.parametrize("first_ends_first", [True, False])
+def test_the_last_of_overlapping_contexts_restores_the_number(blas_threads, first_ends_first):
+    read, write = blas_threads
+    write(2)
+    contexts = [blas.one_thread() for _ in range(2)]
+    for context in contexts:
+        context.__enter__()
+    for context in contexts if first_ends_first else contexts[::-1]:
+        assert read() == 1
+        context.__exit__(None, None, None)
+    assert read() == 2
+    write(3)  # what is restored is read anew each time
+    with blas.one_thread():
+        pass
+    assert read() == 3
+
+
+@needs_openblas
+def test_own_threads_overrules_what_was_entered_before_it_and_nothing_else(blas_threads, monkeypatch):
+    read, write = blas_threads
+    monkeypatch.setattr(blas, "_found", lambda: (read, write, 2))
+    write(3)
+    with blas.own_threads():
+        assert read() == 2
+    assert read() == 3
+    before, within_, own = blas.one_thread(), blas.one_thread(), blas.own_threads()
+    for context, n in ((before, 1), (own, 2), (within_, 1)):
+        context.__enter__()
+        assert read() == n
+    own.__exit__(None, None, None)
+    assert read() == 1
+    before.__exit__(None, None, None)
+    assert read() == 1
+    within_.__exit__(None, None, None)
+    assert read() == 3
+    with pytest.raises(KeyError), blas.one_thread(), blas.own_threads():
+        raise KeyError
+    assert read() == 3
+
+
+@needs_openblas
+def test_a_generator_that_is_left_in_the_middle_gives_the_threads_back_when_it_is_collected(blas_threads, two_workers):
+    read, write = blas_threads
+    write(2)
+    records = tv.train(tv.VAE(8, 2, (4,)), np.zeros((20, 8), "float32"), batch_size=10)
+    next(records)
+    circle = [records]
+    circle.append(circle)
+    with blas.one_thread():
+        del records, circle
+        gc.collect()
+        assert read() == 1
+    assert read() == 2
+
+
+@pytest.mark.parametrize("moment", range(1, 20))
+@pytest.mark.parametrize("context, n", [(blas.one_thread, 1), (blas.own_threads, 3)])
+def test_a_context_that_the_collector_ends_while_the_number_is_changed(monkeypatch, context, n, moment):
+    number, calls, left = [2], [], contextlib.ExitStack()
+
+    def tick():
+        calls.append(None)
+        if len(calls) == moment:
+            left.close()
+
+    def get():
+        tick()
+        value = number[0]
+        tick()
+        return value
+
+    def set_(value):
+        tick()
+        number[0] = value
+        tick()
+
+    monkeypatch.setattr(blas, "_found", lambda: (get, set_, 3))
+    monkeypatch.setattr(blas, "_wishes", {})
+    left.enter_context(blas._using(1))
+    with context():
+        assert number == [n]
+    left.close()
+    assert number == [2]
+
+
+@needs_openblas
+def test_threads_that_come_and_go_leave_the_number_as_it_was(blas_threads):
+    read, write = blas_threads
+    write(2)
+    seen = []
+
+    def come_and_go(seed):
+        rng = random.Random(seed)
+        for _ in range(100):
+            with blas.one_thread():
+                seen.append(read())
+                time.sleep(rng.random() * 1e-4)
+                seen.append(read())
+
+    threads = [threading.Thread(target=come_and_go, args=(seed,), daemon=True) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(seen) == 800 and set(seen) == {1}
+    assert read() == 2
+
+
+@needs_openblas
+@pytest.mark.parametrize("beside", ["a generator that ends", "a generator that is dropped", "a measure"])
+def test_a_run_s_weights_are_bitwise_the_same_alone_and_beside_what_ends_in_the_middle(
+    blas_threads, two_workers, beside
+):
+    read, write = blas_threads
+    write(2)
+    x = (np.random.default_rng(0).random((400, 784)) < 0.2).astype("uint8")
+    begun, end = threading.Event(), threading.Event()
+
+    def run(meanwhile=lambda: None):
+        vae = tv.VAE(784, 5, (100,))
+        for record in tv.train(vae, x, epochs=3, batch_size=100):
+            assert read() == 1
+            if record.step == 3:
+                meanwhile()
+        return vae.theta.copy()
+
+    def slow(*arguments):
+        if threading.current_thread() is not thread:  # a worker of its
+            begun.set()
+            assert end.wait(60)
+        return tv.estimators.reparameterization(*arguments)
+
+    alone = run()
+    assert read() == 2
+    if beside == "a measure":
+        thread = threading.Thread(
+            target=tv.variance.measure,
+            args=(tv.VAE(784, 5, (100,)), x[:10], [slow]),
+            kwargs=dict(n_draws=20, n_timings=0),
+            daemon=True,
+        )
+        thread.start()
+        assert begun.wait(60)
+
+        def meanwhile():
+            end.set()
+            thread.join(60)
+            assert not thread.is_alive()
+
+    else:
+        others = [tv.train(tv.VAE(784, 5, (100,)), x, epochs=1, batch_size=100)]
+        next(others[0])
+
+        def meanwhile():
+            if beside == "a generator that ends":
+                assert len(list(others[0])) == 3
+            others.clear()
+
+    np.testing.assert_array_equal(run(meanwhile), alone)
+    assert read() == 2
+
+
+FORK_BESIDE_RUNS = """
+import os, signal, threading
+import numpy as np
+import tinyvae as tv
+from tinyvae.machine import blas
+
+read, write, _ = blas._calls()
+write(2)
+stop = threading.Event()
+
+def come_and_go():
+    while not stop.is_set():
+        with blas.one_thread():
+            pass
+
+def rest(records, vae):
+    for _ in records:
+        assert read() == 1
+    return vae.theta.copy()
+
+vae = tv.VAE(50, 2, (100,))
+records = tv.train(vae, np.random.default_rng(0).random((400, 50), dtype="float32"), epochs=2)
+next(records)
+thread = threading.Thread(target=come_and_go)
+thread.start()
+children = []
+for _ in range(20):
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        stop.set()
+        with blas.one_thread():
+            assert read() == 1
+        with blas.own_threads():
+            assert read() == 2
+        if not children:
+            os.write(writer, rest(records, vae).tobytes())
+        os._exit(0)
+    os.close(writer)
+    with open(reader, "rb") as file:
+        children.append(file.read())
+    status = os.waitpid(child, 0)[1]
+    assert status == 0, status
+stop.set()
+thread.join()
+assert children[0] == rest(records, vae).tobytes()
+assert read() == 2
+"""
+
+
+@needs_openblas
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_goes_on_with_a_run_and_finds_no_lock_held():
+    env = {**os.environ, "TINYVAE_WORKERS": "2", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK_BESIDE_RUNS],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr

@@ -3,13 +3,16 @@
 import contextlib
 import functools
 import os
+import pickle
 from pathlib import Path
 
 import numba
 
 __all__ = ["loop", "instead_of", "USE_NUMPY", "FASTMATH"]
 
-USE_NUMPY = os.environ.get("TINYVAE_NUMPY", "") not in ("", "0")
+# Under NUMBA_DISABLE_JIT too: what the loops take from scalars.py has a body for the compiler only, so that uncompiled
+# they would fill arrays with NaN.
+USE_NUMPY = os.environ.get("TINYVAE_NUMPY", "") not in ("", "0") or bool(numba.config.DISABLE_JIT)
 
 # "nnan" and "ninf" are left out on purpose: with them LLVM deletes the checks that let NaN through.
 FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
@@ -18,8 +21,9 @@ FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
 def loop(twin):
     """Decorator: compile the function below it with Numba, or use `twin` if TINYVAE_NUMPY is set.
 
-    Compilation happens at the first call and is cached on disk where a cache folder can be written. What was cached
-    before the last edit of any file in this folder is compiled anew.
+    NUMBA_DISABLE_JIT counts as TINYVAE_NUMPY. Compilation happens at the first call and is cached on disk where a cache
+    folder can be written. What was cached before the last edit of any file in this folder is compiled anew, and so is
+    what a file of the cache that was cut short should hold.
 
     Parameters
     ----------
@@ -40,7 +44,9 @@ def loop(twin):
             compiled = numba.jit(cache=True, **options)(function)
         except RuntimeError:  # no folder for the cache can be written
             return numba.jit(**options)(function)
-        _forget_what_is_older_than_the_sources(compiled)
+        folder = compiled.stats.cache_path
+        _forget(compiled, _old_indexes(folder))
+        compiled.compile = _again_without_index(compiled.compile, lambda: _forget(compiled, _times(folder, ".nbi")))
         return compiled
 
     return choose
@@ -62,21 +68,35 @@ def instead_of(twin):
     return lambda function: twin if USE_NUMPY else function
 
 
-# Numba sees that the file in which a kernel stands was edited, but not one that it takes a helper from.
-
-
-def _forget_what_is_older_than_the_sources(compiled):
-    """Remove a kernel's index in Numba's cache, without which what is cached is not found, if a source is as new."""
-    folder = getattr(getattr(compiled, "stats", None), "cache_path", None)
-    if folder is None:
-        return
+def _forget(compiled, indexes):
+    """Remove a kernel's own among these indexes in Numba's cache: without it, what is cached is not found."""
     function = compiled.py_func
     # <module>.<name>-<line>.py311.nbi; of "<locals>" in a name Numba leaves "locals"
     name = f"{Path(function.__code__.co_filename).stem}.{function.__qualname__}-".replace("<", "").replace(">", "")
-    for file in _old_indexes(folder):
+    for file in indexes:
         if file.startswith(name):
             with contextlib.suppress(OSError):  # another process was quicker, or it may not be removed
-                os.unlink(os.path.join(folder, file))
+                os.unlink(os.path.join(compiled.stats.cache_path, file))
+
+
+# A full disk or a crash can leave a file of the cache cut short, even empty. Numba reads it at the first call, and
+# would raise what `pickle` raises.
+
+
+def _again_without_index(compile, forget):
+    """A kernel's `compile` that tries again, after `forget()`, where a file of the cache ends too early."""
+
+    def compile_(signature):
+        try:
+            return compile(signature)
+        except (EOFError, pickle.UnpicklingError):
+            forget()
+            return compile(signature)
+
+    return compile_
+
+
+# Numba sees that the file in which a kernel stands was edited, but not one that it takes a helper from.
 
 
 @functools.cache

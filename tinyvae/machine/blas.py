@@ -8,6 +8,8 @@ one thread, and `workers` splits what is large.
 import contextlib
 import ctypes
 import functools
+import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +17,22 @@ import numpy as np
 __all__ = ["threads", "one_thread", "own_threads"]
 
 
-@functools.cache
+# A number of threads is the whole process's. So that no run's last bits hang on what ends beside it, each open context
+# below keeps its wish here in the order of entry: the latest counts, and when the last has gone, BLAS's own number.
+_wishes, _state = {}, {"before": None}
+_lock = threading.RLock()  # re-entered where the garbage collector closes a generator that was left in the middle
+
+if hasattr(os, "register_at_fork"):  # a child inherits the wishes (a run that waits may go on there), and a free lock
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+
+
 def _calls():
+    with _lock:  # or a second thread, here for the first time too, might take a number already changed for BLAS's own
+        return _found()
+
+
+@functools.cache
+def _found():
     """OpenBLAS's (get, set) number of threads and the number at first, or None. It is loaded: this only finds it."""
     package = Path(np.__file__).parent
     for path in [*package.parent.glob("numpy.libs/*openblas*"), *package.glob(".dylibs/*openblas*")]:
@@ -42,22 +58,36 @@ def threads():
 
 @contextlib.contextmanager
 def _using(n):
+    """A context in which BLAS uses n threads, or with None as many as at first."""
     calls = _calls()
-    before = calls[0]() if calls else n
-    if before == n:
+    if calls is None:
         yield
         return
-    calls[1](n)
+    get, set_, at_first = calls
+    wish = object()
+    with _lock:
+        if not _wishes:
+            _state["before"] = get()
+        _wishes[wish] = at_first if n is None else n
+        _grant(get, set_)
     try:
         yield
     finally:
-        calls[1](before)
+        with _lock:
+            del _wishes[wish]
+            _grant(get, set_)
+
+
+def _grant(get, set_):
+    while get() != (n := [_state["before"], *_wishes.values()][-1]):  # again, if the collector removed a wish meanwhile
+        set_(n)
 
 
 def one_thread():
-    """A context in which BLAS uses one thread; the number before is restored at the end.
+    """A context in which BLAS uses one thread; when the last such context has ended, in any order, the number before.
 
-    For a whole run or measurement, not for one product: each change wakes BLAS's own threads, and they spin.
+    For a whole run or measurement, not for one product: each change wakes BLAS's own threads, and they spin. A
+    generator that is left in the middle keeps its context until it is closed or collected.
 
     Returns
     -------
@@ -67,12 +97,13 @@ def one_thread():
 
 
 def own_threads():
-    """A context in which BLAS uses as many threads as it had when this package first asked.
+    """A context in which BLAS uses as many threads as it had when this package first asked, to measure the machine.
 
-    The number before is restored at the end.
+    It overrules each `one_thread` entered before it, a run in another thread too, and at its end these count again. A
+    `one_thread` entered within it counts as ever.
 
     Returns
     -------
     context manager
     """
-    return _using(_calls()[2] if _calls() else 1)
+    return _using(None)
