@@ -423,7 +423,7 @@ fig.savefig(FIGURES / "13_digits.png", dpi=130)
 # 100 times (200 where S = 64), and counted how often its "95%" interval holds the ratio that all repeats have
 # together. The pathwise gradient's does so 94 to 98 times in 100. DReG's does 91 times for S = 1 and 4, 80 for S =
 # 16, and for S = 64 **67** times. So, where you can repeat, repeat: the bars in the figure come from how six
-# measurements differ, and the same count gives them 92 to 97 in 100.
+# measurements differ, and the same count (S = 4, 16, 64) gives them 92 to 97 in 100.
 #
 # ## The headline
 # At the exact posterior the path derivative has variance **0**, where the total derivative has 2 and 4 (d/dμ,
