@@ -235,6 +235,8 @@ class SmallNetwork:
             self.scale = tuple(map(float, state["mean_and_variance"]))
         prefix = "optimizer."
         self.optimizer.restore({name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)})
+        if self.optimizer.m is not None:
+            validate.check_shape("the optimiser's m", self.optimizer.m, self.mlp.theta.shape)
 
     def __repr__(self):
         return f"hidden={self.hidden}, rate={self.optimizer.rate}, seed={self.seed}"

@@ -82,8 +82,8 @@ class VAE:
         validate.integer("n_latents", n_latents, least=1)
         self.likelihood, self.family = likelihoods.resolve(likelihood), distributions.resolve(latents)
         self.prior = distributions.resolve_prior(prior, self.family)
-        hidden = validate.sizes("hidden", hidden)
-        rng = np.random.default_rng(validate.integer("seed", seed, least=0))
+        hidden, self.seed = validate.sizes("hidden", hidden), validate.integer("seed", seed, least=0)
+        rng = np.random.default_rng(self.seed)
         self.n_features, self.n_latents, self.hidden, self.activation = n_features, n_latents, hidden, activation
         self.encoder = MLP((n_features, *hidden, self.family.n_params(n_latents)), activation, dtype, rng=rng)
         self.decoder = MLP(
@@ -96,12 +96,13 @@ class VAE:
 
     @property
     def config(self):
-        """The arguments, by name, that make a VAE of this shape."""
+        """The arguments, by name, that make this VAE as it was before training."""
         names = ("n_features", "n_latents", "hidden", "activation")
         words = {
             **{name: getattr(self, name) for name in names},
             "likelihood": self.likelihood.name,
             "dtype": self.dtype.name,
+            "seed": self.seed,
         }
         other = {"latents": self.family.name, "prior": self.prior.name}  # written where they are not the default
         return words | {name: word for name, word in other.items() if word not in ("gaussian", self.family.prior.name)}

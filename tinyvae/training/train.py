@@ -208,11 +208,11 @@ def fit(vae, x, validation=None, epochs=Plan.epochs, checkpoint=None, after_epoc
     epochs : int
         Passes over x.
     checkpoint : str or path, optional
-        A file, written after each epoch with all that the run is made of. If it is there when `fit` starts, the run
-        goes on after the last epoch in it, and ends with the numbers, bit for bit, of one that was never stopped. More
-        epochs may be asked for than at first.
+        A file, written after each epoch (and its `after_epoch`) with all that the run is made of. If it is there when
+        `fit` starts, the run goes on after the last epoch in it, and ends with the numbers, bit for bit, of one that
+        was never stopped. More epochs may be asked for than at first. See the notes for what is compared.
     after_epoch : callable, optional
-        Called with an epoch's number when it is over.
+        Called with an epoch's number when it is over. It may change the optimiser's rate, which a checkpoint keeps.
     **options
         The other options are `train`'s.
 
@@ -225,18 +225,33 @@ def fit(vae, x, validation=None, epochs=Plan.epochs, checkpoint=None, after_epoc
     ------
     ValueError
         If the checkpoint belongs to other settings, data or another model, saying what differs, if it is damaged, or if
-        it holds more epochs than asked for; and for input that does not fit.
+        it holds more epochs than asked for (then nothing is changed); if something changes during the run that a
+        checkpoint does not put back; and for input that does not fit.
     TypeError
-        If a checkpoint is asked for and the optimiser or estimator cannot be saved; and for input that does not fit.
+        If a checkpoint is asked for and the optimiser or estimator cannot be saved, or a setting not told from another;
+        and for input that does not fit.
     NonFiniteLoss
         As in `train`.
+
+    Notes
+    -----
+    Whether a checkpoint belongs to this run is found by comparing, as they are when `fit` starts: the model's
+    arguments, its seed among them (not the weights that it came with); the estimator, objective, optimiser and noise,
+    n_samples, batch_size and seed; fingerprints of x and validation. Functions are compared by name and by what they
+    close over (not by what they do), a `functools.partial` with its arguments, objects by class and `repr`. A lambda,
+    and an object with attributes whose `repr` does not tell them, cannot be compared and are refused. `after_epoch` is
+    not compared.
     """
     from tqdm import tqdm
 
     plan = Plan(vae, x, epochs=epochs, **options)
     if validation is not None:
         validation = vae.check_data(validation, "validation")
-    history = History() if checkpoint is None else _resumed(checkpoint, plan, validation)
+    history = History()
+    if checkpoint is not None:
+        checkpoints.require_state(plan)
+        settings = checkpoints.settings(plan, validation)  # before anything changes them
+        history = checkpoints.resume(checkpoint, plan, settings)
     last = history.records[-1] if history.records else START
     n_batches = plan.n_batches
     terminal = sys.stderr.isatty()
@@ -252,26 +267,16 @@ def fit(vae, x, validation=None, epochs=Plan.epochs, checkpoint=None, after_epoc
                     bound = evaluate.bound(vae, validation)
                     history.validation.append(Validation(record.epoch, record.step, record.seconds, *bound))
                     line += f", validation {bound.loss:.2f}"
-                if checkpoint is not None:
-                    checkpoints.save(checkpoint, plan, validation, history)
                 if terminal:
                     bar.set_postfix_str(line)
                 else:
                     print(f"epoch {record.epoch}/{plan.epochs}: {line}", file=sys.stderr)
                 if after_epoch is not None:
                     after_epoch(record.epoch)
+                if checkpoint is not None:
+                    checkpoints.save(checkpoint, plan, settings, history)
         except KeyboardInterrupt:
             history.interrupted = True
-    return history
-
-
-def _resumed(checkpoint, plan, validation):
-    checkpoints.require_state(plan)
-    history = checkpoints.resume(checkpoint, plan, validation)
-    if history.records and history.records[-1].epoch > plan.epochs:
-        raise ValueError(
-            f"{checkpoint} holds {history.records[-1].epoch} epochs, more than the {plan.epochs} asked for"
-        )
     return history
 
 
