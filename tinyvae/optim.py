@@ -68,17 +68,19 @@ class SGD:
         kernels.sgd(theta, grad, self.velocity, self.rate, self.momentum)
 
     def state(self):
-        """What the steps so far left behind, and the present rate and momentum, as arrays by name."""
-        if self.velocity is None:
-            return {}
-        return {"velocity": self.velocity, "rate": np.array(self.rate), "momentum": np.array(self.momentum)}
+        """The present rate and momentum, and, if there is momentum, what the steps left behind, as arrays by name."""
+        left = {"velocity": self.velocity} if self.momentum and self.velocity is not None else {}
+        return {**left, "rate": np.array(self.rate), "momentum": np.array(self.momentum)}
 
     def restore(self, state):
-        """Go on from what `state` returned. Raises KeyError, ValueError or TypeError, unchanged, if it is not such."""
+        """Go on from what `state` returned; an empty dict forgets the steps.
+
+        Raises KeyError, ValueError or TypeError, and changes nothing, if it is no such state.
+        """
         if not state:
             self.velocity = None
             return
-        velocity = validate.array("velocity", state["velocity"], ("P",)).copy()
+        velocity = validate.array("velocity", state["velocity"], ("P",)).copy() if "velocity" in state else None
         fresh = SGD(float(state["rate"]), float(state["momentum"]))
         vars(self).update(vars(fresh), velocity=velocity)
 
@@ -151,7 +153,10 @@ class Adam:
         return {"t": np.array(self.t), "m": self.m, "v": self.v, **numbers}
 
     def restore(self, state):
-        """Go on from what `state` returned. Raises KeyError, ValueError or TypeError, unchanged, if it is not such."""
+        """Go on from what `state` returned; an empty dict forgets the steps.
+
+        Raises KeyError, ValueError or TypeError, and changes nothing, if it is no such state.
+        """
         if not state:
             self.t, self.m, self.v = 0, None, None
             return

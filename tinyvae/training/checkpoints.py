@@ -19,7 +19,7 @@ from tinyvae.estimators import learns
 from tinyvae.machine import files
 from tinyvae.training.history import History, Record, Validation
 
-__all__ = ["require_state", "settings", "save", "resume"]
+__all__ = ["require_state", "is_fresh", "settings", "save", "resume"]
 
 
 def require_state(plan):
@@ -41,6 +41,25 @@ def require_state(plan):
         if not (hasattr(learner, "state") and hasattr(learner, "restore")):
             raise TypeError(f"a checkpoint needs an {name} with state() and restore(state), got {learner!r}")
     _states(plan)
+
+
+def is_fresh(learner):
+    """Whether there is nothing that it could forget.
+
+    Parameters
+    ----------
+    learner : optimiser, or estimator that learns
+
+    Returns
+    -------
+    bool
+        True of one that does not tell, having no `state()` and `restore(state)`.
+    """
+    if not (hasattr(learner, "state") and hasattr(learner, "restore")):
+        return True
+    forgetful = copy.deepcopy(learner)
+    forgetful.restore({})
+    return not _unlike(learner.state(), forgetful.state())
 
 
 def settings(plan, validation):
@@ -178,18 +197,24 @@ def _try(owner, learner, state, became, theta):
     """Raise unless a copy of what learns takes the state, gives the same back and can go on from it."""
     twin = copy.deepcopy(learner)
     twin.restore(state)
-    back = {name: np.asarray(array) for name, array in twin.state().items()}
-    for name in {**state, **back}:
-        if name not in state or name not in back or not _same(state[name], back[name]):
-            raise ValueError(f"the {owner} does not give back {name!r} as it was given it")
+    if unlike := _unlike(state, twin.state()):
+        raise ValueError(f"the {owner} does not give back {', '.join(unlike)} as it was given it")
     if _words(twin) != became:
         raise ValueError(f"the {owner} was {became}, and its state makes it {_words(twin)}")
     if owner == "optimizer":
         twin.step(theta.copy(), np.zeros_like(theta))
 
 
-def _same(one, other):
-    return one.shape == other.shape and one.dtype == other.dtype and one.tobytes() == other.tobytes()
+def _unlike(one, other):
+    """The names of what is not the same, to the bit, in two dicts of arrays."""
+    facts = [
+        {
+            name: (array.shape, array.dtype, array.tobytes())
+            for name, array in zip(state, map(np.asarray, state.values()))
+        }
+        for state in (one, other)
+    ]
+    return [name for name in {**one, **other} if facts[0].get(name) != facts[1].get(name)]
 
 
 def _states(plan):

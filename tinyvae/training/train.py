@@ -1,8 +1,10 @@
 """Training: a generator that yields a record a step, and `fit`, which runs it with a progress bar and checkpoints."""
 
+import contextlib
 import math
 import sys
 import time
+import weakref
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +23,7 @@ from tinyvae.training.history import History, Record, Validation
 
 __all__ = ["Plan", "train", "fit", "summary"]
 
+MODELS = weakref.WeakKeyDictionary()  # of an optimiser, or an estimator that learns: the model that it last trained
 START = Record(step=0, epoch=0, loss=np.nan, reconstruction=np.nan, kl=np.nan, seconds=0.0)
 
 
@@ -135,11 +138,14 @@ def train(
     Raises
     ------
     ValueError or TypeError
-        At once, for input that does not fit.
+        At once, for input that does not fit, and for an optimiser, or an estimator that learns, which still has what it
+        learnt with another model.
     NonFiniteLoss
         At the first step whose loss is not finite, naming the step and the term.
     """
-    return _steps(Plan(vae, x, estimator, objective, optimizer, n_samples, epochs, batch_size, seed, noise), START)
+    plan = Plan(vae, x, estimator, objective, optimizer, n_samples, epochs, batch_size, seed, noise)
+    _check_owner(plan)
+    return _steps(plan, START)
 
 
 def _steps(plan, last):
@@ -151,6 +157,9 @@ def _steps(plan, last):
 def _epochs(plan, last):
     x, arena, grads = plan.x, Arena(), np.empty_like(plan.vae.theta)
     vae, step, seconds = plan.vae.using(arena), last.step, last.seconds
+    for _, learner in _learners(plan):
+        with contextlib.suppress(TypeError):  # one that takes no weak reference is nobody's
+            MODELS[learner] = weakref.ref(plan.vae)
     for epoch in range(last.epoch + 1, plan.epochs + 1):
         # A stream for each epoch: a run that is taken up again needs no generator's state.
         order_rng, noise_rng, estimator_rng = map(
@@ -182,6 +191,27 @@ def _epochs(plan, last):
                 _update(plan.estimator, step)
             seconds += time.perf_counter() - began
             yield Record(step, epoch, *losses, seconds)
+
+
+def _learners(plan):
+    """(name, learner) of all that learns along with the model."""
+    yield "optimizer", plan.optimizer
+    if estimators.learns(plan.estimator):
+        yield "estimator", plan.estimator
+
+
+def _check_owner(plan):
+    """Raise ValueError if something that learns along still has what it learnt with another model."""
+    for name, learner in _learners(plan):
+        try:
+            owner = MODELS.get(learner)
+        except TypeError:  # it takes no weak reference
+            continue
+        if owner is not None and owner() is not plan.vae and not checkpoints.is_fresh(learner):
+            raise ValueError(
+                f"{name} {learner!r} has learnt with another model, and would go on from there: make a new one for "
+                f"each model, or give copy.deepcopy({name}) to go on from there on purpose"
+            )
 
 
 def _update(estimator, step):
@@ -252,6 +282,8 @@ def fit(vae, x, validation=None, epochs=Plan.epochs, checkpoint=None, after_epoc
         checkpoints.require_state(plan)
         settings = checkpoints.settings(plan, validation)  # before anything changes them
         history = checkpoints.resume(checkpoint, plan, settings)
+    if not history.records:  # else what it learnt is that run's
+        _check_owner(plan)
     last = history.records[-1] if history.records else START
     n_batches = plan.n_batches
     terminal = sys.stderr.isatty()
