@@ -444,3 +444,23 @@ def test_load_and_save_refuse_what_is_no_path(path, kind):
 def test_save_into_a_missing_folder_says_so(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         VAE.save(tmp_path / "nowhere" / "model.npz")
+
+
+MASKED = np.ma.masked_array(X, mask=X > 0.5)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: VAE.encode(MASKED),
+        lambda: VAE.encode(np.ma.masked_array(X > 0.5)),  # nothing is masked: it may be, the next time
+        lambda: tv.fit(VAE, X, validation=MASKED),
+        lambda: next(tv.train(VAE, MASKED)),
+        lambda: VAE.loss_and_grads(X, np.ma.masked_array(EPS, mask=EPS > 0)),
+        lambda: tv.DiagonalGaussian(np.ma.masked_array(np.zeros((2, 1))), np.zeros((2, 1))),
+        lambda: mlp((3, 2)).forward(np.ma.masked_array(np.zeros((2, 3)), mask=True)),
+    ],
+)
+def test_a_masked_array_is_refused_at_every_door(call):
+    with pytest.raises(TypeError, match=r"(\w+) must be a plain array, got a masked one, .* \1.filled\(value\)"):
+        call()

@@ -1,6 +1,8 @@
 """A run that was stopped and taken up again ends with the bits of one that never stopped."""
 
+import copy
 import os
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,6 +14,13 @@ from tinyvae.training import checkpoints
 
 def make(**options):
     return tv.VAE(64, 2, **{"hidden": (8,), "seed": 0, **options})
+
+
+def elsewhere():
+    """The same model with other weights, as a run that went on would have left it."""
+    vae = make()
+    vae.theta *= 0.5
+    return vae
 
 
 def numbers(rows):
@@ -37,6 +46,7 @@ def interrupted_after(steps, estimator):
                 raise KeyboardInterrupt
             return call(self, *arguments)
 
+    Interrupted.__name__ = type(estimator).__name__  # a subclass of another name would be another estimator
     estimator.__class__ = Interrupted
     return estimator
 
@@ -50,7 +60,7 @@ def test_a_run_in_two_parts_is_a_run_in_one(estimator, optimizer, digits, tmp_pa
     whole, history = fit(digits, estimator=estimator, optimizer=optimizer())
     fit(digits, epochs=2, estimator=estimator, optimizer=optimizer(), checkpoint=path)
     learner = tv.estimators.make(estimator)
-    again, later = fit(digits, make(seed=9), estimator=learner, optimizer=optimizer(), checkpoint=path)
+    again, later = fit(digits, elsewhere(), estimator=learner, optimizer=optimizer(), checkpoint=path)
     np.testing.assert_array_equal(again.theta, whole.theta)
     assert numbers(later.records) == numbers(history.records) and len(later.records) == 12
     assert numbers(later.validation) == numbers(history.validation) and len(later.validation) == 4
@@ -94,7 +104,7 @@ def test_a_finished_run_is_read_back_and_more_epochs_may_follow(digits, tmp_path
     path = tmp_path / "run.npz"
     whole, history = fit(digits, checkpoint=path)
     before = path.read_bytes()
-    again, later = fit(digits, make(seed=5), checkpoint=path)
+    again, later = fit(digits, elsewhere(), checkpoint=path)
     np.testing.assert_array_equal(again.theta, whole.theta)
     assert later.records == history.records and path.read_bytes() == before
     longer, _ = fit(digits, epochs=6, checkpoint=path)
@@ -133,6 +143,7 @@ OTHER = [
     (dict(optimizer=tv.SGD(1e-2)), r"optimizer is Adam\(.*\) there and SGD\(rate=0.01, momentum=0.0\) here"),
     (dict(rows=91), r"x is float32 \(90, 64\) with digest \w{12} there and float32 \(91, 64\) with digest"),
     (dict(validation=None), r"validation is float32 \(30, 64\) with digest \w{12} there and none here"),
+    (dict(vae=make(seed=1)), "the model's seed is 0 there and 1 here"),
     (dict(vae=make(hidden=(9,))), r"hidden is \(8,\) there and \(9,\) here"),
     (dict(vae=make(dtype="float64")), "dtype is 'float32' there and 'float64' here"),
     (dict(vae=make(activation="relu")), "activation is 'tanh' there and 'relu' here"),
@@ -149,6 +160,175 @@ def test_a_file_of_another_run_is_refused_and_says_what_differs(options, message
         fit(digits, vae, checkpoint=path, **options)
     assert path.read_bytes() == before
     np.testing.assert_array_equal(vae.theta, theta)
+
+
+def scaled(factor):
+    def mine(q, target, eps, objective=None, rng=None):
+        return tv.estimators.reparameterization(q, target, eps, objective)._replace(f=factor * target(q.sample(eps)))
+
+    return mine
+
+
+def optioned(q, target, eps, objective=None, rng=None, option=None):
+    return tv.estimators.reparameterization(q, target, eps, objective)
+
+
+class Sub(type(tv.estimators.make("moving_average"))):
+    """Another estimator with its parent's repr."""
+
+
+class Held:
+    def __init__(self, value):
+        self.value = value
+
+    def __call__(self, q, target, eps, objective=None, rng=None):
+        return tv.estimators.reparameterization(q, target, eps, objective)
+
+
+class Told(Held):
+    def __repr__(self):
+        return f"Told({self.value})"
+
+
+ALIKE = [
+    (partial(optioned, option=1), partial(optioned, option=2), r"partial\(optioned, option=1\) there and partial"),
+    (scaled(1.0), scaled(2.0), r"mine\(factor=1.0\) there and .*mine\(factor=2.0\) here"),
+    (partial(scaled(1.0)), partial(scaled(2.0)), r"factor=1.0.* there and .*factor=2.0.* here"),
+    (tv.estimators.make("moving_average"), Sub(), r"MovingAverage.* there and Sub: MovingAverage\(decay=0.9\) here"),
+    (Told(1), Told(2), r"Told\(1\) there and Told\(2\) here"),
+    (Told(1).__call__, Told(2).__call__, r"Told\(1\).__call__ there and Told\(2\).__call__ here"),
+]
+
+
+@pytest.mark.parametrize("one, other, message", ALIKE)
+def test_settings_that_look_alike_are_told_apart(one, other, message, digits, tmp_path):
+    path = tmp_path / "run.npz"
+    fit(digits, epochs=1, estimator=one, checkpoint=path)
+    with pytest.raises(ValueError, match=f"belongs to another run: estimator is .*{message}"):
+        fit(digits, estimator=other, checkpoint=path)
+    if not hasattr(one, "update"):  # and the same one goes on
+        assert len(fit(digits, epochs=2, estimator=copy.deepcopy(one), checkpoint=path)[1].records) == 6
+
+
+@pytest.mark.parametrize(
+    "estimator, message",
+    [
+        (lambda *a: optioned(*a), "cannot tell a lambda from another: give the function a name"),
+        (partial(lambda *a: optioned(*a)), "cannot tell a lambda from another"),
+        (Held(1), r"cannot tell <.*Held object at 0x\w+> from another Held: give the class a __repr__"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_at_the_start(estimator, message, digits, tmp_path):
+    with pytest.raises(TypeError, match=message):
+        fit(digits, estimator=estimator, checkpoint=tmp_path / "run.npz")
+    assert not os.listdir(tmp_path)
+    fit(digits, epochs=1, estimator=estimator)  # without a checkpoint it trains
+
+
+def test_a_likelihood_of_ones_own_is_compared_by_more_than_its_name(digits, tmp_path):
+    class Pixels(tv.Bernoulli):
+        pass
+
+    fit(digits, epochs=1, checkpoint=tmp_path / "run.npz")
+    with pytest.raises(ValueError, match="likelihood is Bernoulli there and .*Pixels here"):
+        fit(digits, make(likelihood=Pixels), checkpoint=tmp_path / "run.npz")
+
+
+@pytest.mark.parametrize("optimizer", [lambda: tv.Adam(1e-2), lambda: tv.SGD(1e-2, 0.9)], ids=["adam", "sgd"])
+def test_a_rate_that_changes_between_epochs_is_taken_up_again(optimizer, digits, tmp_path):
+    def run(epochs, **options):
+        mine = optimizer()
+
+        def halve(epoch):
+            mine.rate /= 2
+
+        return fit(digits, epochs=epochs, optimizer=mine, after_epoch=halve, **options)[0].theta, mine.rate
+
+    whole, rate = run(4)
+    run(2, checkpoint=tmp_path / "run.npz")
+    again, resumed = run(4, checkpoint=tmp_path / "run.npz")
+    np.testing.assert_array_equal(again, whole)
+    assert resumed == rate == 1e-2 / 16
+
+
+def test_a_change_that_a_checkpoint_does_not_put_back_is_refused_at_the_first_save(digits, tmp_path):
+    told = Told(1)
+    with pytest.raises(ValueError, match=r"cannot put back .*: estimator is Told\(1\) at the start and Told\(2\) now"):
+        fit(digits, estimator=told, checkpoint=tmp_path / "run.npz", after_epoch=lambda _: vars(told).update(value=2))
+    assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("value", [{1: 2}, [[1], [2, 3]], np.array([None]), {3}])
+def test_a_state_that_needs_pickle_is_refused_at_the_first_save(value, digits, tmp_path):
+    class Pickled(type(tv.estimators.make("moving_average"))):
+        def state(self):
+            return {"memory": value} if super().state() else {}
+
+    with pytest.raises(TypeError, match=r"the estimator's state\(\) under 'memory' must be an array of numbers"):
+        fit(digits, estimator=Pickled(), checkpoint=tmp_path / "run.npz")
+    assert not os.listdir(tmp_path)
+
+
+def edited(**changes):
+    def edit(arrays):
+        for name, change in changes.items():
+            name = name.replace("__", ".")
+            arrays[name] = change(arrays[name])
+
+    return edit
+
+
+def without(prefix):
+    def edit(arrays):
+        for name in [name for name in arrays if name.startswith(prefix)]:
+            del arrays[name]
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    "edit, message",
+    [
+        (edited(theta=lambda a: a[:1]), r"theta must have shape \(\d+,\), got \(1,\)"),
+        (edited(theta=lambda a: a.astype("float64")), "theta must be float32, got float64"),
+        (edited(theta=lambda a: a * np.nan), "theta must be finite"),
+        (without("optimizer."), r"of the optimizer's state it lacks \['beta1', .*'v'\]"),
+        (without("optimizer.m"), r"of the optimizer's state it lacks \['m'\]"),
+        (without("estimator."), "of the estimator's state it lacks"),
+        (edited(optimizer__m=lambda a: a[:1]), r"v must have shape \(1,\)"),
+        (edited(optimizer__m=lambda a: a[:5], optimizer__v=lambda a: a[:5]), "this Adam belongs to a theta"),
+        (edited(optimizer__rate=lambda a: -a), "rate must be finite and at least 0"),
+        (edited(optimizer__rate=lambda a: 2 * a), "the optimizer was Adam.*, and its state makes it Adam"),
+        (edited(estimator__theta=lambda a: a[:1]), "theta must have shape"),
+        (edited(**{"estimator__optimizer.m": lambda a: a[:1], "estimator__optimizer.v": lambda a: a[:1]}), "shape"),
+        (edited(records=lambda a: a[:-1]), "its records are not those of whole epochs"),
+        (edited(records=lambda a: a[:0]), "its records are not those of whole epochs"),
+        (without("became"), "KeyError.*became"),
+    ],
+)
+def test_an_edited_file_is_refused_before_anything_is_changed(edit, message, digits, tmp_path):
+    path = tmp_path / "run.npz"
+    fit(digits, epochs=2, estimator="input_dependent", checkpoint=path)
+    arrays = files.read_npz(path)
+    edit(arrays)
+    files.write_npz(path, arrays)
+    vae, adam, estimator = make(), tv.Adam(1e-2), tv.estimators.make("input_dependent")
+    before = vae.theta.copy()
+    with pytest.raises(
+        ValueError, match=f"(?s)run.npz is damaged or is not a checkpoint of a training run: .*{message}"
+    ):
+        fit(digits, vae, checkpoint=path, optimizer=adam, estimator=estimator)
+    np.testing.assert_array_equal(vae.theta, before)
+    assert adam.state() == estimator.state() == {}
+
+
+def test_a_file_of_more_epochs_than_asked_for_changes_nothing(digits, tmp_path):
+    fit(digits, epochs=2, checkpoint=tmp_path / "run.npz")
+    vae, adam = make(), tv.Adam(1e-2)
+    with pytest.raises(ValueError, match="holds 2 epochs, more than the 1 asked for"):
+        fit(digits, vae, epochs=1, checkpoint=tmp_path / "run.npz", optimizer=adam)
+    np.testing.assert_array_equal(vae.theta, make().theta)
+    assert adam.state() == {}
 
 
 def test_other_data_of_the_same_shape_are_noticed(digits, tmp_path):

@@ -3,7 +3,9 @@
 Each toy stands here whole, and goes through training, the laboratory, the exact gradient and the certificate.
 """
 
+import copy
 import functools
+import pickle
 
 import numpy as np
 import pytest
@@ -279,6 +281,24 @@ def test_it_trains_is_evaluated_measured_saved_and_loaded(tmp_path):
         tv.VAE.load(tmp_path / "model.npz")
     again = tv.VAE.load(tmp_path / "model.npz", likelihood=SharedGaussian())
     np.testing.assert_array_equal(again.theta, vae.theta)
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda vae: pickle.loads(pickle.dumps(vae))])
+def test_a_copy_learns_all_that_theta_holds(duplicate, tmp_path):
+    vae, x, eps = gaussian_vae()
+    vae.loss_and_grads(x, eps)  # what it remembers of a step is not copied
+    untouched, twin = vae.theta.copy(), duplicate(vae)
+    twin.theta -= 0.1 * twin.loss_and_grads(x, eps)[1]
+    for name, view in twin.params.items():
+        assert np.shares_memory(view, twin.theta), name
+    for networks in (twin.encoder, twin.decoder):
+        assert all(np.shares_memory(view, twin.theta) for view in networks.params.values())
+    assert np.shares_memory(twin.own["logvar"], twin.theta)
+    twin.save(tmp_path / "twin.npz")
+    loaded = tv.VAE.load(tmp_path / "twin.npz", likelihood=SharedGaussian())
+    assert loaded.loss_and_grads(x, eps)[0] == twin.loss_and_grads(x, eps)[0]
+    shares = duplicate is copy.copy  # a shallow copy is the same model
+    np.testing.assert_array_equal(vae.theta, twin.theta if shares else untouched)
 
 
 def test_a_thing_that_is_no_likelihood_is_named():

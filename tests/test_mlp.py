@@ -1,4 +1,6 @@
+import copy
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -209,3 +211,16 @@ def test_an_mlp_draws_each_layer_by_the_rule_for_its_activation(activation, init
         W = mlp.params[name]
         assert abs(W.var() / variance - 1) < 4.5 * np.sqrt(2 / W.size)
     assert not mlp.params["b0"].any() and not mlp.params["b1"].any()
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda mlp: pickle.loads(pickle.dumps(mlp))])
+def test_a_copy_computes_with_its_own_theta(duplicate):
+    mlp, x = tv.MLP((3, 4, 2), dtype="float64", rng=np.random.default_rng(0)), np.ones((1, 3))
+    twin, before = duplicate(mlp), mlp.forward(x)[0]
+    twin.theta *= 2
+    assert all(np.shares_memory(view, twin.theta) for view in twin.params.values())
+    assert (twin.forward(x)[0] != before).all()
+    shares = duplicate is copy.copy  # a shallow copy is the same network
+    np.testing.assert_array_equal(mlp.forward(x)[0], twin.forward(x)[0] if shares else before)
+    mlp.theta = np.zeros(mlp.n_params)
+    assert not mlp.forward(x)[0].any()

@@ -1,3 +1,4 @@
+import copy
 import io
 import sys
 import tracemalloc
@@ -334,3 +335,55 @@ def test_on_a_terminal_there_is_a_bar(digits, monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
     tv.fit(make(), digits, epochs=2, batch_size=250)
     assert "4/4" in sys.stderr.getvalue() and "epoch 1/2:" not in sys.stderr.getvalue()
+
+
+# --- what learns along belongs to one model -----------------------------------------------------------
+
+
+LEARNING = [
+    ("optimizer", lambda: tv.Adam(1e-2)),
+    ("optimizer", lambda: tv.SGD(1e-2, 0.9)),
+    ("estimator", lambda: tv.estimators.make("moving_average")),
+    ("estimator", lambda: tv.estimators.make("relax")),
+]
+
+
+@pytest.mark.parametrize("name, new", LEARNING)
+def test_what_has_learnt_with_another_model_is_refused(name, new, digits, tmp_path):
+    learner, options = new(), dict(epochs=1, batch_size=100)
+    fresh = make(), make()
+    tv.fit(fresh[0], digits, **{name: new()}, **options)
+    one, two = make(), make()
+    tv.train(two, digits, **{name: learner})  # never started
+    tv.fit(one, digits, **{name: learner}, **options)
+    for call in (tv.train, tv.fit):
+        with pytest.raises(ValueError, match=f"{name} .* has learnt with another model, .* make a new one"):
+            call(two, digits, **{name: learner}, **options)
+    np.testing.assert_array_equal(two.theta, make().theta)
+    tv.fit(one, digits, **{name: learner}, **options)  # the same model goes on
+    tv.fit(make(), digits, **{name: copy.deepcopy(learner)}, **options)  # on purpose
+    learner.restore({})
+    tv.fit(two, digits, **{name: learner}, **options)
+    np.testing.assert_array_equal(two.theta, fresh[0].theta)
+
+
+def test_what_keeps_nothing_may_train_another_model(digits):
+    class Still:
+        def step(self, theta, grad):
+            pass
+
+    for optimizer in (tv.SGD(1e-3), Still()):
+        for vae in (make(), make()):
+            tv.fit(vae, digits, optimizer=optimizer, epochs=1)
+
+
+@pytest.mark.parametrize("name, new", LEARNING)
+def test_a_checkpoint_gives_what_learns_back_its_own_state(name, new, digits, tmp_path):
+    options = dict(batch_size=100, checkpoint=tmp_path / "run.npz")
+    learner, whole = new(), make()
+    tv.fit(make(), digits, epochs=1, **{name: new()}, **options)
+    tv.fit(make(), digits, epochs=1, **{name: learner}, batch_size=100)
+    again = make()
+    tv.fit(again, digits, epochs=2, **{name: learner}, **options)
+    tv.fit(whole, digits, epochs=2, **{name: new()}, batch_size=100)
+    np.testing.assert_array_equal(again.theta, whole.theta)

@@ -1,6 +1,8 @@
+import copy
 import io
 import json
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +29,50 @@ def make(n_features=5, n_latents=2, hidden=(4,), activation="tanh", dtype="float
 
 def noise(vae, x, n_samples=1, seed=3):
     return np.random.default_rng(seed).standard_normal((n_samples, len(x), vae.n_latents), dtype=vae.dtype)
+
+
+# --- theta ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda vae: pickle.loads(pickle.dumps(vae))])
+def test_a_copy_trains_as_the_model_does_and_alone(duplicate, digits):
+    vae = tv.VAE(64, 2, hidden=(8,), seed=0)
+    twin, before = duplicate(vae), vae.theta.copy()
+    tv.fit(twin, digits[:60], epochs=2, batch_size=30)
+    np.testing.assert_array_equal(vae.theta, before)
+    tv.fit(vae, digits[:60], epochs=2, batch_size=30)
+    np.testing.assert_array_equal(twin.theta, vae.theta)
+    np.testing.assert_array_equal(twin.encode(digits[:5]).params, vae.encode(digits[:5]).params)
+    assert (vae.theta != before).any()
+
+
+def test_what_is_assigned_to_theta_is_copied_in():
+    (vae, x), (other, _) = make(), make()
+    other.theta *= 0.5
+    theta, eps = vae.theta, noise(vae, x)
+    vae.theta = other.theta
+    assert vae.theta is theta and not np.shares_memory(theta, other.theta)
+    assert vae.loss_and_grads(x, eps)[0] == other.loss_and_grads(x, eps)[0]
+    vae.encoder.theta = np.zeros(vae.n_encoder)
+    assert not vae.theta[: vae.n_encoder].any() and vae.theta[vae.n_encoder :].any()
+
+
+@pytest.mark.parametrize(
+    "value, error, message",
+    [
+        (lambda theta: theta[:1], ValueError, r"theta must have shape \(\d+,\), got \(1,\)"),
+        (lambda theta: 0.0, ValueError, r"theta must have shape"),
+        (lambda theta: theta.astype("float32"), TypeError, "theta must be float64, got float32; convert it"),
+        (lambda theta: theta * np.nan, ValueError, "theta must be finite"),
+    ],
+)
+def test_a_theta_that_does_not_fit_is_refused_and_changes_nothing(value, error, message):
+    vae, _ = make()
+    before = vae.theta.copy()
+    for model in (vae, vae.encoder):
+        with pytest.raises(error, match=message):
+            model.theta = value(model.theta)
+    np.testing.assert_array_equal(vae.theta, before)
 
 
 # --- the gradient ---------------------------------------------------------------------------------

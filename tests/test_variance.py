@@ -581,6 +581,25 @@ def test_an_estimator_that_writes_into_its_noise_disturbs_no_other():
         np.testing.assert_array_equal(beside.variance[block], alone.variance[block])
 
 
+def test_an_estimator_that_writes_into_q_disturbs_no_other():
+    def writing(q, target, eps, objective=None, rng=None):
+        draws = tv.estimators.score_function(q, target, eps, objective)
+        q.mu[...] += 1
+        q.params *= 2
+        eps *= 2
+        return draws
+
+    q = tv.DiagonalGaussian(np.ones((2, 1)), np.full((2, 1), 0.1))
+    target, options = tv.Target(lambda z: (z**2).sum(axis=2), lambda z: 2 * z), dict(n_draws=50, n_timings=2)
+    names = ["score_function", "reparameterization"]
+    alone = variance.measure_target(q, target, names, **options)
+    both = variance.measure_target(q, target, [writing, *names], **options)
+    for name in names:
+        np.testing.assert_array_equal(both[name].mean["mu"], alone[name].mean["mu"])
+    np.testing.assert_array_equal(both["writing"].mean["mu"], alone["score_function"].mean["mu"])
+    np.testing.assert_array_equal(q.params, [[1, 0.1]] * 2)
+
+
 def test_a_ranking_the_intervals_do_not_support_is_a_tie():
     q = tv.DiagonalGaussian(np.ones((1, 1)), np.zeros((1, 1)))
     names = ["score_function", "constant_baseline", "reparameterization", scaled(3.0)]

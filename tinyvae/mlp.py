@@ -139,7 +139,7 @@ class MLP:
     Attributes
     ----------
     theta : array (P,)
-        All parameters.
+        All parameters. What is assigned to it is copied in, so that the views stay views.
     params : dict
         {"W0": (n_in, n_out), "b0": (n_out,), ...}, views into theta.
     sizes, activation, dtype
@@ -178,9 +178,26 @@ class MLP:
         """How many weights and biases it has."""
         return count_parameters(self.sizes)
 
+    @property
+    def theta(self):
+        """All parameters, (P,); what is assigned is copied in. Raises ValueError or TypeError if it does not fit."""
+        return self._theta
+
+    @theta.setter
+    def theta(self, value):
+        self._theta[:] = validate.array("theta", value, self._theta.shape, self.dtype)
+
     def bind(self, theta):
         """Let the parameters live in `theta` (P,), as it is: its numbers are not changed."""
-        self.theta, self.params = theta, self.views(theta)
+        self._theta, self.params = theta, self.views(theta)
+
+    def __getstate__(self):
+        # For copy and pickle: a copied view is a view no more, so that those into theta are made anew.
+        return {name: value for name, value in vars(self).items() if name != "params"}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self.bind(self._theta)
 
     def using(self, empty):
         """This network, the parameters shared, with its arrays from `empty` (shape, dtype)."""

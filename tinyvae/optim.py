@@ -68,12 +68,21 @@ class SGD:
         kernels.sgd(theta, grad, self.velocity, self.rate, self.momentum)
 
     def state(self):
-        """What the steps so far left behind, as arrays by name."""
-        return {} if self.velocity is None else {"velocity": self.velocity}
+        """The present rate and momentum, and, if there is momentum, what the steps left behind, as arrays by name."""
+        left = {"velocity": self.velocity} if self.momentum and self.velocity is not None else {}
+        return {**left, "rate": np.array(self.rate), "momentum": np.array(self.momentum)}
 
     def restore(self, state):
-        """Go on from what `state` returned."""
-        self.velocity = state["velocity"].copy() if state else None
+        """Go on from what `state` returned; an empty dict forgets the steps.
+
+        Raises KeyError, ValueError or TypeError, and changes nothing, if it is no such state.
+        """
+        if not state:
+            self.velocity = None
+            return
+        velocity = validate.array("velocity", state["velocity"], ("P",)).copy() if "velocity" in state else None
+        fresh = SGD(float(state["rate"]), float(state["momentum"]))
+        vars(self).update(vars(fresh), velocity=velocity)
 
 
 class Adam:
@@ -137,12 +146,21 @@ class Adam:
         workers.split(elements, len(theta), 20 * len(theta))  # bound by memory, hence more than its 10 multiply-adds
 
     def state(self):
-        """What the steps so far left behind, as arrays by name."""
-        return {} if self.m is None else {"t": np.array(self.t), "m": self.m, "v": self.v}
+        """What the steps so far left behind, and the present rate and its like, as arrays by name."""
+        if self.m is None:
+            return {}
+        numbers = {name: np.array(getattr(self, name)) for name in ("rate", "beta1", "beta2", "epsilon")}
+        return {"t": np.array(self.t), "m": self.m, "v": self.v, **numbers}
 
     def restore(self, state):
-        """Go on from what `state` returned."""
-        if state:
-            self.t, self.m, self.v = int(state["t"]), state["m"].copy(), state["v"].copy()
-        else:
+        """Go on from what `state` returned; an empty dict forgets the steps.
+
+        Raises KeyError, ValueError or TypeError, and changes nothing, if it is no such state.
+        """
+        if not state:
             self.t, self.m, self.v = 0, None, None
+            return
+        m, v = (validate.array(name, state[name], ("P",)).copy() for name in ("m", "v"))
+        validate.check_shape("v", v, m.shape)
+        fresh = Adam(*(float(state[name]) for name in ("rate", "beta1", "beta2", "epsilon")))
+        vars(self).update(vars(fresh), t=validate.integer("t", int(state["t"]), least=1), m=m, v=v)

@@ -8,6 +8,7 @@ from tinyvae.kernels.data import all_finite
 
 __all__ = [
     "FLOATS",
+    "plain",
     "dtype_of",
     "array",
     "check_shape",
@@ -48,6 +49,32 @@ def dtype_of(dtype):
     return dtype
 
 
+def plain(name, value):
+    """What came, as an array.
+
+    Parameters
+    ----------
+    name : str
+    value : array
+
+    Returns
+    -------
+    array
+        `value`, if it is one.
+
+    Raises
+    ------
+    TypeError
+        If it is a masked array: the numbers under its mask would count.
+    """
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name} must be a plain array, got a masked one, whose mask would be lost; "
+            f"fill it with {name}.filled(value), or leave out what is masked"
+        )
+    return np.asarray(value)
+
+
 def array(name, value, shape, dtype=None):
     """A C-contiguous array, checked for type, shape and finiteness.
 
@@ -70,11 +97,11 @@ def array(name, value, shape, dtype=None):
     Raises
     ------
     TypeError
-        If the dtype does not fit.
+        If the dtype does not fit, or the array is masked.
     ValueError
         If the shape does not fit, or an element is NaN or infinite.
     """
-    value = np.asarray(value)
+    value = plain(name, value)
     if value.dtype != dtype and (dtype is not None or value.dtype not in FLOATS):
         expected = "float32 or float64" if dtype is None else np.dtype(dtype).name
         fix = "float64" if dtype is None else expected
@@ -144,11 +171,11 @@ def data(name, x, n_features):
     Raises
     ------
     TypeError
-        If the dtype is another.
+        If the dtype is another, or the array is masked.
     ValueError
         If the shape does not fit, or a value is not finite, outside [0, 1] or, of type uint8, above 1.
     """
-    x = np.asarray(x)
+    x = plain(name, x)
     if x.dtype not in (*FLOATS, np.dtype("bool"), np.dtype("uint8")):
         raise TypeError(
             f"{name} must be float32, float64, bool or uint8, got {x.dtype}; convert it with {name}.astype('float32')"

@@ -1,5 +1,7 @@
 """What an estimator that learns is made of: something that learns alongside, a moving mean or a small network."""
 
+import math
+
 import numpy as np
 
 from tinyvae import validate
@@ -91,10 +93,11 @@ class MovingMean:
 class SmallNetwork:
     """A network that learns to predict numbers of any size, in float64.
 
-        y = mean + std MLP(inputs),  mean and std following what it is to predict
+        y = mean + std MLP(inputs),  mean and std^2 being the running mean and variance of what it is to predict
 
-    The scale is a moving average of past values, so that the MLP works in units of order one whatever
-    the size of f. It is built at the first call, when the number of inputs is known.
+    So the MLP works in units of order one whatever the size of f. The variance is that of all past values, within calls
+    and between them: a call may hold a single one. Until two values differ there is no unit to learn in: std is 0, the
+    prediction the mean. The MLP is built at the first call, when the number of inputs is known.
 
     Parameters
     ----------
@@ -105,7 +108,7 @@ class SmallNetwork:
     seed : int
         For the initial weights.
     decay : float, optional
-        How much of mean and std is kept at a step.
+        How much of mean and variance is kept at a step.
 
     Attributes
     ----------
@@ -118,10 +121,12 @@ class SmallNetwork:
     optimizer : Adam
     mlp : MLP or None
         None before the first call.
+    scale : tuple of float, or None
+        The running mean and variance, (mean, variance); None before the first step.
     mean : float
-        The scale's level, in the units of what it predicts; 0 before the first step.
-    std : float
-        The scale's width, in the same units; 1 before the first step.
+        The running mean, in the units of what it predicts; 0 before the first step.
+    variance : float
+        The running variance, in those units squared; 0 before the first step.
 
     Raises
     ------
@@ -135,7 +140,22 @@ class SmallNetwork:
         self.hidden = tuple(validate.integer("each of hidden", n, least=1) for n in hidden)
         self.seed, self.decay = validate.integer("seed", seed, least=0), decay
         self.optimizer = Adam(rate)
-        self.mlp, self.mean, self.std = None, 0.0, 1.0
+        self.mlp, self.scale = None, None
+
+    @property
+    def mean(self):
+        """The running mean of what it is to predict; 0 before the first step."""
+        return self.scale[0] if self.scale else 0.0
+
+    @property
+    def variance(self):
+        """The running variance of what it is to predict, within calls and between them; 0 before the first step."""
+        return self.scale[1] if self.scale else 0.0
+
+    @property
+    def std(self):
+        """The root of the variance."""
+        return math.sqrt(self.variance)
 
     def __call__(self, inputs):
         """inputs (n, n_in) -> y (n,), and the cache that `learn` and `input_gradient` take."""
@@ -152,9 +172,10 @@ class SmallNetwork:
         return self.mlp.input_gradient(self.mlp.deltas(cache, np.full((len(cache.inputs[0]), 1), self.std)))
 
     def learn(self, passes, values):
-        """One optimiser step down the sum of slope dy/dtheta over `passes`; then follow the scale of `values`.
+        """Follow the scale of `values`; then one optimiser step down the sum of slope dy/dtheta over `passes`.
 
-        Slopes are divided by std^2, so that the step does not depend on the units of f.
+        Slopes are divided by the new variance, so that the step does not depend on the units of f, and that no value,
+        however far from those before, makes it large. No step where y was the mean alone: it did not depend on theta.
 
         Parameters
         ----------
@@ -170,18 +191,27 @@ class SmallNetwork:
         """
         if not all(np.isfinite(slope).all() for _, slope in passes):
             raise ArithmeticError("the gradient of the estimator's own network became non-finite")
+        std = self.std  # of the calls
+        self._follow(values)
+        if not std or not self.variance:
+            return
         total, part = np.zeros_like(self.mlp.theta), np.empty_like(self.mlp.theta)
         grads = self.mlp.views(part)
         for cache, slope in passes:
-            deltas = self.mlp.deltas(cache, slope[:, None] / self.std)
+            deltas = self.mlp.deltas(cache, slope[:, None] * (std / self.variance))
             for write in self.mlp.weight_gradients(cache, deltas, grads):  # the inputs' gradient is not needed
                 write()
             total += part
-        first = self.optimizer.t == 0
         self.optimizer.step(self.mlp.theta, total)
-        keep = 0.0 if first else self.decay
-        self.mean = keep * self.mean + (1 - keep) * float(values.mean())
-        self.std = max(keep * self.std + (1 - keep) * float(values.std()), 1e-12)
+
+    def _follow(self, values):
+        """Take `values` into the running mean and variance; the first are taken as they are."""
+        mean, variance = float(values.mean()), float(values.var())
+        if self.scale:
+            keep, moved = self.decay, mean - self.mean
+            variance = keep * (self.variance + (1 - keep) * moved * moved) + (1 - keep) * variance
+            mean = self.mean + (1 - keep) * moved
+        self.scale = mean, variance
 
     def state(self):
         """What was learnt so far, as arrays by name; an empty dict before the first call."""
@@ -191,20 +221,22 @@ class SmallNetwork:
         return {
             "theta": self.mlp.theta.copy(),
             "n_inputs": np.array(self.mlp.sizes[0]),
-            "scale": np.array([self.mean, self.std]),
+            **({"mean_and_variance": np.array(self.scale)} if self.scale else {}),
             **optimizer,
         }
 
     def restore(self, state):
         """Go on from what `state` returned; an empty dict is a fresh start."""
+        self.mlp, self.scale = None, None
         if state:
             self._build(int(state["n_inputs"]))
-            self.mlp.theta[:] = state["theta"]
-            self.mean, self.std = map(float, state["scale"])
-        else:
-            self.mlp, self.mean, self.std = None, 0.0, 1.0
+            self.mlp.theta = state["theta"]
+        if "mean_and_variance" in state:
+            self.scale = tuple(map(float, state["mean_and_variance"]))
         prefix = "optimizer."
         self.optimizer.restore({name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)})
+        if self.optimizer.m is not None:
+            validate.check_shape("the optimiser's m", self.optimizer.m, self.mlp.theta.shape)
 
     def __repr__(self):
         return f"hidden={self.hidden}, rate={self.optimizer.rate}, seed={self.seed}"

@@ -50,7 +50,7 @@ class VAE:
     Attributes
     ----------
     theta : array (P,)
-        All parameters: the encoder's, the decoder's, the likelihood's own.
+        All parameters: the encoder's, the decoder's, the likelihood's own. What is assigned to it is copied in.
     encoder, decoder : MLP
         Their parameters are views into theta.
     own : dict
@@ -82,8 +82,8 @@ class VAE:
         validate.integer("n_latents", n_latents, least=1)
         self.likelihood, self.family = likelihoods.resolve(likelihood), distributions.resolve(latents)
         self.prior = distributions.resolve_prior(prior, self.family)
-        hidden = validate.sizes("hidden", hidden)
-        rng = np.random.default_rng(validate.integer("seed", seed, least=0))
+        hidden, self.seed = validate.sizes("hidden", hidden), validate.integer("seed", seed, least=0)
+        rng = np.random.default_rng(self.seed)
         self.n_features, self.n_latents, self.hidden, self.activation = n_features, n_latents, hidden, activation
         self.encoder = MLP((n_features, *hidden, self.family.n_params(n_latents)), activation, dtype, rng=rng)
         self.decoder = MLP(
@@ -92,27 +92,46 @@ class VAE:
         self.dtype = self.encoder.dtype
         own = {name: np.asarray(value, self.dtype) for name, value in self.likelihood.parameters(n_features).items()}
         self._own_shapes = {name: value.shape for name, value in own.items()}
-        self.theta = np.concatenate(
-            [self.encoder.theta, self.decoder.theta, *(value.ravel() for value in own.values())]
-        )
-        self._viewed = None
-        self.encoder.bind(self.theta[: self.n_encoder])
-        self.decoder.bind(self.theta[self.n_encoder : self.n_encoder + self.n_decoder])
-        self.own = self._split(self.theta)[2]
+        self._bind(np.concatenate([self.encoder.theta, self.decoder.theta, *(value.ravel() for value in own.values())]))
 
     @property
     def config(self):
-        """The arguments, by name, that make a VAE of this shape."""
+        """The arguments, by name, that make this VAE as it was before training."""
         names = ("n_features", "n_latents", "hidden", "activation")
         words = {
             **{name: getattr(self, name) for name in names},
             "likelihood": self.likelihood.name,
             "dtype": self.dtype.name,
+            "seed": self.seed,
         }
         other = {"latents": self.family.name, "prior": self.prior.name}  # written where they are not the default
         return words | {name: word for name, word in other.items() if word not in ("gaussian", self.family.prior.name)}
 
     # --- theta, and what is laid out like it ----------------------------------------------------------
+
+    @property
+    def theta(self):
+        """All parameters, (P,); what is assigned is copied in. Raises ValueError or TypeError if it does not fit."""
+        return self._theta
+
+    @theta.setter
+    def theta(self, value):
+        self._theta[:] = validate.array("theta", value, self._theta.shape, self.dtype)
+
+    def _bind(self, theta):
+        """Let all parameters live in `theta` (P,), as it is: the networks' and the likelihood's own are views."""
+        self._theta, self._viewed = theta, None
+        self.encoder.bind(theta[: self.n_encoder])
+        self.decoder.bind(theta[self.n_encoder : self.n_encoder + self.n_decoder])
+        self.own = self._split(theta)[2]
+
+    def __getstate__(self):
+        # For copy and pickle: a copied view is a view no more, so that those into theta are made anew.
+        return {name: value for name, value in vars(self).items() if name not in ("own", "_viewed")}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self._bind(self._theta)
 
     @property
     def n_encoder(self):

@@ -1,8 +1,10 @@
 """Training: a generator that yields a record a step, and `fit`, which runs it with a progress bar and checkpoints."""
 
+import contextlib
 import math
 import sys
 import time
+import weakref
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +23,7 @@ from tinyvae.training.history import History, Record, Validation
 
 __all__ = ["Plan", "train", "fit", "summary"]
 
+MODELS = weakref.WeakKeyDictionary()  # of an optimiser, or an estimator that learns: the model that it last trained
 START = Record(step=0, epoch=0, loss=np.nan, reconstruction=np.nan, kl=np.nan, seconds=0.0)
 
 
@@ -135,11 +138,14 @@ def train(
     Raises
     ------
     ValueError or TypeError
-        At once, for input that does not fit.
+        At once, for input that does not fit, and for an optimiser, or an estimator that learns, which still has what it
+        learnt with another model.
     NonFiniteLoss
         At the first step whose loss is not finite, naming the step and the term.
     """
-    return _steps(Plan(vae, x, estimator, objective, optimizer, n_samples, epochs, batch_size, seed, noise), START)
+    plan = Plan(vae, x, estimator, objective, optimizer, n_samples, epochs, batch_size, seed, noise)
+    _check_owner(plan)
+    return _steps(plan, START)
 
 
 def _steps(plan, last):
@@ -151,6 +157,9 @@ def _steps(plan, last):
 def _epochs(plan, last):
     x, arena, grads = plan.x, Arena(), np.empty_like(plan.vae.theta)
     vae, step, seconds = plan.vae.using(arena), last.step, last.seconds
+    for _, learner in _learners(plan):
+        with contextlib.suppress(TypeError):  # one that takes no weak reference is nobody's
+            MODELS[learner] = weakref.ref(plan.vae)
     for epoch in range(last.epoch + 1, plan.epochs + 1):
         # A stream for each epoch: a run that is taken up again needs no generator's state.
         order_rng, noise_rng, estimator_rng = map(
@@ -184,6 +193,27 @@ def _epochs(plan, last):
             yield Record(step, epoch, *losses, seconds)
 
 
+def _learners(plan):
+    """(name, learner) of all that learns along with the model."""
+    yield "optimizer", plan.optimizer
+    if estimators.learns(plan.estimator):
+        yield "estimator", plan.estimator
+
+
+def _check_owner(plan):
+    """Raise ValueError if something that learns along still has what it learnt with another model."""
+    for name, learner in _learners(plan):
+        try:
+            owner = MODELS.get(learner)
+        except TypeError:  # it takes no weak reference
+            continue
+        if owner is not None and owner() is not plan.vae and not checkpoints.is_fresh(learner):
+            raise ValueError(
+                f"{name} {learner!r} has learnt with another model, and would go on from there: make a new one for "
+                f"each model, or give copy.deepcopy({name}) to go on from there on purpose"
+            )
+
+
 def _update(estimator, step):
     try:
         estimator.update()
@@ -208,11 +238,11 @@ def fit(vae, x, validation=None, epochs=Plan.epochs, checkpoint=None, after_epoc
     epochs : int
         Passes over x.
     checkpoint : str or path, optional
-        A file, written after each epoch with all that the run is made of. If it is there when `fit` starts, the run
-        goes on after the last epoch in it, and ends with the numbers, bit for bit, of one that was never stopped. More
-        epochs may be asked for than at first.
+        A file, written after each epoch (and its `after_epoch`) with all that the run is made of. If it is there when
+        `fit` starts, the run goes on after the last epoch in it, and ends with the numbers, bit for bit, of one that
+        was never stopped. More epochs may be asked for than at first. See the notes for what is compared.
     after_epoch : callable, optional
-        Called with an epoch's number when it is over.
+        Called with an epoch's number when it is over. It may change the optimiser's rate, which a checkpoint keeps.
     **options
         The other options are `train`'s.
 
@@ -225,18 +255,35 @@ def fit(vae, x, validation=None, epochs=Plan.epochs, checkpoint=None, after_epoc
     ------
     ValueError
         If the checkpoint belongs to other settings, data or another model, saying what differs, if it is damaged, or if
-        it holds more epochs than asked for; and for input that does not fit.
+        it holds more epochs than asked for (then nothing is changed); if something changes during the run that a
+        checkpoint does not put back; and for input that does not fit.
     TypeError
-        If a checkpoint is asked for and the optimiser or estimator cannot be saved; and for input that does not fit.
+        If a checkpoint is asked for and the optimiser or estimator cannot be saved, or a setting not told from another;
+        and for input that does not fit.
     NonFiniteLoss
         As in `train`.
+
+    Notes
+    -----
+    Whether a checkpoint belongs to this run is found by comparing, as they are when `fit` starts: the model's
+    arguments, its seed among them (not the weights that it came with); the estimator, objective, optimiser and noise,
+    n_samples, batch_size and seed; fingerprints of x and validation. Functions are compared by name and by what they
+    close over (not by what they do), a `functools.partial` with its arguments, objects by class and `repr`. A lambda,
+    and an object with attributes whose `repr` does not tell them, cannot be compared and are refused. `after_epoch` is
+    not compared.
     """
     from tqdm import tqdm
 
     plan = Plan(vae, x, epochs=epochs, **options)
     if validation is not None:
         validation = vae.check_data(validation, "validation")
-    history = History() if checkpoint is None else _resumed(checkpoint, plan, validation)
+    history = History()
+    if checkpoint is not None:
+        checkpoints.require_state(plan)
+        settings = checkpoints.settings(plan, validation)  # before anything changes them
+        history = checkpoints.resume(checkpoint, plan, settings)
+    if not history.records:  # else what it learnt is that run's
+        _check_owner(plan)
     last = history.records[-1] if history.records else START
     n_batches = plan.n_batches
     terminal = sys.stderr.isatty()
@@ -252,26 +299,16 @@ def fit(vae, x, validation=None, epochs=Plan.epochs, checkpoint=None, after_epoc
                     bound = evaluate.bound(vae, validation)
                     history.validation.append(Validation(record.epoch, record.step, record.seconds, *bound))
                     line += f", validation {bound.loss:.2f}"
-                if checkpoint is not None:
-                    checkpoints.save(checkpoint, plan, validation, history)
                 if terminal:
                     bar.set_postfix_str(line)
                 else:
                     print(f"epoch {record.epoch}/{plan.epochs}: {line}", file=sys.stderr)
                 if after_epoch is not None:
                     after_epoch(record.epoch)
+                if checkpoint is not None:
+                    checkpoints.save(checkpoint, plan, settings, history)
         except KeyboardInterrupt:
             history.interrupted = True
-    return history
-
-
-def _resumed(checkpoint, plan, validation):
-    checkpoints.require_state(plan)
-    history = checkpoints.resume(checkpoint, plan, validation)
-    if history.records and history.records[-1].epoch > plan.epochs:
-        raise ValueError(
-            f"{checkpoint} holds {history.records[-1].epoch} epochs, more than the {plan.epochs} asked for"
-        )
     return history
 
 

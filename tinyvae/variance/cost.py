@@ -74,7 +74,7 @@ def vae_call(vae, x, eps, estimator, objective):
     Call
         phi was called once, to count.
     """
-    estimator = copy.deepcopy(estimator)  # one with state must not learn from being timed
+    estimator, eps = copy.deepcopy(estimator), eps.copy()  # one with state must not learn from being timed
     rng, arena, grads = np.random.default_rng(0), Arena(), np.empty_like(vae.theta)
     vae = vae.using(arena)
 
@@ -112,6 +112,7 @@ def target_call(q, target, eps, estimator, objective):
         phi was called once, to count; step is None.
     """
     estimator, rng = copy.deepcopy(estimator), np.random.default_rng(0)
+    q, eps = q.like(q.params.copy()), eps.copy()  # it may write into them
 
     def phi():
         counted = Target(target, target.grad)

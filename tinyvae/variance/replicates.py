@@ -18,8 +18,8 @@ AHEAD = 16  # chunks that may wait, so that the workers need not when the result
 def replicates(q, new_target, plan, per_chunk, also=None):
     """Yield, in order, chunks of R replicates.
 
-    Each chunk has a target of its own, its own copies of the plan's estimators and a seed of its own: nothing depends
-    on what was computed before, or on which worker did it.
+    Each chunk has a target of its own, its own copies of the plan's estimators and a seed of its own; each
+    estimator has a q and an eps to write into: nothing depends on what was computed before, or on which worker did it.
 
     Parameters
     ----------
@@ -58,8 +58,9 @@ def replicates(q, new_target, plan, per_chunk, also=None):
         target, results = new_target(), {}
         for name, function in plan.functions.items():
             rng = np.random.default_rng(estimator_seed)
+            own = tiled.like(tiled.params.copy())
             with in_use(plan.noise):
-                drawn = copy.deepcopy(function)(tiled, folded(target, rows), eps.copy(), plan.objective, rng)
+                drawn = copy.deepcopy(function)(own, folded(target, rows), eps.copy(), plan.objective, rng)
             dparams = checked_draws(drawn, tiled, eps, name).dparams
             validate.check_finite(f"{name}'s dparams", dparams)
             results[name] = dparams.mean(axis=0, dtype="float64").reshape(size, rows, -1) + kl_grad
