@@ -69,10 +69,11 @@ def require_writable(path, size=0):
 @contextlib.contextmanager
 def _beside(path):
     """A file open for writing bytes beside `path`, under a lock, which is gone at the end unless it was renamed."""
+    path = os.fspath(path)  # an int would be taken for an open file
     if os.path.isdir(path):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     if os.path.exists(path) and not os.path.isfile(path):
-        raise OSError(errno.EEXIST, "not a file that can be replaced", os.fspath(path))  # a device, a pipe
+        raise OSError(errno.EEXIST, "not a file that can be replaced", path)  # a device, a pipe
     temporary, lock = None, None
     try:
         _remove_leftovers(os.path.abspath(path))
@@ -80,7 +81,7 @@ def _beside(path):
         with open(temporary, "wb") as file:
             yield file
     except OSError as error:
-        error.filename, error.filename2 = os.fspath(path), None  # the reader knows this name, not the temporary one
+        error.filename, error.filename2 = path, None  # the reader knows this name, not the temporary one
         raise
     finally:
         if temporary is not None:
