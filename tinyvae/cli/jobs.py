@@ -9,7 +9,8 @@ import numpy as np
 
 import tinyvae as tv
 from tinyvae import compare as comparison
-from tinyvae.cli import words
+from tinyvae.cli import results, words
+from tinyvae.machine.files import require_writable
 
 __all__ = ["compare", "train", "sample", "bench"]
 
@@ -29,12 +30,13 @@ def compare(args):
     settings = comparison.Settings(**{name: value for name, value in vars(args).items() if name in names})
     for word in settings.estimators:
         words.built_in(word)
+    results.require(args, "compare.json", "compare.png")
     words.announce_compilation()
     with words.Progress(settings.epochs + 1) as progress:
         result = comparison.run(settings, progress)
     record = {"version": tv.__version__, **result.record()}
-    words.write_json(args.out, "compare.json", record)
-    plots.save(plots.compare(**result.figure()), Path(args.out, "compare.png"))
+    results.write_json(args, "compare.json", record)
+    results.write_figure(args, "compare.png", plots.compare(**result.figure()))
 
     print(f"Data: {record['notes']['data']}: the bound is on a discrete likelihood.")
     size = f"{words.counted(settings.n_samples, 'sample')} a digit, {words.counted(settings.n_draws, 'replicate')}"
@@ -63,7 +65,7 @@ def compare(args):
     for sentence in result.words.values():
         words.say(sentence)
     print()
-    words.say(f"Written: {Path(args.out, 'compare.png')}, {Path(args.out, 'compare.json')}")
+    results.say_written(args)
 
 
 def train(args):
@@ -74,10 +76,13 @@ def train(args):
     """
     from tinyvae import plots
 
+    if args.checkpoint:
+        results.require_apart(args.checkpoint, args.out)
     estimator, data = words.estimator(args.estimator), words.dataset(args)
     vae = tv.VAE(
         data.train.shape[1], args.n_latents, args.hidden, args.activation, args.likelihood, args.dtype, args.seed
     )
+    _require_room(vae, args)
     words.announce_compilation()
     grey = data.train.dtype.kind == "f" and np.any((data.train > 0) & (data.train < 1))
     grey = grey and not vae.likelihood.is_density
@@ -86,16 +91,18 @@ def train(args):
             f"The pixels of {args.data} are grey: their reconstruction term is a cross-entropy, no density "
             "(see --binarize)."
         )
-    history, series = _fitted(vae, data, estimator, args)
-    vae.save(Path(args.out, "model.npz"))
+    history = _fitted(vae, data, estimator, args)
+    if history.interrupted:
+        args.out = results.unfinished(args.out)
+    model = Path(args.out, "model.npz")
+    results.write_model(args, "model.npz", vae)
     columns = {name: getattr(history, name).tolist() for name in ("loss", "reconstruction", "kl", "seconds")}
     validation = [row._asdict() for row in history.validation]
-    words.write_json(
-        args.out,
+    results.write_json(
+        args,
         "train.json",
         {"version": tv.__version__, "settings": words.settings(args), "steps": columns, "validation": validation},
     )
-    written = [Path(args.out, name) for name in ("model.npz", "train.json")] + series
     if history.validation:
         last = history.validation[-1]
         epochs = [row.epoch for row in history.validation]
@@ -105,13 +112,12 @@ def train(args):
         }
         held_out = {name: [getattr(row, name) for row in history.validation] for name in terms}
         name, formula = ("cross-entropy", "cross-entropy") if grey else ("reconstruction", "-log p(x | z)")
-        plots.save(plots.training(epochs, terms, held_out, formula), Path(args.out, "train.png"))
-        written.append(Path(args.out, "train.png"))
+        results.write_figure(args, "train.png", plots.training(epochs, terms, held_out, formula))
         print(
             f"Validation after epoch {last.epoch}: loss {last.loss:.2f} = {name} {last.reconstruction:.2f} "
             f"+ KL {last.kl:.2f} nats a data point"
         )
-    words.say(f"Written: {', '.join(map(str, written))}")
+    results.say_written(args)
     if history.interrupted:
         again = (
             f"; the same command goes on after the last whole epoch, from {args.checkpoint}"
@@ -121,40 +127,60 @@ def train(args):
         return words.fail(
             130,
             f"train: interrupted after {words.counted(len(history.records), 'step')}; "
-            f"what was learnt so far is in {written[0]}{again}",
+            f"what was learnt so far is in {model}{again}",
         )
 
 
-def _fitted(vae, data, estimator, args):
-    """The History of the run, and the paths of the models saved along the way, one every --save-every epochs."""
-    series, wanted = [], {*range(0, args.epochs, args.save_every), args.epochs} if args.save_every else ()
-
-    def keep(epoch):
-        if epoch in wanted:
-            series.append(Path(args.out, f"model-{epoch:04d}.npz"))
-            vae.save(series[-1])
-
-    keep(0)
+def _require_room(vae, args):
+    """Raise unless the results and the checkpoint can be written; the checkpoint's folder is made."""
+    size = vae.theta.nbytes
+    results.require(args, "model.npz", "train.json", "train.png", size=size)
     if args.checkpoint:
         Path(args.checkpoint).parent.mkdir(parents=True, exist_ok=True)
-        if Path(args.checkpoint).exists():
-            print(f"Going on from {args.checkpoint}", file=sys.stderr)
-    history = tv.fit(
-        vae,
-        data.train,
-        data.test,
-        args.epochs,
-        args.checkpoint,
-        keep,
-        estimator=estimator,
-        objective=words.objective(args),
-        optimizer=tv.Adam(args.rate),
-        n_samples=args.n_samples,
-        batch_size=args.batch_size,
-        seed=args.seed,
-        noise=args.noise,
-    )
-    return history, series
+        require_writable(args.checkpoint, results.ROOM + 3 * size)  # beside the model its two moments, Adam's
+
+
+def _fitted(vae, data, estimator, args):
+    """The History of the run; models are saved along the way, one every --save-every epochs.
+
+    Where a file cannot be written on the way, the model is, and OSError raised.
+    """
+    wanted = {*range(0, args.epochs, args.save_every), args.epochs} if args.save_every else ()
+
+    def keep(epoch):
+        if args.checkpoint and epoch and Path(args.checkpoint) not in args.written:
+            args.written.append(Path(args.checkpoint))
+        if epoch in wanted:
+            results.write_model(args, f"model-{epoch:04d}.npz", vae)
+
+    keep(0)
+    start = vae.theta.copy()
+    if args.checkpoint and Path(args.checkpoint).exists():
+        print(f"Going on from {args.checkpoint}", file=sys.stderr)
+    try:
+        return tv.fit(
+            vae,
+            data.train,
+            data.test,
+            args.epochs,
+            args.checkpoint,
+            keep,
+            estimator=estimator,
+            objective=words.objective(args),
+            optimizer=tv.Adam(args.rate),
+            n_samples=args.n_samples,
+            batch_size=args.batch_size,
+            seed=args.seed,
+            noise=args.noise,
+        )
+    except OSError as error:
+        if np.array_equal(vae.theta, start):
+            raise
+        args.out = results.unfinished(args.out)
+        results.write_model(args, "model.npz", vae)
+        if isinstance(error, BrokenPipeError):  # of the standard error: there is nobody to tell
+            raise
+        raise OSError(f"{error}; what was learnt so far is in {args.written[-1]}") from error
 
 
 def sample(args):
@@ -168,9 +194,10 @@ def sample(args):
             f"--image-shape {shape[0]} {shape[1]} has {math.prod(shape)} pixels, "
             f"but the model's images have {vae.n_features}"
         )
-    path = Path(args.out, "samples.png")
-    plots.save(plots.samples(vae.sample(args.n, np.random.default_rng(args.seed)), shape), path)
-    print(f"Written: {path}")
+    results.require(args, "samples.png")
+    images = vae.sample(args.n, np.random.default_rng(args.seed))
+    results.write_figure(args, "samples.png", plots.samples(images, shape))
+    results.say_written(args)
 
 
 def bench(args):

@@ -5,7 +5,7 @@ from pathlib import Path
 import tinyvae as tv
 from tinyvae import compare as comparison
 from tinyvae import variance as measuring
-from tinyvae.cli import words
+from tinyvae.cli import results, words
 
 __all__ = ["variance"]
 
@@ -23,6 +23,7 @@ def variance(args):
     Prints tables, best first; writes variance.json and variance.png into --out, with --decompose decomposition.png too.
     """
     functions = [words.estimator(word) for word in args.estimators]
+    results.require(args, "variance.json", "variance.png", *["decomposition.png"] * args.decompose)
     words.announce_compilation()
     if args.problem:
         return _on_problem(args, functions)
@@ -34,6 +35,13 @@ def variance(args):
 def _on_problem(args, functions):
     from tinyvae import problems
 
+    for function in functions if args.problem != "linear_gaussian" else ():
+        if getattr(getattr(tv.estimators.resolve(function), "traits", None), "objective", None) == "bound":
+            raise ValueError(
+                f"{tv.estimators.name_of(function)} estimates the gradient of the importance-weighted bound, which "
+                f"{args.problem} has not: take --problem linear_gaussian or a model, with --objective "
+                "importance_weighted"
+            )
     p = problems.make(
         args.problem, words.objective(args) if args.problem == "linear_gaussian" else None, args.n_samples
     )
@@ -131,15 +139,16 @@ def _tell(args, record, blocks, title, remark="", extra=None):
 
     record = _ranked(record, blocks[0])
     result = {"estimators": _plain(record), **(extra or {})}
-    words.write_json(args.out, "variance.json", {"version": tv.__version__, "settings": words.settings(args), **result})
+    results.write_json(args, "variance.json", {"version": tv.__version__, "settings": words.settings(args), **result})
     every = next(iter(record.values())).blocks
     totals = {block: {name: row.blocks[block]["variance"] for name, row in record.items()} for block in every}
     last = blocks[0]
     prices = {
         name: [row.costs["phi_milliseconds"] * v for v in row.blocks[last]["variance"]] for name, row in record.items()
     }
-    plots.save(plots.variances(totals, {f"{last}, variance x ms": prices}), Path(args.out, "variance.png"))
-    written = ["variance.png", "variance.json"]
+    results.write_figure(args, "variance.png", plots.variances(totals, {f"{last}, variance x ms": prices}))
+    if extra:
+        results.write_figure(args, "decomposition.png", plots.decomposition(extra["decomposition"]))
 
     words.say(f"{title}; {_size(args)}")
     words.say("Rank 1-2: first or second; the interval of the two estimators' paired ratio holds 1.")
@@ -160,11 +169,9 @@ def _tell(args, record, blocks, title, remark="", extra=None):
         print()
         words.print_table(*PRICE, *(_price(name, row.costs, row.blocks[block]) for name, row in lines))
     if extra:
-        plots.save(plots.decomposition(extra["decomposition"]), Path(args.out, "decomposition.png"))
-        written.append("decomposition.png")
         _tell_parts(args, extra["decomposition"])
     print()
-    words.say(f"Written: {', '.join(str(Path(args.out, name)) for name in written)}")
+    results.say_written(args)
 
 
 def _plain(record):
@@ -256,20 +263,16 @@ def _along(args, functions):
             {"model": str(path), "kl": float(vae.encode(batch).kl().mean()), "estimators": measuring.summary(reports)}
         )
     plain = [{**p, "estimators": _plain(p["estimators"])} for p in points]
-    words.write_json(
-        args.out, "variance.json", {"version": tv.__version__, "settings": words.settings(args), "points": plain}
+    results.write_json(
+        args, "variance.json", {"version": tv.__version__, "settings": words.settings(args), "points": plain}
     )
     names = list(points[0]["estimators"])
     curves = {
         key: {name: [p["estimators"][name].blocks["encoder"][key] for p in points] for name in names}
         for key in ("variance", "snr")
     }
-    plots.save(
-        plots.along(
-            [Path(p["model"]).stem for p in points], [p["kl"] for p in points], curves["variance"], curves["snr"]
-        ),
-        Path(args.out, "variance.png"),
-    )
+    labels, kl = [Path(p["model"]).stem for p in points], [p["kl"] for p in points]
+    results.write_figure(args, "variance.png", plots.along(labels, kl, curves["variance"], curves["snr"]))
     words.say(f"Gradient of the encoder on {_rows(batch, args)}; {_size(args)}")
     for p in points:
         print(f"\n{Path(p['model']).stem}, KL {words.number(p['kl'])} nats a point")
@@ -277,4 +280,4 @@ def _along(args, functions):
             *NOISE, *(_noise(name, row.blocks["encoder"]) for name, row in _ranked(p["estimators"], "encoder").items())
         )
     print()
-    words.say(f"Written: {Path(args.out, 'variance.png')}, {Path(args.out, 'variance.json')}")
+    results.say_written(args)

@@ -24,7 +24,8 @@ def parse(argv=None):
     Returns
     -------
     argparse.Namespace
-        `command` is the command's name, `idle` the set of the options' names that it has no use for, given the others.
+        `command` is the command's name, `idle` the set of the options' names that it has no use for, given the others,
+        `written` the list that the results' paths will be put on.
 
     Raises
     ------
@@ -32,12 +33,14 @@ def parse(argv=None):
         With status 2 where the words do not fit, 0 for --help and --version.
     """
     parser, commands = build()
-    args = parser.parse_args(argv)
+    args, unknown = parser.parse_known_args(argv)
+    if unknown:
+        commands[args.command].error(f"unrecognized arguments: {' '.join(unknown)}")
     if args.command == "compare" and args.quick:
         commands["compare"].set_defaults(**QUICK)  # what is given beside --quick still wins
         args = parser.parse_args(argv)
     given = {word.partition("=")[0] for word in (sys.argv[1:] if argv is None else argv)}
-    args.idle = set()
+    args.idle, args.written = set(), []
     for options, why in _idle(args):
         if found := [option for option in options if option in given]:
             commands[args.command].error(f"{why}: leave out {' and '.join(found)}")

@@ -7,6 +7,7 @@ from tinyvae.cli.types import Parser, count, number_above
 __all__ = ["build", "ESTIMATORS", "QUICK"]
 
 ESTIMATORS = {"elbo": compare.Settings().estimators, "importance_weighted": tuple(estimators.names("bound"))}
+MANY = 1_000_000_000  # what no size or number of epochs comes near
 QUICK = {"epochs": 10, "points": 3, "n_draws": 100}
 
 
@@ -63,7 +64,7 @@ def build():
     _add_estimators(one, d)
     one.add_argument(
         "--points",
-        type=count(2),
+        type=count(2, 1_000_000),
         default=d.points,
         metavar="N",
         help="measurements along training, start and end included",
@@ -90,7 +91,7 @@ def build():
     _add_training(one, d, n_samples=1)
     one.add_argument(
         "--save-every",
-        type=count(0),
+        type=count(0, MANY),
         default=0,
         metavar="N",
         help="epochs: keep a series model-0000.npz, ... for tinyvae variance; 0 for none",
@@ -104,10 +105,10 @@ def build():
 
     one = command("sample", "Draw images from a saved model; a figure.", "", " --model out/model.npz --n 200 --seed 1")
     one.add_argument("--model", default="out/model.npz", metavar="FILE", help="a model that tinyvae train saved")
-    one.add_argument("--n", type=count(1), default=100, metavar="N", help="number of images")
+    one.add_argument("--n", type=count(1, MANY), default=100, metavar="N", help="number of images")
     one.add_argument(
         "--image-shape",
-        type=count(1),
+        type=count(1, MANY),
         nargs=2,
         metavar=("ROWS", "COLUMNS"),
         help="pixels; the most square one that fits if not given",
@@ -133,7 +134,11 @@ def build():
     _add_data(one)
     _add_estimators(one, d, n_draws=1000)
     one.add_argument(
-        "--batch-size", type=count(1), default=d.batch_size, metavar="N", help="data points: the first training rows"
+        "--batch-size",
+        type=count(1, MANY),
+        default=d.batch_size,
+        metavar="N",
+        help="data points: the first training rows",
     )
     one.add_argument(
         "--decompose",
@@ -142,7 +147,7 @@ def build():
     )
     one.add_argument(
         "--n-batches",
-        type=count(2),
+        type=count(2, MANY),
         default=30,
         metavar="N",
         help="for --decompose: minibatches, and draws of the noise for each",
@@ -169,7 +174,7 @@ def build():
     )
     one.add_argument(
         "--n-samples",
-        type=count(1),
+        type=count(1, MANY),
         nargs="+",
         default=(1, 2, 3, 8),
         metavar="S",
@@ -198,17 +203,17 @@ def build():
         out=False,
         seed=False,
     )
-    one.add_argument("--n-features", type=count(1), default=784, metavar="D", help="pixels of the synthetic data")
+    one.add_argument("--n-features", type=count(1, MANY), default=784, metavar="D", help="pixels of the synthetic data")
     one.add_argument(
         "--hidden",
-        type=count(1),
+        type=count(1, MANY),
         nargs="+",
         default=(500,),
         metavar="N",
         help="units of the encoder's hidden layers; the decoder mirrors them",
     )
-    one.add_argument("--n-latents", type=count(1), default=20, metavar="K", help="latents")
-    one.add_argument("--batch-size", type=count(1), default=100, metavar="M", help="data points a step")
+    one.add_argument("--n-latents", type=count(1, MANY), default=20, metavar="K", help="latents")
+    one.add_argument("--batch-size", type=count(1, MANY), default=100, metavar="M", help="data points a step")
     one.add_argument("--dense", action="store_true", help="uniform float32 pixels in place of 13%% ones in uint8")
     return parser, commands
 
@@ -243,11 +248,15 @@ def _add_estimators(one, d, n_draws=None):
         help=f"{kinds}; tinyvae check --help lists the names [{given}, or those of the bound]",
     )
     group.add_argument(
-        "--n-samples", type=count(1), default=d.n_samples, metavar="S", help="samples a data point in each estimate"
+        "--n-samples",
+        type=count(1, MANY),
+        default=d.n_samples,
+        metavar="S",
+        help="samples a data point in each estimate",
     )
     group.add_argument(
         "--n-draws",
-        type=count(2),
+        type=count(2, MANY),
         default=n_draws or d.n_draws,
         metavar="N",
         help="replicates of each estimate, for its variance",
@@ -258,13 +267,13 @@ def _add_model(one, d, full=False):
     group = one.add_argument_group("model")
     group.add_argument(
         "--hidden",
-        type=count(1),
+        type=count(1, MANY),
         nargs="+",
         default=d.hidden,
         metavar="N",
         help="units in each hidden layer of the encoder; the decoder mirrors them",
     )
-    group.add_argument("--n-latents", type=count(1), default=d.n_latents, metavar="K", help="latent dimensions")
+    group.add_argument("--n-latents", type=count(1, MANY), default=d.n_latents, metavar="K", help="latent dimensions")
     if full:
         group.add_argument(
             "--activation", default="tanh", choices=tuple(mlp.ACTIVATIONS), metavar="NAME", help="%(choices)s"
@@ -287,14 +296,22 @@ def _add_model(one, d, full=False):
 
 def _add_training(one, d, n_samples=None):
     group = one.add_argument_group("training")
-    group.add_argument("--epochs", type=count(1), default=d.epochs, metavar="N", help="passes over the training data")
-    group.add_argument("--batch-size", type=count(1), default=d.batch_size, metavar="N", help="data points a step")
+    group.add_argument(
+        "--epochs", type=count(1, MANY), default=d.epochs, metavar="N", help="passes over the training data"
+    )
+    group.add_argument(
+        "--batch-size", type=count(1, MANY), default=d.batch_size, metavar="N", help="data points a step"
+    )
     group.add_argument(
         "--rate", type=number_above(0), default=d.rate, metavar="X", help="Adam's step size, in units of the parameters"
     )
     if n_samples:
         group.add_argument(
-            "--n-samples", type=count(1), default=n_samples, metavar="S", help="samples a data point in each estimate"
+            "--n-samples",
+            type=count(1, MANY),
+            default=n_samples,
+            metavar="S",
+            help="samples a data point in each estimate",
         )
     _add_objective(one, d)
 

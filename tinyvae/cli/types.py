@@ -7,7 +7,11 @@ value is refused by the functions that take them.
 import argparse
 import math
 
+import numpy as np
+
 __all__ = ["Parser", "Help", "count", "number_above"]
+
+TINY, HUGE = float(np.finfo("float32").tiny), float(np.finfo("float32").max)  # what most of the package computes in
 
 
 class Parser(argparse.ArgumentParser):
@@ -46,13 +50,13 @@ class Help(argparse.RawDescriptionHelpFormatter):
         return f"{action.help} [{default}]"
 
 
-def count(least):
+def count(least, most=math.inf):
     """An argparse type: a whole number.
 
     Parameters
     ----------
-    least : int
-        The least that is let pass.
+    least, most : int
+        The least and the largest that are let pass.
 
     Returns
     -------
@@ -65,15 +69,16 @@ def count(least):
             value = int(word)
         except ValueError:
             value = None
-        if value is None or value < least:
-            raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}, got {word!r}")
+        if value is None or not least <= value <= most:
+            bounds = f"of at least {least}" + f" and at most {most}" * (value is not None and value > most)
+            raise argparse.ArgumentTypeError(f"must be a whole number {bounds}, got {word!r}")
         return value
 
     return parse
 
 
 def number_above(least, itself=False, most=math.inf):
-    """An argparse type: a finite number above a bound.
+    """An argparse type: a number above a bound that float32 can hold.
 
     Parameters
     ----------
@@ -98,6 +103,9 @@ def number_above(least, itself=False, most=math.inf):
         if not math.isfinite(value) or value < least or value > most or (value == least and not itself):
             bounds = f"{'of at least' if itself else 'above'} {least}" + f" and at most {most}" * (most < math.inf)
             raise argparse.ArgumentTypeError(f"must be a number {bounds}, got {word!r}")
+        if value and not TINY <= abs(value) <= HUGE:
+            kept = f"{TINY:.1e} to {HUGE:.1e}"
+            raise argparse.ArgumentTypeError(f"must be a number that float32 can hold, {kept}, got {word!r}")
         return value
 
     return parse

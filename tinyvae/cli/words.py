@@ -1,20 +1,19 @@
 """What the commands share: words into values, and values into words."""
 
-import json
+import contextlib
 import math
-import runpy
 import sys
 import textwrap
 from pathlib import Path
 
 from tinyvae import compare as comparison
 from tinyvae import datasets, estimators
+from tinyvae.cli import reader
 from tinyvae.kernels import optimizers
-from tinyvae.machine.files import write
 
 __all__ = [
     "estimator", "is_file", "built_in", "dataset", "objective", "image_shape", "announce_compilation", "Progress",
-    "settings", "write_json", "number", "percent", "counted", "say", "interval", "print_table", "fail",
+    "settings", "number", "percent", "counted", "say", "interval", "print_table", "fail",
 ]  # fmt: skip
 
 WIDTH = 118  # of a paragraph
@@ -43,26 +42,15 @@ def estimator(word):
         If there is no such file.
     """
     path, colon, name = word.rpartition(":")
-    if not colon:
-        if is_file(word):
-            raise ValueError(
-                f"expected the name of an estimator, got the file {word}; "
-                f"to take a function from it write file.py:name, for example {word}:my_function"
-            )
-        estimators.resolve(word)
-        return word
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: there is no such file; give an estimator of your own as file.py:name")
-    try:
-        found = runpy.run_path(path)
-    except Exception as error:  # the reader's file may fail in any way
-        raise ValueError(f"{path} could not be run: {type(error).__name__}: {error}") from error
-    if not callable(found.get(name)):
-        functions = [
-            key for key, value in found.items() if callable(value) and getattr(value, "__module__", "") == "<run_path>"
-        ]
-        raise ValueError(f"{path} holds no function {name!r}; it holds {', '.join(functions) or 'none'}")
-    return found[name]() if isinstance(found[name], type) else found[name]  # a class holds state: a fresh one
+    if colon:
+        return reader.load(path, name)
+    if is_file(word):
+        raise ValueError(
+            f"expected the name of an estimator, got the file {word}; "
+            f"to take a function from it write file.py:name, for example {word}:my_function"
+        )
+    estimators.resolve(word)
+    return word
 
 
 def is_file(word):
@@ -187,29 +175,11 @@ class Progress:
 
 def settings(args):
     """The settings that applied, for the record: {name: value}, without the options that had no use."""
-    return {name: value for name, value in vars(args).items() if name not in ("command", "out", "idle", *args.idle)}
-
-
-def write_json(folder, name, record):
-    """Write a record as JSON, with null for NaN and infinity.
-
-    Parameters
-    ----------
-    folder, name : str or path
-        Where, and the file's name.
-    record : dict
-        Of types that JSON knows.
-    """
-    write(Path(folder, name), (json.dumps(_finite(record), indent=1, allow_nan=False) + "\n").encode())
-
-
-def _finite(value):
-    """`value` with None for what JSON does not know: NaN and infinity."""
-    if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return {
+        name: value
+        for name, value in vars(args).items()
+        if name not in ("command", "out", "idle", "written", *args.idle)
+    }
 
 
 def number(value):
@@ -328,5 +298,6 @@ def fail(status, message):
     int
         The exit status.
     """
-    print("tinyvae " + " ".join(message.split()), file=sys.stderr)
+    with contextlib.suppress(OSError):  # nobody reads it: the status says it
+        print("tinyvae " + " ".join(message.split()), file=sys.stderr)
     return status

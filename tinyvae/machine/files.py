@@ -1,6 +1,7 @@
 """Write files so that a kill at any instant leaves the old file or the new one, whole."""
 
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -13,7 +14,7 @@ try:
 except ImportError:  # Windows: what a killed save leaves stays there
     fcntl = None
 
-__all__ = ["replacing", "write", "write_npz", "read_npz"]
+__all__ = ["replacing", "require_writable", "write", "write_npz", "read_npz"]
 
 
 @contextlib.contextmanager
@@ -38,20 +39,54 @@ def replacing(path):
     OSError
         If the file cannot be written; the old one is left.
     """
-    path = os.path.abspath(path)
-    _remove_leftovers(path)
-    temporary, lock = _create_beside(path)
+    with _beside(path) as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+        os.replace(file.name, os.path.abspath(path))
+
+
+def require_writable(path, size=0):
+    """Raise unless a file can be written to `path`: before long work, not after it. What is there stays as it is.
+
+    Parameters
+    ----------
+    path : str or path
+    size : int
+        Bytes that there must be room for.
+
+    Raises
+    ------
+    OSError
+        If it cannot: no such folder or one that is read-only, no file in its place but a folder, a full disk.
+    """
+    with _beside(path) as file:
+        file.write(bytes(size))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _beside(path):
+    """A file open for writing bytes beside `path`, under a lock, which is gone at the end unless it was renamed."""
+    path = os.fspath(path)  # an int would be taken for an open file
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError(errno.EEXIST, "not a file that can be replaced", path)  # a device, a pipe
+    temporary, lock = None, None
     try:
+        _remove_leftovers(os.path.abspath(path))
+        temporary, lock = _create_beside(os.path.abspath(path))
         with open(temporary, "wb") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+    except OSError as error:
+        error.filename, error.filename2 = path, None  # the reader knows this name, not the temporary one
         raise
     finally:
+        if temporary is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
         if lock is not None:  # held until the file has its own name: else another save could take it for a leftover
             os.close(lock)
 

@@ -1,0 +1,154 @@
+"""Where a command's results go: tried before the work, written into --out, and named at the end."""
+
+import itertools
+import json
+import math
+import os
+import re
+from pathlib import Path
+
+from tinyvae.cli import words
+from tinyvae.machine import files
+
+__all__ = ["require", "require_apart", "unfinished", "write_json", "write_figure", "write_model", "say_written"]
+
+ROOM = 2**20  # bytes that a figure or a JSON file may take
+OF_TRAIN = re.compile(r"model(-\d{4,})?\.npz|train\.(json|png)")
+
+
+def require(args, *names, size=0):
+    """Raise unless the results can be written.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        Of the command.
+    *names : str
+        The files in --out.
+    size : int
+        Bytes that the largest array file takes.
+
+    Raises
+    ------
+    OSError
+        If one cannot, naming it.
+    """
+    for name in names:
+        files.require_writable(Path(args.out, name), ROOM + size)
+
+
+def require_apart(checkpoint, folder):
+    """Raise if the checkpoint has the name of one of train's results, which would take its place at the end.
+
+    Parameters
+    ----------
+    checkpoint, folder : str
+        --checkpoint and --out.
+
+    Raises
+    ------
+    ValueError
+        If it has.
+    """
+    where, name = os.path.split(os.path.realpath(checkpoint))
+    if where == os.path.realpath(folder) and OF_TRAIN.fullmatch(name):
+        raise ValueError(
+            f"--checkpoint {checkpoint} is where a result of this run goes: give another name, "
+            f"for example {Path(folder, 'run.npz')}"
+        )
+
+
+def unfinished(folder):
+    """Where a run that did not reach its end puts its results: never in the place of an earlier run's.
+
+    Parameters
+    ----------
+    folder : str or path
+        --out.
+
+    Returns
+    -------
+    path
+        The folder itself if no model is there, else the first of its folders unfinished-1, unfinished-2, ... that is
+        not there yet; it is made.
+    """
+    if not Path(folder, "model.npz").exists():
+        return Path(folder)
+    for i in itertools.count(1):
+        inner = Path(folder, f"unfinished-{i}")
+        if not inner.exists():
+            inner.mkdir()
+            return inner
+
+
+def write_json(args, name, record):
+    """Write a record as JSON into --out, with null for NaN and infinity.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        Of the command.
+    name : str
+        The file's.
+    record : dict
+        Of types that JSON knows.
+    """
+    data = (json.dumps(_finite(record), indent=1, allow_nan=False) + "\n").encode()
+    _write(args, name, lambda path: files.write(path, data))
+
+
+def write_figure(args, name, figure):
+    """Write a figure into --out.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        Of the command.
+    name : str
+        The file's.
+    figure : matplotlib.figure.Figure
+        From `tinyvae.plots`.
+    """
+    from tinyvae import plots
+
+    _write(args, name, lambda path: plots.save(figure, path))
+
+
+def write_model(args, name, vae):
+    """Write a model into --out.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        Of the command.
+    name : str
+        The file's.
+    vae : VAE
+        The model.
+    """
+    _write(args, name, vae.save)
+
+
+def _write(args, name, write):
+    write(Path(args.out, name))
+    args.written.append(Path(args.out, name))
+
+
+def say_written(args):
+    """Print what was written.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        Of the command.
+    """
+    words.say(f"Written: {', '.join(map(str, args.written))}")
+
+
+def _finite(value):
+    """`value` with None for what JSON does not know: NaN and infinity."""
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
