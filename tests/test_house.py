@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 import re
@@ -76,13 +77,71 @@ def test_the_package_loads_only_what_was_asked_for():
 
 def imports(path):
     """The tinyvae modules that a file names in its imports, wherever they stand in it."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    yield from imported(path.read_text(), module_name(path) if path.name == "__init__.py" else module_name(path.parent))
+
+
+def imported(text, package):
+    """The same of a text that stands in a package: its imports, relative ones too, and its calls of importlib."""
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name.startswith("tinyvae"))
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tinyvae"):
-            for alias in node.names:
-                inner = f"{node.module}.{alias.name}"
-                yield inner if inner in MODULES else node.module
+            yield from (alias.name for alias in node.names if of_the_house(alias.name))
+        elif isinstance(node, ast.ImportFrom):
+            module = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            for alias in node.names if of_the_house(module) else ():
+                inner = f"{module}.{alias.name}"
+                yield inner if inner in MODULES else module
+        elif isinstance(node, ast.Call) and called(node) in ("import_module", "__import__"):
+            if isinstance(node.args[0], ast.Constant):
+                module = importlib.util.resolve_name(node.args[0].value, package)
+                yield from [module] * of_the_house(module)
+
+
+def of_the_house(module):
+    return module.split(".")[0] == "tinyvae"
+
+
+def called(node):
+    """The last part of a called function's name."""
+    return getattr(node.func, "attr", getattr(node.func, "id", None))
+
+
+def by_importlib(text):
+    """What a text takes of importlib, and where it imports a module whose name is not written there."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.split(".")[0] in ("importlib", "runpy"))
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "importlib":
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Name) and node.id == "__import__":
+            yield node.id
+
+
+@pytest.mark.parametrize("text", [
+    "import tinyvae.check.trials",
+    "from tinyvae.check import trials",
+    "from tinyvae.check.trials import moments",
+    "from ..check import trials",
+    "from ..check.trials import moments",
+    "def late():\n    from .. import check",
+    "import importlib\nimportlib.import_module('tinyvae.check.trials')",
+    "from importlib import import_module\nimport_module('..check.trials', __package__)",
+    "__import__('tinyvae.check')",
+])  # fmt: skip
+def test_no_import_escapes_the_floors(text):
+    (module,) = imported(text, "tinyvae.variance")
+    assert module in ("tinyvae.check", "tinyvae.check.trials")
+    assert list(imported("from . import moments", "tinyvae.variance")) == ["tinyvae.variance.moments"]
+    assert not list(imported("import numpy, tinyvaes\nfrom importlib import resources", "tinyvae.variance"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_only_who_looks_for_files_imports_by_a_name_that_it_makes(path):
+    allowed = {
+        "tinyvae.discover": ["importlib"],
+        "tinyvae.datasets.bundled": ["importlib.resources"],
+        "tinyvae.cli.reader": ["runpy"],
+    }
+    assert list(by_importlib(path.read_text())) == allowed.get(module_name(path), [])
 
 
 def floor(module):
@@ -117,13 +176,43 @@ def test_there_is_no_circle():
         visit(module, [])
 
 
+def reached(text):
+    """(line, name) of each underscored name that a text takes of an object other than self and cls, or of a module."""
+    for node in ast.walk(ast.parse(text)):
+        owner, names = None, []
+        if isinstance(node, ast.Attribute):
+            owner, names = node.value, [node.attr]
+        elif isinstance(node, ast.Call) and called(node) in ("getattr", "setattr", "delattr", "hasattr"):
+            owner, names = node.args[0], [getattr(node.args[1], "value", None)] if len(node.args) > 1 else []
+        elif isinstance(node, ast.Call) and called(node) in ("attrgetter", "methodcaller"):
+            names = [getattr(argument, "value", None) for argument in node.args]
+        elif isinstance(node, ast.Subscript) and isinstance(node.value, ast.Call) and called(node.value) == "vars":
+            owner, names = (*node.value.args, None)[0], [getattr(node.slice, "value", None)]
+        elif isinstance(node, ast.Subscript) and getattr(node.value, "attr", None) == "__dict__":
+            owner, names = node.value.value, [getattr(node.slice, "value", None)]
+        elif isinstance(node, ast.ImportFrom):
+            names = [alias.name for alias in node.names]
+        own = isinstance(owner, ast.Name) and owner.id in ("self", "cls")
+        for name in names:
+            if isinstance(name, str) and name.startswith("_") and not name.endswith("__") and not own:
+                yield node.lineno, name
+
+
 @pytest.mark.parametrize("path", FILES, ids=module_name)
 def test_nobody_reaches_for_another_object_s_underscores(path):
     allowed = ("_replace", "_asdict", "_fields")  # a NamedTuple's own public names
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__"):
-            own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
-            assert own or node.attr in allowed, f"{path.name}:{node.lineno} reaches for {node.attr}"
+    assert not [(line, name) for line, name in reached(path.read_text()) if name not in allowed]
+
+
+@pytest.mark.parametrize("text", [
+    "x._y", "x._y = 1", "x.__y", "self.x._y", "getattr(x, '_y')", "getattr(x, '_y', None)", "setattr(x, '_y', 1)",
+    "hasattr(x, '_y')", "operator.attrgetter('_y')(x)", "vars(x)['_y']", "x.__dict__['_y']", "from room import _y",
+])  # fmt: skip
+def test_no_underscore_escapes_that(text):
+    ((_, name),) = reached(text)
+    assert name in ("_y", "__y")
+    allowed = "self._y, cls._y, x.__dict__, getattr(self, '_y'), getattr(x, name), getattr(x, 'y_'), vars(self)['_y']"
+    assert not list(reached(allowed))
 
 
 # --- size and layout --------------------------------------------------------------------------------------
