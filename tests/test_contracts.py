@@ -213,9 +213,9 @@ def vae_of_bits():
 
 def exact_loss_of(vae, x, objective):
     """A VAE's loss under an average, in nodes over all z: theta's slope in it is what a step gives on average."""
-    q = vae.encode(x)
+    q = vae.family.from_params(vae.encode(x).params, vae.prior)
     z, weights = q.nodes(32)
-    losses = vae.target(x)(np.ascontiguousarray(z)) + objective.sampled_kl * (q.log_prob(z) - q.prior.log_prob(z))
+    losses = vae.target(x)(np.ascontiguousarray(z)) + objective.sampled_kl * (q.log_prob(z) - vae.prior.log_prob(z))
     return float((weights * losses).sum(axis=0).mean()) + objective.kl_value(q)
 
 
