@@ -478,6 +478,7 @@ def f_from_other_noise(q, target, eps, objective=None, rng=None):
     return Draws(f, tv.estimators.reparameterization(q, target, eps, objective).dparams)
 
 
+@pytest.mark.slow
 def test_an_f_from_noise_of_its_own_is_the_loss_on_average():
     check.unbiased(f_from_other_noise, QUADRATIC, (1, 3), max_draws=40_000).assert_passed()
 

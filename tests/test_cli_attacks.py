@@ -16,6 +16,8 @@ from tinyvae import __main__ as entry
 from tinyvae import cli, compare
 from tinyvae.machine import files
 
+pytestmark = pytest.mark.slow  # most start a process of their own
+
 SMALL = ["--hidden", "8", "--epochs", "1", "--batch-size", "400"]
 QUADRATIC = ["variance", "--problem", "quadratic", "--n-draws", "10"]
 

@@ -12,7 +12,13 @@ __all__ = ["SGD", "Adam"]
 
 
 def _check(optimizer, theta, grad, state):
-    """The loops trust their arguments' sizes: raise unless they agree."""
+    """The loops trust their arguments' sizes and types: raise unless they fit each other."""
+    for name, array in (("theta", theta), ("grad", grad)):
+        if type(array) is not np.ndarray or array.dtype not in validate.FLOATS or array.ndim != 1:
+            got = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+            raise TypeError(f"{name} must be a plain vector (P,) of float32 or float64, got {got}")
+    if not theta.flags.writeable:
+        raise ValueError("theta must be writeable, for it is updated in place; give a copy")
     if theta.shape != grad.shape or theta.dtype != grad.dtype:
         raise ValueError(
             f"grad must fit theta, {theta.dtype} of shape {theta.shape}, got {grad.dtype} of shape {grad.shape}"
@@ -62,14 +68,14 @@ class SGD:
 
     def step(self, theta, grad):
         """Update theta (P,) in place, along grad (P,). Raises ValueError if the two, or earlier steps, do not fit."""
-        if self.velocity is None:
-            self.velocity = np.zeros_like(theta)
-        _check(self, theta, grad, self.velocity)
+        velocity = np.zeros_like(theta) if self.velocity is None else self.velocity
+        _check(self, theta, grad, velocity)
+        self.velocity = velocity
         kernels.sgd(theta, grad, self.velocity, self.rate, self.momentum)
 
     def state(self):
         """The present rate and momentum, and, if there is momentum, what the steps left behind, as arrays by name."""
-        left = {"velocity": self.velocity} if self.momentum and self.velocity is not None else {}
+        left = {"velocity": self.velocity.copy()} if self.momentum and self.velocity is not None else {}
         return {**left, "rate": np.array(self.rate), "momentum": np.array(self.momentum)}
 
     def restore(self, state):
@@ -132,9 +138,10 @@ class Adam:
 
     def step(self, theta, grad):
         """Update theta (P,) in place, along grad (P,). Raises ValueError if the two, or earlier steps, do not fit."""
+        m = np.zeros_like(theta) if self.m is None else self.m
+        _check(self, theta, grad, m)
         if self.m is None:
-            self.m, self.v = np.zeros_like(theta), np.zeros_like(theta)
-        _check(self, theta, grad, self.m)
+            self.m, self.v = m, np.zeros_like(theta)
         self.t += 1
         rate = self.rate / (1 - self.beta1**self.t)
         correction = 1 / math.sqrt(1 - self.beta2**self.t)
@@ -150,7 +157,7 @@ class Adam:
         if self.m is None:
             return {}
         numbers = {name: np.array(getattr(self, name)) for name in ("rate", "beta1", "beta2", "epsilon")}
-        return {"t": np.array(self.t), "m": self.m, "v": self.v, **numbers}
+        return {"t": np.array(self.t), "m": self.m.copy(), "v": self.v.copy(), **numbers}
 
     def restore(self, state):
         """Go on from what `state` returned; an empty dict forgets the steps.

@@ -1,5 +1,6 @@
 """Where a command's results go: tried before the work, written into --out, and named at the end."""
 
+import contextlib
 import itertools
 import json
 import math
@@ -76,7 +77,7 @@ def unfinished(folder):
         return Path(folder)
     for i in itertools.count(1):
         inner = Path(folder, f"unfinished-{i}")
-        if not inner.exists():
+        with contextlib.suppress(FileExistsError):  # also another run's that was quicker, and a link that leads nowhere
             inner.mkdir()
             return inner
 

@@ -81,8 +81,10 @@ def _beside(path):
         with open(temporary, "wb") as file:
             yield file
     except OSError as error:
-        error.filename, error.filename2 = path, None  # the reader knows this name, not the temporary one
-        raise
+        if error.errno is None:
+            raise
+        # The reader knows this name, not the temporary file's.
+        raise type(error)(error.errno, error.strerror, path) from error
     finally:
         if temporary is not None:
             with contextlib.suppress(FileNotFoundError):

@@ -12,7 +12,7 @@ from tinyvae.estimators.contract import check_samples
 from tinyvae.evaluate import log_likelihood
 from tinyvae.machine import files
 from tinyvae.mlp import MLP
-from tinyvae.models.reconstruction import Reconstruction
+from tinyvae.models.reconstruction import Reconstruction, finite
 from tinyvae.models.step import step
 from tinyvae.noise import independent
 from tinyvae.objectives import ELBO, check_objective
@@ -286,7 +286,9 @@ class VAE:
         if rng is not None:
             validate.generator("rng", rng)
         grads = np.empty_like(self.theta)
-        return step(self, x, eps, estimators.resolve(estimator), objective, rng, grads).loss, grads
+        loss = step(self, x, eps, estimators.resolve(estimator), objective, rng, grads).loss
+        finite("the gradient", grads)
+        return finite("the loss", loss), grads
 
     # --- files ------------------------------------------------------------------------------------
 

@@ -193,9 +193,13 @@ def bias(report, exact, block, error=0.0):
     from scipy.special import stdtr
 
     mean = report.mean[validate.choice("block", block, report.mean)]
-    validate.check_shape("exact", np.asarray(exact), mean.shape)
-    if np.ndim(error):
-        validate.check_shape("error", np.asarray(error), mean.shape)
+    exact, error = (np.asarray(validate.plain(name, a), "float64") for name, a in (("exact", exact), ("error", error)))
+    validate.check_shape("exact", exact, mean.shape)
+    if error.ndim:
+        validate.check_shape("error", error, mean.shape)
+    validate.check_finite("exact", exact)
+    if not (np.isfinite(error).all() and (error >= 0).all()):
+        raise ValueError(f"error must be finite and at least 0, got {error.min():g}")
     n, variance = report.n_draws, report.variance[block].astype("float64")
     off, size = mean.astype("float64") - exact, float(np.linalg.norm(exact)) or 1.0  # nothing to refer to: absolute
     # An estimate made of numbers of its own size is rounded at each of some ten steps.
