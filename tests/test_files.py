@@ -184,3 +184,10 @@ def test_a_failed_save_leaves_the_old_file_no_leftover_and_no_open_descriptor(tm
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         files.write(tmp_path / "nowhere" / "model.npz", b"new")
+
+
+def test_an_error_names_the_readers_path_and_nothing_else(tmp_path):
+    path = tmp_path / "no such folder" / "model.npz"
+    with pytest.raises(FileNotFoundError) as caught:
+        files.write(path, b"x")
+    assert caught.value.filename == str(path) and "None" not in str(caught.value) and ".tmp" not in str(caught.value)

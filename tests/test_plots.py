@@ -182,6 +182,7 @@ def test_a_built_in_estimator_without_a_colour_of_its_own_is_drawn_like_a_reader
 def test_every_marker_can_be_drawn(tmp_path):
     names = [f"mine_{i}" for i in range(20)]
     plots.save(plots.variances({"mu": {name: (2.0, 1.0, 3.0) for name in names}}), tmp_path / "figure.png")
+    assert image.imread(tmp_path / "figure.png").shape[0] > 100
 
 
 # --- the rest -----------------------------------------------------------------------------------------

@@ -374,7 +374,39 @@ def test_what_keeps_nothing_may_train_another_model(digits):
 
     for optimizer in (tv.SGD(1e-3), Still()):
         for vae in (make(), make()):
-            tv.fit(vae, digits, optimizer=optimizer, epochs=1)
+            assert len(tv.fit(vae, digits, optimizer=optimizer, epochs=1).records) == 5
+
+
+@pytest.mark.parametrize("new", [lambda: tv.SGD(1.0, 0.5), lambda: tv.Adam(1.0)], ids=["SGD", "Adam"])
+def test_an_optimizer_takes_plain_vectors_only_and_a_refusal_leaves_no_trace(new):
+    # The loops trust what they are given: a matrix was written past its end.
+    for wrong in (np.ones((2, 50)), np.ones(4, int), np.ones(4, "float16"), np.ma.array(np.ones(4), mask=True), [1.0]):
+        optimizer = new()
+        before = np.array(wrong, copy=True)
+        with pytest.raises((TypeError, ValueError, AttributeError)):
+            optimizer.step(wrong, np.ones_like(before))
+        np.testing.assert_array_equal(np.asarray(wrong), before)
+    optimizer, theta = new(), np.ones(3)
+    with pytest.raises(ValueError, match="grad must fit theta"):
+        optimizer.step(np.ones(4), np.ones(3))
+    optimizer.step(theta, np.ones(3))
+    kept = optimizer.state()
+    copies = {name: array.copy() for name, array in kept.items()}
+    optimizer.step(theta, 5 * np.ones(3))
+    for name, array in kept.items():
+        np.testing.assert_array_equal(array, copies[name])  # what was handed out is no live array
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_loss_and_grads_says_that_an_estimators_loss_is_not_finite(value, digits):
+    vae, x = make(), digits[:5]
+
+    def wrong(q, target, eps, objective, rng):
+        draws = tv.estimators.reparameterization(q, target, eps, objective)
+        return draws._replace(f=draws.f * value)
+
+    with pytest.raises(tv.NonFiniteLoss, match="the loss became"):
+        vae.loss_and_grads(x, vae.noise(np.random.default_rng(0), 1, 5), wrong)
 
 
 @pytest.mark.parametrize("name, new", LEARNING)

@@ -249,6 +249,13 @@ def test_no_variance_is_no_error():
     assert np.isnan(variance.ratio(path, path, "mu").value)
 
 
+@pytest.mark.parametrize("exact, error", [(np.nan, 0.0), (np.inf, 0.0), (0.0, np.nan), (0.0, -1.0), (0.0, np.inf)])
+def test_bias_judges_no_number_that_is_none(exact, error):
+    q = tv.DiagonalGaussian(np.zeros((1, 1)), np.zeros((1, 1)))
+    with pytest.raises(ValueError, match="must be finite"):
+        variance.bias(measured(q, bowl(1), "score_function", 5), np.full((1, 1), exact), "mu", error)
+
+
 def test_two_replicates_give_an_interval_without_end():
     q = tv.DiagonalGaussian(np.zeros((1, 1)), np.zeros((1, 1)))
     total = measured(q, bowl(1), "score_function", 2).total["mu"]
