@@ -8,7 +8,7 @@ from tinyvae.machine.arena import one_per_thread
 from tinyvae.machine.sparse import as_bits
 from tinyvae.objectives import PLAIN
 from tinyvae.variance import cost
-from tinyvae.variance.moments import Outputs
+from tinyvae.variance.moments import Outputs, squarable
 from tinyvae.variance.plan import Plan
 from tinyvae.variance.replicates import replicates, unsplit
 from tinyvae.variance.report import report
@@ -96,7 +96,8 @@ def measure(
     Raises
     ------
     ValueError or TypeError
-        For input that does not fit, before anything is computed; for an estimator that returns what it must not.
+        For input that does not fit, before anything is computed; for an estimator that returns what it must not, or
+        gradients too large to be squared.
 
     Notes
     -----
@@ -178,7 +179,7 @@ def vae_moments(vae, x, plan, blocks):
         found = {**outputs[name].finish(), "decoder": shared}
         if encoders:
             found["encoder"] = encoders[name].finish(outputs[name].mean)
-        moments[name] = {block: found[block] for block in blocks}
+        moments[name] = squarable(name, {block: found[block] for block in blocks})
     return moments
 
 
@@ -228,7 +229,8 @@ def measure_target(
     Raises
     ------
     ValueError or TypeError
-        For input that does not fit, and for an estimator or a target that returns what it must not.
+        For input that does not fit, and for an estimator or a target that returns what it must not, or gradients too
+        large to be squared.
     """
     if missing := [name for name in NEEDED if not hasattr(q, name)]:
         raise TypeError(
@@ -248,7 +250,8 @@ def measure_target(
     for draws, _ in replicates(q, lambda: copy.deepcopy(target), plan, per_chunk):
         for name, dparams in draws.items():
             outputs[name].add(dparams)
-    return {name: report(name, outputs[name].finish(), plan, q.dtype, costs[name]) for name in plan.functions}
+    moments = {name: squarable(name, outputs[name].finish()) for name in plan.functions}
+    return {name: report(name, moments[name], plan, q.dtype, costs[name]) for name in plan.functions}
 
 
 def chosen_blocks(blocks, names):

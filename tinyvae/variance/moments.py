@@ -6,7 +6,7 @@ import numpy as np
 
 from tinyvae.kernels.moments import contrasts
 
-__all__ = ["Contrasts", "Block", "Outputs"]
+__all__ = ["Contrasts", "Block", "Outputs", "squarable"]
 
 
 class Contrasts:
@@ -103,3 +103,34 @@ class Outputs:
         squares, projections = np.concatenate(self.squares, axis=1), np.concatenate(self.projections, axis=1)
         means, variances = self.q.split(self.mean), self.q.split(self.sums / (self.contrasts.n - 1))
         return {name: Block(means[name], variances[name], squares[i], projections[i]) for i, name in enumerate(means)}
+
+
+def squarable(name, blocks):
+    """An estimator's moments, if none of its gradients is too large to be squared.
+
+    Parameters
+    ----------
+    name : str
+        The estimator's.
+    blocks : dict
+        {block: Block}.
+
+    Returns
+    -------
+    dict
+        `blocks` itself.
+
+    Raises
+    ------
+    ValueError
+        Naming the estimator and the block.
+    """
+    for block, found in blocks.items():
+        with np.errstate(over="ignore", invalid="ignore"):
+            squared = np.square(found.mean, dtype="float64").sum() + found.variance.sum(dtype="float64")
+        if not np.isfinite([squared, found.squares.sum(), found.projections.sum()]).all():
+            raise ValueError(
+                f"{name}'s gradient of {block} is too large to be squared in {found.variance.dtype}: "
+                "scale the loss down, or measure a float32 model in float64, vae.with_dtype('float64')"
+            )
+    return blocks

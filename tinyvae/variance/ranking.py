@@ -9,6 +9,8 @@ from tinyvae.variance.report import CONFIDENCE, COSTS, Interval, around, log_rea
 
 __all__ = ["ratio", "Rank", "ranking", "Bias", "bias", "Summary", "summary", "plain"]
 
+FEWEST = 30  # replicates by which two estimators may be told apart
+
 
 def ratio(a, b, block, cost=None):
     """Total variance of report `a` over that of report `b`, an Interval; a tie if it holds 1.
@@ -16,7 +18,9 @@ def ratio(a, b, block, cost=None):
     Both must come from one call of `measure`: their replicates share noise, so the standard error of the log ratio
     is that of the paired differences squares_a / V_a - squares_b / V_b (delta method). Two estimators' interval reaches
     sqrt(eps) at least, 1.5e-8 in float64 and 3.5e-4 in float32: half of the digits, what a variance keeps of numbers
-    that differ by rounding only.
+    that differ by rounding only. Below 30 replicates the interval has no end: a heavy tail hides in so few. Of equal
+    estimators with noise of their own, normal or with the tails of a score function, 3% to 5% were called apart at
+    30 replicates, and would have been 11% to 61% at 5 (of 4,000).
 
     Parameters
     ----------
@@ -52,6 +56,7 @@ def ratio(a, b, block, cost=None):
     reach = log_reach(first / over - second / under)
     if first is not second:
         reach = max(reach, *(float(np.sqrt(np.finfo(report.dtype).eps)) for report in (a, b)))
+        reach = reach if a.n_draws >= FEWEST else np.inf
     if cost is None:
         return around(over / under, reach)
     times = _median_ratio(a.timings[cost], b.timings[cost])
@@ -91,7 +96,7 @@ def ranking(reports, block, cost=None):
     Each pair is compared by the interval of its paired ratio. Where that holds 1, the two cannot be told apart. An
     estimator's places run from 1 + the number of those that are surely better to the number of those that are not
     surely worse: "1-2" for two that tie for the first place. Each comparison holds with 95% confidence by itself; all
-    of them together with less.
+    of them together with less. Below 30 replicates all tie, unless a variance is 0.
 
     Parameters
     ----------
@@ -110,8 +115,9 @@ def ranking(reports, block, cost=None):
     Raises
     ------
     ValueError
-        For an unknown name.
+        For an unknown name, or no reports.
     """
+    _need(reports)
 
     def price(name):
         total = reports[name].total[validate.choice("block", block, reports[name].total)].variance.value
@@ -271,6 +277,7 @@ def summary(reports, exact=None, errors=None):
     dict
         {estimator: Summary}. Intervals are [value, low, high]; ranks are as `Rank.label`.
     """
+    _need(reports)
     exact, errors, blocks = exact or {}, errors or {}, list(next(iter(reports.values())).total)
     ranks = {block: {line.name: line for line in ranking(reports, block)} for block in blocks}
     prices = {}
@@ -309,6 +316,11 @@ def summary(reports, exact=None, errors=None):
             found.biased,
         )
     return record
+
+
+def _need(reports):
+    if not reports:
+        raise ValueError("reports must hold at least one report, got none: give what one call of `measure` returned")
 
 
 def _median_ratio(first, second):

@@ -259,14 +259,17 @@ def _snr_interval(signal, spread, squares, projections):
     A replicate's influence on signal / V is 2 u' mean / V - signal / V^2 (||u||^2 - V). As the mean, a mean of
     replicates *before* it stands in, of the second half of the replicates: its own noise then makes the
     interval long enough where there is no signal. In a heavy tail the two parts may nearly cancel, in the replicates
-    so far: the ends are no nearer than either part alone leaves them, V's by its own interval, `spread`.
+    so far: the ends are no nearer than either part alone leaves them, V's by its own interval, `spread`. Where no
+    replicate of the second half met a mean (all but the last may have been 0), nothing is known of signal: no end.
     """
     variance, half, n = spread.value, len(squares) // 2, len(squares) + 1
     power = signal / variance
     of_signal = 2 * projections[half:] / variance
     both = of_signal - power * (squares[half:] / variance - 1)
     parts = (both, quantile(len(both))), (of_signal, quantile(freedom(of_signal)))
-    reach = max(t * np.sqrt(np.mean(np.square(influences)) / n) for influences, t in parts)
+    reach = (
+        max(t * np.sqrt(np.mean(np.square(influences)) / n) for influences, t in parts) if of_signal.any() else np.inf
+    )
     low, high = power - reach, power + reach
     if power > 0:
         low, high = min(low, signal / spread.high), max(high, signal / spread.low if spread.low > 0 else np.inf)
