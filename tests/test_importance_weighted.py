@@ -121,6 +121,17 @@ def test_the_path_derivative_of_the_bound_would_be_biased_and_is_refused():
         tv.estimators.path_derivative(q, observed(), np.zeros((2, 1, 1)), BOUND)
 
 
+def test_dreg_names_weights_that_are_no_numbers():
+    class Broken(tv.ImportanceWeighted):
+        def weights(self, losses):
+            return losses * np.nan
+
+    q, eps = gaussian(0, 1), np.zeros((2, 1, 1))
+    target = tv.Target(lambda z: z.sum(axis=2), np.ones_like)
+    with pytest.raises(ValueError, match="the objective's weights must be finite, got nan"):
+        dreg(q, target, eps, Broken())
+
+
 @pytest.mark.parametrize("name", ["dreg", "vimco"])
 def test_they_refuse_an_average(name):
     for objective in (None, tv.ELBO()):

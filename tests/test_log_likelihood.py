@@ -104,6 +104,49 @@ def test_is_the_same_for_the_same_generator_and_not_for_another():
     assert not np.array_equal(vae.log_likelihood(x, 50, rng(1)), vae.log_likelihood(x, 50, rng(2)))
 
 
+def test_the_generators_state_decides_and_moves_on():
+    vae, x = make()
+    first, spawned, restored = rng(1), rng(1), rng(7)
+    spawned.spawn(3)  # no part of the state
+    restored.bit_generator.state = first.bit_generator.state
+    found = vae.log_likelihood(x, 50, first)
+    for other in (spawned, restored):
+        assert np.array_equal(vae.log_likelihood(x, 50, other), found)
+    assert not np.array_equal(vae.log_likelihood(x, 50, first), found)
+
+
+@pytest.mark.parametrize(
+    "part, value, message",
+    [
+        ("encoder.b1", np.nan, "the KL term became nan"),
+        ("encoder.b1", 200.0, "the KL term became inf"),
+        ("decoder.b1", np.nan, "the reconstruction term became nan"),
+        ("decoder.b1", 3e38, "the reconstruction term became inf"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_what_is_not_finite_is_named_as_in_training(part, value, message):
+    vae, x = make(dtype="float32")
+    vae.params[part][:] = value
+    eps = vae.noise(rng(), 1, len(x))
+    for call in (
+        lambda: vae.log_likelihood(x, 10, rng()),
+        lambda: tv.evaluate.bound(vae, x),
+        lambda: vae.loss_and_grads(x, eps),
+    ):
+        with pytest.raises(tv.NonFiniteLoss, match=message):
+            call()
+
+
+def test_what_runs_beside_it_changes_no_bit():
+    # Of these sizes, products by one BLAS thread and by two differ in their last bits.
+    vae, x = tv.VAE(785, 7, (501,), seed=0), (rng().random((333, 785)) < 0.4).astype("float32")
+    alone = tv.evaluate.bound(vae, x), vae.log_likelihood(x, 3, rng())
+    with blas.one_thread():  # a training run
+        beside = tv.evaluate.bound(vae, x), vae.log_likelihood(x, 3, rng())
+    assert alone[0] == beside[0] and np.array_equal(alone[1], beside[1])
+
+
 def test_points_do_not_share_noise():
     vae, x = make()
     assert len(set(vae.log_likelihood(np.repeat(x[:1], 30, axis=0), 3, rng()))) == 30

@@ -7,13 +7,17 @@ the data points' KLs, latent by latent, cost in closed form, and with what weigh
 answers them will do; `Objective` answers the last two for a KL that enters with one weight, `analytic_kl`.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from tinyvae import validate
+from tinyvae.kernels.data import all_finite
 
-__all__ = ["Objective", "ELBO", "ImportanceWeighted", "PLAIN", "Integrand", "check_objective"]
+__all__ = [
+    "Objective", "ELBO", "ImportanceWeighted", "PLAIN", "Integrand", "check_objective", "NonFiniteLoss", "finite",
+]  # fmt: skip
 
 QUESTIONS = ("averages", "sampled_kl", "value", "weights", "kl_value", "kl_weights")
 
@@ -221,3 +225,35 @@ class Integrand:
         if self.objective.averages:
             return contributions
         return len(losses) * self.objective.weights(losses)[..., None] * contributions
+
+
+class NonFiniteLoss(ArithmeticError):
+    """A term of the loss became NaN or infinite; the message names it."""
+
+
+def finite(term, value):
+    """`value`, if all of it is finite.
+
+    Parameters
+    ----------
+    term : str
+        What it is called in the message.
+    value : float or array
+        Any shape.
+
+    Returns
+    -------
+    float or array
+        `value` itself.
+
+    Raises
+    ------
+    NonFiniteLoss
+        If any of it is NaN or infinite.
+    """
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise NonFiniteLoss(f"{term} became {value}")
+    elif not all_finite(value.ravel()):
+        raise NonFiniteLoss(f"{term} became {'inf' if np.isinf(value).any() else 'nan'}")
+    return value

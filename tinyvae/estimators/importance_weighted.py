@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tinyvae import validate
 from tinyvae.estimators.contract import Draws
 from tinyvae.estimators.traits import estimator
 from tinyvae.objectives import ImportanceWeighted, Integrand
@@ -55,6 +56,7 @@ def dreg(q, target, eps, objective=None, rng=None):
     z = q.sample(eps)  # S, B, K
     f = loss(z)  # S, B
     weights = objective.weights(f)  # S, B
+    validate.check_finite("the objective's weights", weights)
     if not np.allclose(weights, ImportanceWeighted().weights(loss.beta * f), rtol=1e-3, atol=1e-6) or loss.beta != 1:
         raise ValueError(f"dreg squares w / sum w, the importance-weighted bound's weights; {objective!r} has others")
     dz = loss.grad(z)  # S, B, K

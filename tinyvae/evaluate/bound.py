@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyvae import validate
+from tinyvae.machine import workers
+from tinyvae.objectives import finite
 
 __all__ = ["Bound", "bound"]
 
@@ -55,6 +57,8 @@ def bound(vae, x, n_samples=1, seed=0, batch_size=1000):
     ------
     ValueError or TypeError
         For data that do not fit the model, or numbers below 1.
+    NonFiniteLoss
+        If a term is not finite, as in training; the message names it.
     """
     x = vae.check_data(x)
     rng = np.random.default_rng(validate.integer("seed", seed, least=0))
@@ -62,14 +66,15 @@ def bound(vae, x, n_samples=1, seed=0, batch_size=1000):
         1, validate.integer("batch_size", batch_size, least=1) // validate.integer("n_samples", n_samples, least=1)
     )
     reconstruction = kl = 0.0
-    for start in range(0, len(x), rows):
-        piece = x[start : start + rows].astype(vae.dtype, copy=False)
-        q = vae.encode(piece)
-        z = q.sample(q.noise(rng, n_samples))  # S, B, K
-        outputs, _ = vae.decoder.propagate(z.reshape(-1, vae.n_latents))  # S * B, D
-        losses = np.empty(len(outputs), vae.dtype)
-        vae.likelihood.loss(outputs, piece, losses, **vae.own)
-        reconstruction += float(losses.sum(dtype="float64")) / n_samples
-        kl += float(q.kl().sum(dtype="float64"))
+    with workers.instead_of_blas():  # as in training, whatever runs beside it
+        for start in range(0, len(x), rows):
+            piece = x[start : start + rows].astype(vae.dtype, copy=False)
+            q = vae.encode(piece)
+            kl += finite("the KL term", float(q.kl().sum(dtype="float64")))
+            z = q.sample(q.noise(rng, n_samples))  # S, B, K
+            outputs, _ = vae.decoder.propagate(z.reshape(-1, vae.n_latents))  # S * B, D
+            losses = np.empty(len(outputs), vae.dtype)
+            vae.likelihood.loss(outputs, piece, losses, **vae.own)
+            reconstruction += finite("the reconstruction term", float(losses.sum(dtype="float64"))) / n_samples
     reconstruction, kl = reconstruction / len(x), kl / len(x)
     return Bound(reconstruction + kl, reconstruction, kl)

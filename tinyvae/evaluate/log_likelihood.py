@@ -5,6 +5,7 @@ import numpy as np
 from tinyvae import validate
 from tinyvae.machine import workers
 from tinyvae.machine.arena import one_per_thread
+from tinyvae.objectives import finite
 
 __all__ = ["log_likelihood"]
 
@@ -19,7 +20,8 @@ def log_likelihood(vae, x, n_samples=5000, rng=None):
 
     In expectation a lower bound, the tighter the larger S = `n_samples` (Burda et al. 2016, eq. 8). At most `ROWS`
     decoder rows a worker are held at once; each chunk of them has a random stream of its own, so that the result does
-    not depend on the number of workers.
+    not depend on the number of workers. The streams' common seed is drawn from `rng`, whose state therefore decides
+    the result, and moves on.
 
     Parameters
     ----------
@@ -41,23 +43,27 @@ def log_likelihood(vae, x, n_samples=5000, rng=None):
     ------
     ValueError or TypeError
         For input that does not fit.
+    NonFiniteLoss
+        If a term is not finite, as in training; the message names it.
     """
     x = vae.check_data(x)
     n_samples = validate.integer("n_samples", n_samples, least=1)
-    validate.generator("rng", rng)
-    return np.concatenate([_some(vae, x[i : i + POINTS], n_samples, rng) for i in range(0, len(x), POINTS)])
+    seed = np.random.SeedSequence(validate.generator("rng", rng).integers(2**63, size=2))
+    with workers.instead_of_blas():  # as in training, whatever runs beside it
+        return np.concatenate([_some(vae, x[i : i + POINTS], n_samples, seed) for i in range(0, len(x), POINTS)])
 
 
-def _some(vae, x, n_samples, rng):
+def _some(vae, x, n_samples, seed):
     """The same for a few points, chunk by chunk: log sum exp is carried along as a largest term and a sum."""
     q = vae.encode(x)
+    finite("the KL term", float(q.kl().sum()))
     pixels = x.astype(vae.dtype, copy=False)  # n, D
     n_points, arena = max(1, ROWS // n_samples), one_per_thread()
 
     def chunks():
         for i in range(0, len(x), n_points):
             for s in range(0, n_samples, ROWS):
-                yield slice(i, i + n_points), min(ROWS, n_samples - s), rng.spawn(1)[0]
+                yield slice(i, i + n_points), min(ROWS, n_samples - s), np.random.default_rng(seed.spawn(1)[0])
 
     def log_weights(chunk):
         points, n, stream = chunk
@@ -66,6 +72,7 @@ def _some(vae, x, n_samples, rng):
         outputs, _ = vae.decoder.using(empty).propagate(z.reshape(-1, vae.n_latents))  # s * p, D
         losses = empty(z.shape[:2], vae.dtype)  # s, p
         vae.likelihood.loss(outputs, pixels[points], losses.reshape(-1), **vae.own)
+        finite("the reconstruction term", losses)
         return points, (-losses - some.log_ratio(z)).astype("float64")  # s, p
 
     largest, total = np.full(len(x), -np.inf), np.zeros(len(x))

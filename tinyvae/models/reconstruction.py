@@ -1,47 +1,15 @@
 """What a decoder costs: -log p(x | z), as the target f(z) of a gradient estimator."""
 
 import functools
-import math
 
 import numpy as np
 
 from tinyvae import validate
 from tinyvae.estimators.contract import Target
-from tinyvae.kernels.data import all_finite, same
+from tinyvae.kernels.data import same
+from tinyvae.objectives import NonFiniteLoss, finite
 
 __all__ = ["Reconstruction", "NonFiniteLoss", "finite"]
-
-
-class NonFiniteLoss(ArithmeticError):
-    """A term of the loss became NaN or infinite; the message names it."""
-
-
-def finite(term, value):
-    """`value`, if all of it is finite.
-
-    Parameters
-    ----------
-    term : str
-        What it is called in the message.
-    value : float or array
-        Any shape.
-
-    Returns
-    -------
-    float or array
-        `value` itself.
-
-    Raises
-    ------
-    NonFiniteLoss
-        If any of it is NaN or infinite.
-    """
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise NonFiniteLoss(f"{term} became {value}")
-    elif not all_finite(value.ravel()):
-        raise NonFiniteLoss(f"{term} became {'inf' if np.isinf(value).any() else 'nan'}")
-    return value
 
 
 class Reconstruction(Target):
