@@ -179,3 +179,66 @@ def test_what_has_no_exact_gradient_is_refused():
     assert problems.make("linear_gaussian", tv.ImportanceWeighted(), 2, n_latents=4).gradient is None
     with pytest.raises(ValueError, match="s must be finite and greater than 0"):
         problems.LinearGaussian(np.ones((2, 1)), np.zeros(2), 0.0)
+
+
+@pytest.mark.parametrize(
+    "name, options, error, message",
+    [
+        ("quadratic", {"k": np.inf}, ValueError, "k must be finite, got inf"),
+        ("quadratic", {"offset": "a"}, TypeError, "offset must be a number"),
+        ("quadratic", {"sigma": 0}, ValueError, "sigma must be finite and greater than 0, got 0"),
+        ("exp", {"k": -0.5}, ValueError, r"k must be greater than -1 / \(2 sigma\^2\) = -0.5, got -0.5"),
+        ("exp", {"k": np.inf}, ValueError, "k must be finite"),
+        ("cosine", {"k": np.nan}, ValueError, "k must be finite"),
+        ("coupled", {"n_latents": 0}, ValueError, "n_latents must be at least 1, got 0"),
+        ("coupled", {"mu": np.nan}, ValueError, "mu must be finite"),
+        ("linear_gaussian", {"n_latents": 0}, ValueError, "n_latents must be at least 1, got 0"),
+        ("linear_gaussian", {"n_features": 0}, ValueError, "n_features must be at least 1, got 0"),
+        ("linear_gaussian", {"n_points": 2.5}, TypeError, "n_points must be an integer, got 2.5"),
+        ("linear_gaussian", {"off": np.inf}, ValueError, "off must be finite, got inf"),
+    ],
+)
+def test_options_out_of_range_are_refused(name, options, error, message):
+    with pytest.raises(error, match=message):
+        problems.make(name, **options)
+
+
+@pytest.mark.parametrize(
+    "x, error, message",
+    [
+        (np.zeros((2, 1)), ValueError, r"x must have shape \(.*, 3\), got \(2, 1\)"),  # it would be spread
+        (np.zeros(3), ValueError, r"x must have shape \(.*, 3\), got \(3,\)"),
+        (np.full((2, 3), np.nan), ValueError, "x must be finite, got nan"),
+        (np.zeros((2, 3), complex), TypeError, "x must hold real numbers, got complex128"),
+        (np.ma.masked_array(np.zeros((2, 3)), True), TypeError, "x must be a plain array"),
+    ],
+)
+def test_the_model_refuses_data_that_do_not_fit(model, x, error, message):
+    q = tv.DiagonalGaussian(np.zeros((2, 2)), np.zeros((2, 2)))
+    for call in (model.posterior, model.log_likelihood, model.best, model.target):
+        with pytest.raises(error, match=message):
+            call(x)
+    for call in (model.elbo, model.gradient):
+        with pytest.raises(error, match=message):
+            call(q, x)
+        with pytest.raises(ValueError, match=r"x must have shape \(2, 3\), got \(1, 3\)"):
+            call(q, np.zeros((1, 3)))
+    np.testing.assert_array_equal(model.log_likelihood([[0, 1, 0]]), model.log_likelihood(np.eye(3)[1:2]))
+
+
+def test_one_data_point_is_one_that_there_is():
+    p = check.default_problems()[0]  # two points
+    for point in (-1, 2):
+        with pytest.raises(ValueError, match="point must be"):
+            problems.alone(p, point)
+    without = problems.make("linear_gaussian", tv.ImportanceWeighted(), 2, n_latents=4)
+    assert problems.alone(without, 3).gradient is None and len(problems.alone(without, 3).q.params) == 1
+    with pytest.raises(ValueError, match="n_samples must be at least 1, got 0"):
+        problems.bound_problems((0,))
+
+
+def test_more_nodes_than_have_weights_are_refused():
+    p = problems.make("quadratic")
+    np.testing.assert_allclose(problems.exact_gradient(p.q, p.target, n_nodes=370), p.gradient, rtol=1e-10)
+    with pytest.raises(ValueError, match="n_nodes must be at most 370, got 371"):
+        problems.exact_gradient(p.q, p.target, n_nodes=371)

@@ -254,6 +254,8 @@ def test_bias_judges_no_number_that_is_none(exact, error):
     q = tv.DiagonalGaussian(np.zeros((1, 1)), np.zeros((1, 1)))
     with pytest.raises(ValueError, match="must be finite"):
         variance.bias(measured(q, bowl(1), "score_function", 5), np.full((1, 1), exact), "mu", error)
+    with pytest.raises(TypeError, match="complex"):
+        variance.bias(measured(q, bowl(1), "score_function", 5), np.full((1, 1), 1j), "mu")
 
 
 def test_two_replicates_give_an_interval_without_end():

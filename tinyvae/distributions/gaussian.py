@@ -255,7 +255,7 @@ def gauss_hermite(n_nodes, n_latents):
     Raises
     ------
     ValueError
-        For numbers below 1.
+        For numbers below 1, or more than 370 nodes.
     TypeError
         For what is no integer.
 
@@ -263,7 +263,8 @@ def gauss_hermite(n_nodes, n_latents):
     -----
     Source: Golub & Welsch 1969.
     """
-    validate.integer("n_nodes", n_nodes, least=1)
+    if validate.integer("n_nodes", n_nodes, least=1) > 370:
+        raise ValueError(f"n_nodes must be at most 370, got {n_nodes}: the weights of more underflow")
     validate.integer("n_latents", n_latents, least=1)
     x, w = np.polynomial.hermite_e.hermegauss(n_nodes)
     grid = np.meshgrid(*[x] * n_latents, indexing="ij")

@@ -37,7 +37,7 @@ class LinearGaussian:
     Raises
     ------
     ValueError or TypeError
-        For input that does not fit.
+        For input that does not fit, here and in every method.
 
     Notes
     -----
@@ -46,23 +46,24 @@ class LinearGaussian:
 
     def __init__(self, W, m, s):
         self.W = validate.array("W", W, ("D", "K"), "float64")
-        self.m = validate.array("m", m, (len(W),), "float64")
+        self.m = validate.array("m", m, (len(self.W),), "float64")
         self.s = validate.number("s", s, least=0, open_least=True)
         self.M = self.W.T @ self.W + self.s**2 * np.eye(self.W.shape[1])
 
     def sample(self, n, rng):
         """n observations x, from a numpy Generator, (n, D)."""
+        n, rng = validate.integer("n", n, least=0), validate.generator("rng", rng)
         z, noise = rng.standard_normal((n, self.W.shape[1])), rng.standard_normal((n, len(self.W)))
         return z @ self.W.T + self.m + self.s * noise
 
     def posterior(self, x):
         """Mean (B, K) and covariance (K, K) of p(z | x). x (B, D)."""
-        return np.linalg.solve(self.M, self.W.T @ (x - self.m).T).T, self.s**2 * np.linalg.inv(self.M)
+        return np.linalg.solve(self.M, self.W.T @ (self._checked(x) - self.m).T).T, self.s**2 * np.linalg.inv(self.M)
 
     def log_likelihood(self, x):
         """log p(x): x ~ N(m, W W' + s^2 I). x (B, D) -> (B,), nats."""
         C = self.W @ self.W.T + self.s**2 * np.eye(len(self.W))
-        off = x - self.m
+        off = self._checked(x) - self.m
         return -0.5 * (
             len(C) * np.log(2 * np.pi)
             + np.linalg.slogdet(C)[1]
@@ -79,6 +80,7 @@ class LinearGaussian:
 
     def target(self, x):
         """f(z) = -log p(x | z), nats, with its slope. x (B, D) -> a Target."""
+        x = self._checked(x)
         constant = 0.5 * len(self.W) * np.log(2 * np.pi * self.s**2)
 
         def value(z):
@@ -104,7 +106,7 @@ class LinearGaussian:
             Nats.
         """
         spread = np.exp(q.logvar) @ (self.W**2).sum(axis=0) / (2 * self.s**2)  # B
-        return -self.target(x)(q.mu[None])[0] - spread - beta * q.kl()
+        return -self.target(self._checked(x, len(q.mu)))(q.mu[None])[0] - spread - beta * q.kl()
 
     def gradient(self, q, x, beta=1.0):
         """d(-ELBO)/d[mu, logvar].
@@ -123,9 +125,19 @@ class LinearGaussian:
         array (B, 2K)
             The gradient.
         """
-        dmu = self.target(x).grad(q.mu[None])[0]
+        dmu = self.target(self._checked(x, len(q.mu))).grad(q.mu[None])[0]
         dlogvar = np.exp(q.logvar) * (self.W**2).sum(axis=0) / (2 * self.s**2)
         return q.join(dmu, dlogvar) + beta * q.kl_grad()
+
+    def _checked(self, x, rows="B"):
+        """x (B, D), real and finite, in float64."""
+        x = validate.plain("x", x)
+        if x.dtype.kind not in "fiub":
+            raise TypeError(f"x must hold real numbers, got {x.dtype}")
+        x = x.astype("float64", copy=False)
+        validate.check_shape("x", x, (rows, len(self.W)))
+        validate.check_finite("x", x)
+        return x
 
 
 def linear_gaussian(objective=None, n_samples=1, n_features=5, n_latents=3, n_points=4, off=0.5, seed=0):
@@ -158,8 +170,13 @@ def linear_gaussian(objective=None, n_samples=1, n_features=5, n_latents=3, n_po
     Raises
     ------
     ValueError or TypeError
-        If the seed, or n_samples for the bound, is not an integer that fits.
+        If the seed, a size, or n_samples for the bound, is not an integer that fits, or `off` no finite number.
     """
+    n_features, n_latents, n_points = (
+        validate.integer(name, n, least=1)
+        for name, n in (("n_features", n_features), ("n_latents", n_latents), ("n_points", n_points))
+    )
+    off = validate.number("off", off)
     rng = np.random.default_rng(validate.integer("seed", seed, least=0))
     model = LinearGaussian(rng.standard_normal((n_features, n_latents)), rng.standard_normal(n_features), 0.7)
     x = model.sample(n_points, rng)

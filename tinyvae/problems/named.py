@@ -47,9 +47,9 @@ def make(name, objective=None, n_samples=1, **options):
     Raises
     ------
     ValueError
-        For an unknown name or an objective that does not fit.
+        For an unknown name, an objective that does not fit, or an option out of its range.
     TypeError
-        For an option that the problem does not have.
+        For an option that the problem does not have, or of another type.
     """
     function = PROBLEMS[validate.choice("problem", name, PROBLEMS)]
     if function is linear_gaussian:
@@ -84,6 +84,7 @@ def quadratic(k=-3.0, offset=0.0, mu=1.0, sigma=1.0):
     Problem
         One data point, one latent.
     """
+    k, offset = validate.number("k", k), validate.number("offset", offset)
     q = _one(mu, sigma)
     target = Target(lambda z: ((z - k) ** 2).sum(axis=2) + offset, lambda z: 2 * (z - k))
     return _problem("quadratic", q, target, 2 * (mu - k), sigma**2)
@@ -117,13 +118,19 @@ def exp(k=1.0, mu=1.0, sigma=1.0):
     -------
     Problem
         One data point, one latent.
+
+    Raises
+    ------
+    ValueError or TypeError
+        For an option that is no finite number, or a k of which the mean is infinite.
     """
+    k, q = validate.number("k", k), _one(mu, sigma)
     c = 1 + 2 * k * sigma**2
+    if not c > 0:
+        raise ValueError(f"k must be greater than -1 / (2 sigma^2) = {-0.5 / sigma**2:g}, got {k:g}: no mean is finite")
     mean = np.exp(-k * mu**2 / c) / np.sqrt(c)
     target = Target(lambda z: np.exp(-k * z * z).sum(axis=2), lambda z: -2 * k * z * np.exp(-k * z * z))
-    return _problem(
-        "exp", _one(mu, sigma), target, -2 * k * mu / c * mean, sigma**2 * (2 * (k * mu / c) ** 2 - k / c) * mean
-    )
+    return _problem("exp", q, target, -2 * k * mu / c * mean, sigma**2 * (2 * (k * mu / c) ** 2 - k / c) * mean)
 
 
 def cosine(k=0.5, mu=1.0, sigma=1.0):
@@ -143,11 +150,12 @@ def cosine(k=0.5, mu=1.0, sigma=1.0):
     Problem
         One data point, one latent.
     """
+    k, q = validate.number("k", k), _one(mu, sigma)
     damping = np.exp(-0.5 * (k * sigma) ** 2)
     target = Target(lambda z: np.cos(k * z).sum(axis=2), lambda z: -k * np.sin(k * z))
     return _problem(
         "cosine",
-        _one(mu, sigma),
+        q,
         target,
         -k * np.sin(k * mu) * damping,
         -0.5 * (k * sigma) ** 2 * np.cos(k * mu) * damping,
@@ -171,7 +179,7 @@ def coupled(n_latents=5, mu=1.0, sigma=1.0):
     Problem
         One data point, K latents.
     """
-    q = DiagonalGaussian(np.full((1, n_latents), float(mu)), np.full((1, n_latents), 2 * np.log(sigma)))
+    q = _one(mu, sigma, validate.integer("n_latents", n_latents, least=1))
     target = Target(
         lambda z: (z.sum(axis=2) - 1) ** 2,
         lambda z: np.broadcast_to(2 * (z.sum(axis=2, keepdims=True) - 1), z.shape).copy(),
@@ -179,8 +187,9 @@ def coupled(n_latents=5, mu=1.0, sigma=1.0):
     return _problem("coupled", q, target, 2 * (n_latents * mu - 1), sigma**2)
 
 
-def _one(mu, sigma):
-    return DiagonalGaussian(np.full((1, 1), float(mu)), np.full((1, 1), 2 * np.log(sigma)))
+def _one(mu, sigma, n_latents=1):
+    mu, sigma = validate.number("mu", mu), validate.number("sigma", sigma, least=0, open_least=True)
+    return DiagonalGaussian(np.full((1, n_latents), mu), np.full((1, n_latents), 2 * np.log(sigma)))
 
 
 def _problem(name, q, target, dmu, dlogvar):

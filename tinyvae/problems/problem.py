@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinyvae import validate
 from tinyvae.estimators import Target
 from tinyvae.problems.exact import exact_gradient, exact_loss
 
@@ -68,7 +69,7 @@ def problem(name, q, target, objective=None, n_nodes=64, n_samples=None):
     TypeError or ValueError
         For input that does not fit.
     """
-    gradient = exact_gradient(q, target, objective, n_nodes, n_samples or 1)
+    gradient = exact_gradient(q, target, objective, n_nodes, 1 if n_samples is None else n_samples)
     loss, size = exact_loss(q, target, objective, n_nodes)
     return Problem(name, q, target, objective, gradient, n_samples, loss, size)
 
@@ -87,8 +88,16 @@ def alone(p, point):
     -------
     Problem
         Of one data point; its target asks p's about the same z for all B, and takes this one's answer.
+
+    Raises
+    ------
+    ValueError or TypeError
+        If there is no such data point.
     """
-    rows, one = len(p.gradient), slice(point, point + 1)
+    rows, point = len(p.q.params), validate.integer("point", point, least=0)
+    if point >= rows:
+        raise ValueError(f"point must be one of the {rows} data points of {p.name!r}, from 0, got {point}")
+    one = slice(point, point + 1)
 
     def only(function):
         return lambda z: function(np.repeat(z, rows, axis=1))[:, one]
