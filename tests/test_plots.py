@@ -149,6 +149,14 @@ def test_estimators_of_a_readers_own_share_no_colour_and_no_marker(n):
     assert len({str(line.get_marker()) for line in lines}) == n + 1
 
 
+def test_a_value_of_0_is_left_out_of_a_log_axis_and_said_to_be():
+    found = {"mine": [(2.0, 1.0, 3.0), (0.0, 0.0, 1.0), (4.0, 1.0, 5.0)]}
+    axes = plots.along(["a", "b", "c"], [1.0, 2.0, 3.0], {"mine": [(2.0, 1.0, 3.0)] * 3}, found).axes
+    np.testing.assert_array_equal(axes[1].lines[0].get_ydata(), [2, np.nan, 4])
+    assert axes[1].get_xlabel() == "left out where it is 0" and axes[0].get_xlabel() == ""
+    assert axes[1].get_ylim()[0] == 0.5  # its band, from 0 to 1, starts there
+
+
 def test_the_order_of_names_and_what_was_drawn_before_do_not_matter():
     names = [*(f"mine_{i}" for i in range(12)), *COLOURED]
     looks, marks = plots.styles(names), plots.markers(names)

@@ -148,6 +148,9 @@ def variances(blocks, prices=None):
 def along(labels, kl, variances, snrs):
     """A series of models: each estimator's variance and signal-to-noise ratio, log axes, with 95% bands, and the KL.
 
+    A value of 0, a signal that was not found, has no place on a log axis: it is left out, its line broken, and the
+    panel says so. Its band starts at the lower edge.
+
     Parameters
     ----------
     labels : sequence (T,)
@@ -176,10 +179,13 @@ def along(labels, kl, variances, snrs):
             positive = [v for curve in curves.values() for v in np.ravel(curve) if 0 < v < np.inf]
             floor = min(positive, default=1.0) / 2
             for name, curve in curves.items():
-                value, low, high = np.maximum(np.transpose(curve), floor)
+                value, low, high = np.transpose(curve)
+                value, low, high = np.where(value == 0, np.nan, value), np.maximum(low, floor), np.maximum(high, floor)
                 one.fill_between(x, low, high, color=looks[name]["color"], alpha=0.25, linewidth=0)
                 one.plot(x, value, marker=marks[name], markersize=3 if marks[name] == "o" else 5, **looks[name])
             one.set(yscale="log", title=f"{title}, with 95% band", ylabel=label)
+            if any(value == 0 for curve in curves.values() for value, _, _ in curve):
+                one.set(ylim=(floor, None), xlabel="left out where it is 0")
             label_ends(one, {name: max(curve[-1][0], floor) for name, curve in curves.items()}, colors_of(looks))
         axes[2].plot(x, kl, color=BLACK, marker="o", markersize=3)
         axes[2].set(title="KL(q(z | x) || p(z)) of the batch", ylabel="nats a data point", ylim=(0, None))
