@@ -162,7 +162,8 @@ def resume(path, plan, start):
     ------
     ValueError
         If the file belongs to other settings, data or another model (it says what differs), if it holds more epochs
-        than asked for, or if it is damaged or no checkpoint. Then nothing is changed.
+        than asked for, if it is damaged or no checkpoint, or if what learns does not take its state. Then nothing is
+        changed.
     """
     path, history = os.fspath(path), History()
     try:
@@ -208,7 +209,7 @@ def resume(path, plan, start):
 
 
 def _damaged(path, error):
-    text = f"{error!r}" if isinstance(error, KeyError) else error  # of a KeyError, the name alone would be said
+    text = f"it has no {error}" if isinstance(error, KeyError) else error
     return ValueError(f"{path} is damaged or is not a checkpoint of a training run: {text}; give another path")
 
 
@@ -216,7 +217,10 @@ def _read(file, name):
     """{name: [words, digest]} out of a file."""
     facts = json.loads(str(file[name]))
     if not isinstance(facts, dict) or not all(isinstance(one, list) and len(one) == 2 for one in facts.values()):
-        raise ValueError(f"its {name} must be names with words and a digest each, got {str(file[name])[:60]}")
+        raise ValueError(
+            f"its {name} must be names with words and a digest each, as this tinyvae writes them, got "
+            f"{str(file[name])[:60]}"
+        )
     return facts
 
 
@@ -298,7 +302,8 @@ def _differences(one, other, first, second, without=()):
         (words_1, digest_1), (words_2, digest_2) = (side.get(name) or ["none", None] for side in (one, other))
         if digest_1 != digest_2 and name not in without:
             if words_1 == words_2:  # the difference is in what the words leave out
-                words_1, words_2 = f"{words_1} with digest {digest_1}", f"{words_2} with digest {digest_2}"
+                words_1 += f" with digest {digest_1} (of all that it holds: attributes, defaults, closures, code)"
+                words_2 += f" with digest {digest_2}"
             differences.append(f"{name} is {words_1} {first} and {words_2} {second}")
     return "; ".join(differences)
 

@@ -178,6 +178,7 @@ def words(value, depth=3):
         text = repr(value)
         if hasattr(value, "__dict__") and not text.startswith(kind):  # a subclass with its parent's repr
             text = f"{kind}: {text}"
+    text = " ".join(text.split())  # one line
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 

@@ -241,8 +241,9 @@ def fit(vae, x, validation=None, epochs=Plan.epochs, checkpoint=None, after_epoc
         Passes over x.
     checkpoint : str or path, optional
         A file, written after each epoch (and its `after_epoch`) with all that the run is made of. If it is there when
-        `fit` starts, the run goes on after the last epoch in it, and ends with the numbers, bit for bit, of one that
-        was never stopped. More epochs may be asked for than at first. See the notes for what is compared.
+        `fit` starts, the run goes on after the last epoch in it (a line says so), and ends with the numbers, bit for
+        bit, of one that was never stopped. More epochs may be asked for than at first. See the notes for what is
+        compared.
     after_epoch : callable, optional
         Called with an epoch's number when it is over. It may change the optimiser's rate, which a checkpoint keeps.
     **options
