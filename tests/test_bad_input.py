@@ -397,10 +397,37 @@ DOORS = {
     "SGD and Adam": [
         (lambda: tv.SGD(-1), ValueError, "rate must be finite and at least 0, got -1"),
         (lambda: tv.SGD("fast"), TypeError, "rate must be a number, got 'fast'"),
-        (lambda: tv.SGD(momentum=1.5), ValueError, "momentum must be finite and at least 0 and at most 1, got 1.5"),
+        (
+            lambda: tv.SGD(momentum=1.5),
+            ValueError,
+            "momentum must be .* at least 0 and at most 0.9999999999999999, got 1.5",
+        ),
         (lambda: tv.Adam(np.inf), ValueError, "rate must be finite and at least 0, got inf"),
-        (lambda: tv.Adam(beta1=1.0), ValueError, "beta1 must be finite and at least 0 and at most 1, got 1"),
-        (lambda: tv.Adam(beta2=-0.1), ValueError, "beta2 must be finite and at least 0 and at most 1, got -0.1"),
+        (lambda: tv.Adam(beta1=1.0), ValueError, "beta1 must be .* at least 0 and at most 0.9999999999999999, got 1"),
+        (
+            lambda: tv.Adam(beta2=-0.1),
+            ValueError,
+            "beta2 must be .* at least 0 and at most 0.9999999999999999, got -0.1",
+        ),
+        (
+            lambda: tv.SGD(momentum=1),
+            ValueError,
+            "momentum must be .* at least 0 and at most 0.9999999999999999, got 1",
+        ),
+        (lambda: setattr(tv.Adam(), "rate", True), TypeError, "rate must be a number, got True"),
+        (lambda: setattr(tv.SGD(), "rate", -1), ValueError, "rate must be finite and at least 0, got -1"),
+        (
+            lambda: tv.Adam(epsilon=1e-50).step(np.zeros(3, "float32"), np.zeros(3, "float32")),
+            ValueError,
+            "epsilon is 1e-50, which is 0 in float32; give at least 1.17549e-38",
+        ),
+        (
+            lambda: tv.Adam().restore(
+                {"t": 1, "m": -np.ones(1), "v": -np.ones(1), "rate": 1, "beta1": 0, "beta2": 0, "epsilon": 1}
+            ),
+            ValueError,
+            "v must be at least 0, being a mean of squares, got -1",
+        ),
         (lambda: tv.Adam(epsilon=0), ValueError, "epsilon must be finite and greater than 0, got 0"),
         (
             lambda: tv.Adam().step(np.zeros(3), np.zeros(2)),

@@ -1,6 +1,7 @@
 import copy
 import io
 import sys
+import threading
 import tracemalloc
 
 import numpy as np
@@ -365,6 +366,27 @@ def test_what_has_learnt_with_another_model_is_refused(name, new, digits, tmp_pa
     learner.restore({})
     tv.fit(two, digits, **{name: learner}, **options)
     np.testing.assert_array_equal(two.theta, fresh[0].theta)
+
+
+@pytest.mark.parametrize("name, new", LEARNING)
+def test_two_generators_do_not_share_what_learns(name, new, digits):
+    learner, models = new(), (make(), make())
+    first, second = (tv.train(vae, digits, **{name: learner}, batch_size=100) for vae in models)  # neither has begun
+    next(first)
+    next(first)
+    with pytest.raises(ValueError, match=f"{name} .* has learnt with another model, .* make a new one"):
+        next(second)
+    np.testing.assert_array_equal(models[1].theta, make().theta)
+    next(first)
+
+
+def test_an_optimizer_that_cannot_be_copied_trains_the_model_that_it_trained(digits):
+    adam = tv.Adam()
+    adam.lock = threading.Lock()
+    for vae in (one := make(), one):
+        tv.fit(vae, digits, optimizer=adam, epochs=1, batch_size=250)
+    with pytest.raises(ValueError, match="has learnt with another model"):
+        tv.train(make(), digits, optimizer=adam)
 
 
 def test_what_keeps_nothing_may_train_another_model(digits):

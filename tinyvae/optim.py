@@ -10,6 +10,8 @@ from tinyvae.machine import workers
 
 __all__ = ["SGD", "Adam"]
 
+BELOW_ONE = np.nextafter(1, 0)
+
 
 def _check(optimizer, theta, grad, state):
     """The loops trust their arguments' sizes and types: raise unless they fit each other."""
@@ -30,6 +32,19 @@ def _check(optimizer, theta, grad, state):
         )
 
 
+def _number(name, **limits):
+    """A property: a number that is checked whenever it is set, and kept as a float whatever kind it was."""
+
+    def get(self):
+        """The number, as it was set last."""
+        return vars(self)[name]
+
+    def put(self, value):
+        vars(self)[name] = validate.number(name, value, **limits)
+
+    return property(get, put)
+
+
 class SGD:
     """Gradient descent with momentum.
 
@@ -40,7 +55,7 @@ class SGD:
     rate : float
         Step size, at least 0.
     momentum : float
-        From 0 to 1.
+        From 0 to below 1.
 
     Attributes
     ----------
@@ -51,16 +66,18 @@ class SGD:
     Raises
     ------
     ValueError, TypeError
-        If an argument is out of its range or no number.
+        If an argument, or an attribute that is set later, is out of its range or no number.
 
     Notes
     -----
     Source: Polyak 1964.
     """
 
+    rate = _number("rate", least=0)
+    momentum = _number("momentum", least=0, most=BELOW_ONE)
+
     def __init__(self, rate=1e-2, momentum=0.0):
-        self.rate = validate.number("rate", rate, least=0)
-        self.momentum = validate.number("momentum", momentum, least=0, most=1)
+        self.rate, self.momentum = rate, momentum
         self.velocity = None
 
     def __repr__(self):
@@ -119,27 +136,35 @@ class Adam:
     Raises
     ------
     ValueError, TypeError
-        If an argument is out of its range or no number.
+        If an argument, or an attribute that is set later, is out of its range or no number.
 
     Notes
     -----
     Source: Kingma & Ba 2015, algorithm 1.
     """
 
+    rate = _number("rate", least=0)
+    beta1 = _number("beta1", least=0, most=BELOW_ONE)
+    beta2 = _number("beta2", least=0, most=BELOW_ONE)
+    epsilon = _number("epsilon", least=0, open_least=True)
+
     def __init__(self, rate=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8):
-        self.rate = validate.number("rate", rate, least=0)
-        self.beta1 = validate.number("beta1", beta1, least=0, most=np.nextafter(1, 0))
-        self.beta2 = validate.number("beta2", beta2, least=0, most=np.nextafter(1, 0))
-        self.epsilon = validate.number("epsilon", epsilon, least=0, open_least=True)
+        self.rate, self.beta1, self.beta2, self.epsilon = rate, beta1, beta2, epsilon
         self.t, self.m, self.v = 0, None, None
 
     def __repr__(self):
         return f"Adam(rate={self.rate}, beta1={self.beta1}, beta2={self.beta2}, epsilon={self.epsilon})"
 
     def step(self, theta, grad):
-        """Update theta (P,) in place, along grad (P,). Raises ValueError if the two, or earlier steps, do not fit."""
+        """Update theta (P,) in place, along grad (P,).
+
+        Raises ValueError if the two, or earlier steps, do not fit, or if epsilon is 0 in theta's dtype.
+        """
         m = np.zeros_like(theta) if self.m is None else self.m
         _check(self, theta, grad, m)
+        if not theta.dtype.type(self.epsilon):  # where the gradient is 0, it keeps 0 from being divided by 0
+            least = np.finfo(theta.dtype).tiny
+            raise ValueError(f"epsilon is {self.epsilon:g}, which is 0 in {theta.dtype}; give at least {least:g}")
         if self.m is None:
             self.m, self.v = m, np.zeros_like(theta)
         self.t += 1
@@ -169,5 +194,7 @@ class Adam:
             return
         m, v = (validate.array(name, state[name], ("P",)).copy() for name in ("m", "v"))
         validate.check_shape("v", v, m.shape)
+        if (v < 0).any():
+            raise ValueError(f"v must be at least 0, being a mean of squares, got {v.min():g}")
         fresh = Adam(*(float(state[name]) for name in ("rate", "beta1", "beta2", "epsilon")))
         vars(self).update(vars(fresh), t=validate.integer("t", int(state["t"]), least=1), m=m, v=v)

@@ -280,7 +280,7 @@ def number(name, value, least=-np.inf, most=np.inf, open_least=False):
     value = float(value)
     if not np.isfinite(value) or value < least or value > most or (open_least and value == least):
         low = f"greater than {least:g}" if open_least else f"at least {least:g}"
-        bounds = ["finite"] + [low] * bool(least > -np.inf) + [f"at most {most:g}"] * bool(most < np.inf)
+        bounds = ["finite"] + [low] * bool(least > -np.inf) + [f"at most {most:.16g}"] * bool(most < np.inf)
         raise ValueError(f"{name} must be {' and '.join(bounds)}, got {value:g}")
     return value
 

@@ -1,7 +1,6 @@
 """The jobs of the command line that train, draw and time: compare, train, sample, bench."""
 
 import math
-import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -155,8 +154,6 @@ def _fitted(vae, data, estimator, args):
 
     keep(0)
     start = vae.theta.copy()
-    if args.checkpoint and Path(args.checkpoint).exists():
-        print(f"Going on from {args.checkpoint}", file=sys.stderr)
     try:
         return tv.fit(
             vae,

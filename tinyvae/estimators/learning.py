@@ -10,6 +10,8 @@ from tinyvae.optim import Adam
 
 __all__ = ["Learner", "MovingMean", "SmallNetwork"]
 
+DECAY = 0.9  # of a small network's mean and variance
+
 
 class Learner:
     """An estimator that learns: `learn`, given by the subclass, takes in what a call left in `_seen`.
@@ -46,6 +48,12 @@ class Learner:
         self.learnt.restore(state)
 
 
+def _decay(value):
+    """A checked decay; an array of a single number, as states hold, will do."""
+    value = value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
+    return validate.number("decay", value, least=0, most=1)
+
+
 class MovingMean:
     """A moving average of the numbers that it is given.
 
@@ -72,7 +80,7 @@ class MovingMean:
     """
 
     def __init__(self, decay):
-        self.decay, self.value = validate.number("decay", decay, least=0, most=1), None
+        self.decay, self.value = _decay(decay), None
 
     def add(self, new):
         """Take in `new`, a number."""
@@ -80,14 +88,16 @@ class MovingMean:
 
     def state(self):
         """What was learnt so far, as arrays by name; an empty dict before the first number."""
-        return {} if self.value is None else {"average": np.array(self.value)}
+        return {} if self.value is None else {"average": np.array(self.value), "decay": np.array(self.decay)}
 
     def restore(self, state):
-        """Go on from what `state` returned; an empty dict is a fresh start."""
+        """Go on from what `state` returned; an empty dict is a fresh start, with the present decay."""
         self.value = float(state["average"]) if state else None
+        if state:
+            self.decay = _decay(state["decay"])
 
     def __repr__(self):
-        return f"decay={self.decay}"
+        return f"decay={float(self.decay)}"
 
 
 class SmallNetwork:
@@ -131,14 +141,14 @@ class SmallNetwork:
     Raises
     ------
     TypeError
-        If a number of `hidden`, rate or seed is of the wrong type.
+        If a number of `hidden`, rate, seed or decay is of the wrong type.
     ValueError
-        If one of `hidden` is below 1, or rate or seed below 0.
+        If one of `hidden` is below 1, rate or seed below 0, or decay not between 0 and 1.
     """
 
-    def __init__(self, hidden, rate, seed, decay=0.9):
+    def __init__(self, hidden, rate, seed, decay=DECAY):
         self.hidden = tuple(validate.integer("each of hidden", n, least=1) for n in hidden)
-        self.seed, self.decay = validate.integer("seed", seed, least=0), decay
+        self.seed, self.decay = validate.integer("seed", seed, least=0), _decay(decay)
         self.optimizer = Adam(rate)
         self.mlp, self.scale = None, None
 
@@ -221,6 +231,7 @@ class SmallNetwork:
         return {
             "theta": self.mlp.theta.copy(),
             "n_inputs": np.array(self.mlp.sizes[0]),
+            "decay": np.array(self.decay),
             **({"mean_and_variance": np.array(self.scale)} if self.scale else {}),
             **optimizer,
         }
@@ -230,7 +241,7 @@ class SmallNetwork:
         self.mlp, self.scale = None, None
         if state:
             self._build(int(state["n_inputs"]))
-            self.mlp.theta = state["theta"]
+            self.mlp.theta, self.decay = state["theta"], _decay(state["decay"])
         if "mean_and_variance" in state:
             self.scale = tuple(map(float, state["mean_and_variance"]))
         prefix = "optimizer."
@@ -239,4 +250,5 @@ class SmallNetwork:
             validate.check_shape("the optimiser's m", self.optimizer.m, self.mlp.theta.shape)
 
     def __repr__(self):
-        return f"hidden={self.hidden}, rate={self.optimizer.rate}, seed={self.seed}"
+        decay = f", decay={float(self.decay)}" * (self.decay != DECAY)  # which the estimators do not ask for
+        return f"hidden={self.hidden}, rate={self.optimizer.rate}, seed={self.seed}{decay}"

@@ -6,11 +6,9 @@ What is compared before a run goes on stands in the notes of `fit`.
 """
 
 import copy
-import functools
-import hashlib
-import inspect
 import json
 import os
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,29 +16,25 @@ from tinyvae import validate
 from tinyvae.estimators import learns
 from tinyvae.machine import files
 from tinyvae.training.history import History, Record, Validation
+from tinyvae.training.identity import fingerprint, full_repr, identity, words
 
-__all__ = ["require_state", "is_fresh", "settings", "save", "resume"]
+__all__ = ["Start", "is_fresh", "start", "save", "resume"]
 
 
-def require_state(plan):
-    """Raise unless all that learns along with the model can be saved.
+class Start(NamedTuple):
+    """A run before its first step.
 
-    Parameters
+    Attributes
     ----------
-    plan : Plan
-        The run.
-
-    Raises
-    ------
-    TypeError
-        If the optimiser, or an estimator that learns, lacks `state()` or `restore(state)`, or if its state is not made
-        of arrays that a file takes without pickle.
+    settings : dict
+        What must be the same for the numbers to be the same, {name: [words, digest]}: the words for a message, the
+        digest to compare. The number of epochs need not be.
+    learners : dict
+        Copies of all that learns along with the model, {"optimizer" or "estimator": copy}.
     """
-    keeps = learns(plan.estimator) or hasattr(plan.estimator, "state")
-    for name, learner in {"optimizer": plan.optimizer, **({"estimator": plan.estimator} if keeps else {})}.items():
-        if not (hasattr(learner, "state") and hasattr(learner, "restore")):
-            raise TypeError(f"a checkpoint needs an {name} with state() and restore(state), got {learner!r}")
-    _states(plan)
+
+    settings: dict
+    learners: dict
 
 
 def is_fresh(learner):
@@ -53,39 +47,62 @@ def is_fresh(learner):
     Returns
     -------
     bool
-        True of one that does not tell, having no `state()` and `restore(state)`.
+        True of one that does not tell, having no `state()` and `restore(state)`; False of one that cannot be tried.
     """
     if not (hasattr(learner, "state") and hasattr(learner, "restore")):
         return True
-    forgetful = copy.deepcopy(learner)
-    forgetful.restore({})
-    return not _unlike(learner.state(), forgetful.state())
+    try:
+        forgetful = copy.deepcopy(learner)
+        forgetful.restore({})
+        return not _unlike(learner.state(), forgetful.state())
+    except Exception:  # a reader's own, which cannot be copied, or knows no fresh start
+        return False
 
 
-def settings(plan, validation):
-    """What must be the same for the numbers to be the same. The number of epochs need not be.
+def start(plan, validation):
+    """What a checkpoint must know of a run before its first step.
 
     Parameters
     ----------
     plan : Plan
-        The run, before its first step.
+        The run.
     validation : array (n, D) or None
         The held-out data.
 
     Returns
     -------
-    dict
-        {name: words}.
+    Start
 
     Raises
     ------
     TypeError
-        If something cannot be told from another of its kind: a lambda, or an object whose repr is only an address.
+        If something cannot be told from another of its kind; if the optimiser, or an estimator that learns, lacks
+        `state()` or `restore(state)` or a repr of its own, or cannot be copied; or if its state is not made of arrays
+        that a file takes without pickle.
     """
-    return {**_choices(plan), "x": _digest(plan.x), "validation": _digest(validation)}
+    keeps = learns(plan.estimator) or hasattr(plan.estimator, "state")
+    learners = {}
+    for name, learner in {"optimizer": plan.optimizer, **({"estimator": plan.estimator} if keeps else {})}.items():
+        if not (hasattr(learner, "state") and hasattr(learner, "restore")):
+            raise TypeError(f"a checkpoint needs an {name} with state() and restore(state), got {learner!r}")
+        if type(learner).__repr__ is object.__repr__ or " at 0x" in repr(learner):
+            raise TypeError(
+                f"a checkpoint cannot tell {learner!r} from another {type(learner).__name__}: give the class a "
+                "__repr__ that tells its options"
+            )
+        try:
+            learners[name] = copy.deepcopy(learner)
+        except Exception as error:
+            raise TypeError(
+                f"a checkpoint tries the {name}'s state on a copy, and {learner!r} cannot be copied: {error}; give the "
+                "class a __deepcopy__, or leave out what cannot be copied"
+            ) from error
+    _states(plan, learners)
+    data = {"x": fingerprint(plan.x), "validation": fingerprint(validation)}
+    return Start(_choices(plan, learners) | {name: [text, text] for name, text in data.items()}, learners)
 
 
-def save(path, plan, settings, history):
+def save(path, plan, start, history):
     """Write everything that the run needs to go on, in one step from the old file to the new one.
 
     Parameters
@@ -94,36 +111,37 @@ def save(path, plan, settings, history):
         The file.
     plan : Plan
         The run, its model and all that learns along with it.
-    settings : dict
-        What `settings` returned at the run's start.
+    start : Start
+        What `start` returned before the first step.
     history : History
         What happened so far.
 
     Raises
     ------
     ValueError
-        If something without a state of its own changed during the run: the file could not put it back.
+        If the file could not put the run back: something without a state of its own changed, or what learns does not
+        take back what its `state()` gave.
     TypeError
         If a state is not made of arrays that a file takes without pickle.
     """
-    states, now = _states(plan), _choices(plan)
-    if changed := _differences(settings, {**settings, **now}, "at the start", "now", without=states):
+    states, now = _states(plan, start.learners), _choices(plan, start.learners)
+    if changed := _differences(start.settings, {**start.settings, **now}, "at the start", "now", without=states):
         raise ValueError(
-            f"a checkpoint cannot put back what changed during the run: {changed}. Leave it as it is, or train without "
-            "a checkpoint"
+            f"a checkpoint cannot put back what changed during the run: {changed}. Leave it as it is, give it "
+            "state() and restore(state), or train without a checkpoint"
         )
+    for owner, state in states.items():
+        twin = _restored(owner, start.learners[owner], state)
+        if changed := _differences({owner: now[owner]}, {owner: _told_learner(twin)}, "now", "after restore(state())"):
+            raise ValueError(f"a checkpoint cannot put back what changed during the run: {changed}")
     arrays = {f"{owner}.{name}": array for owner, state in states.items() for name, array in state.items()}
     records, validations = (np.array(rows, "float64").reshape(-1, 6) for rows in (history.records, history.validation))
-    words = {
-        "settings": settings,
-        "became": {owner: now[owner] for owner in states},
-        "states": {owner: sorted(state) for owner, state in states.items()},
-    }
-    arrays |= {name: json.dumps(value) for name, value in words.items()}
+    texts = {"settings": start.settings, "became": {owner: now[owner] for owner in states}, "states": _digests(states)}
+    arrays |= {name: json.dumps(value) for name, value in texts.items()}
     files.write_npz(path, {**plan.vae.arrays(), **arrays, "records": records, "validation": validations})
 
 
-def resume(path, plan, settings):
+def resume(path, plan, start):
     """Put the run back to where the file left it: model, optimiser, estimator.
 
     Parameters
@@ -132,8 +150,8 @@ def resume(path, plan, settings):
         The file.
     plan : Plan
         The run, whose model, optimiser and estimator are changed in place.
-    settings : dict
-        What `settings` returns of it.
+    start : Start
+        What `start` returns of it.
 
     Returns
     -------
@@ -144,35 +162,46 @@ def resume(path, plan, settings):
     ------
     ValueError
         If the file belongs to other settings, data or another model (it says what differs), if it holds more epochs
-        than asked for, or if it is damaged or no checkpoint. Then nothing is changed.
+        than asked for, if it is damaged or no checkpoint, or if what learns does not take its state. Then nothing is
+        changed.
     """
     path, history = os.fspath(path), History()
     try:
         file = files.read_npz(path)
-        there, became, names = (json.loads(str(file[name])) for name in ("settings", "became", "states"))
-        history.records = [Record(int(step), int(epoch), *rest) for step, epoch, *rest in file["records"].tolist()]
-        history.validation = [
-            Validation(int(epoch), int(step), *rest) for epoch, step, *rest in file["validation"].tolist()
-        ]
+        model = {"config", "theta"} <= set(file) and "settings" not in file
+        there, became, digests = ({}, {}, {}) if model else (_read(file, n) for n in ("settings", "became", "states"))
     except FileNotFoundError:
         return history
     except Exception as error:  # each kind of damage fails in its own way
         raise _damaged(path, error) from error
-    if differences := _differences(there, settings, "there", "here"):
+    if model:
+        raise ValueError(f"{path} is a model, not a checkpoint of a training run: give another path")
+    if differences := _differences(there, start.settings, "there", "here"):
         raise ValueError(f"{path} belongs to another run: {differences}. Give another path, or the run's own settings")
-    epochs = len(history.records) // plan.n_batches
-    if epochs > plan.epochs:
-        raise ValueError(f"{path} holds {epochs} epochs, more than the {plan.epochs} asked for")
-    steps = [(1 + i, 1 + i // plan.n_batches) for i in range(epochs * plan.n_batches)]
     try:  # all of it, before anything is changed
+        history.records = [Record(int(step), int(epoch), *rest) for step, epoch, *rest in file["records"].tolist()]
+        history.validation = [
+            Validation(int(epoch), int(step), *rest) for epoch, step, *rest in file["validation"].tolist()
+        ]
+        epochs = len(history.records) // plan.n_batches
+        steps = [(1 + i, 1 + i // plan.n_batches) for i in range(epochs * plan.n_batches)]
         if not steps or [(record.step, record.epoch) for record in history.records] != steps:
             raise ValueError("its records are not those of whole epochs")
         theta = validate.array("theta", file["theta"], plan.vae.theta.shape, plan.vae.dtype)
-        states = {owner: _state_of(owner, file, names) for owner in _states(plan)}
-        for owner, state in states.items():
-            _try(owner, getattr(plan, owner), state, became[owner], theta)
+        states = {owner: _state_of(owner, file) for owner in start.learners}
+        if differences := _differences(digests, _digests(states), "as it was saved", "in the file"):
+            raise ValueError(differences)
     except Exception as error:
         raise _damaged(path, error) from error
+    if epochs > plan.epochs:
+        raise ValueError(f"{path} holds {epochs} epochs, more than the {plan.epochs} asked for")
+    for owner, state in states.items():
+        try:
+            twin = {owner: _told_learner(_restored(owner, start.learners[owner], state))}
+            if differences := _differences({owner: became.get(owner)}, twin, "there", "here"):
+                raise ValueError(differences)
+        except ValueError as error:
+            raise ValueError(f"{path} is whole, but this {owner} cannot go on from it: {error}") from error
     plan.vae.theta = theta
     for owner, state in states.items():
         getattr(plan, owner).restore(state)
@@ -180,53 +209,74 @@ def resume(path, plan, settings):
 
 
 def _damaged(path, error):
-    words = f"{error!r}" if isinstance(error, KeyError) else error  # of a KeyError, the name alone would be said
-    return ValueError(f"{path} is damaged or is not a checkpoint of a training run: {words}; give another path")
+    text = f"it has no {error}" if isinstance(error, KeyError) else error
+    return ValueError(f"{path} is damaged or is not a checkpoint of a training run: {text}; give another path")
 
 
-def _state_of(owner, file, names):
-    """{name: array}, if the file holds all that it says it does."""
-    state = {name.removeprefix(f"{owner}."): array for name, array in file.items() if name.startswith(f"{owner}.")}
-    if sorted(state) != names[owner]:
-        missing, more = sorted(set(names[owner]) - set(state)), sorted(set(state) - set(names[owner]))
-        raise ValueError(f"of the {owner}'s state it lacks {missing} and has {more} besides")
-    return state
+def _read(file, name):
+    """{name: [words, digest]} out of a file."""
+    facts = json.loads(str(file[name]))
+    if not isinstance(facts, dict) or not all(isinstance(one, list) and len(one) == 2 for one in facts.values()):
+        raise ValueError(
+            f"its {name} must be names with words and a digest each, as this tinyvae writes them, got "
+            f"{str(file[name])[:60]}"
+        )
+    return facts
 
 
-def _try(owner, learner, state, became, theta):
-    """Raise unless a copy of what learns takes the state, gives the same back and can go on from it."""
+# --- states -----------------------------------------------------------------------------------------------
+
+
+def _restored(owner, learner, state):
+    """A copy of what learns, which took the state; raises ValueError unless it gives the same values back."""
     twin = copy.deepcopy(learner)
-    twin.restore(state)
-    if unlike := _unlike(state, twin.state()):
-        raise ValueError(f"the {owner} does not give back {', '.join(unlike)} as it was given it")
-    if _words(twin) != became:
-        raise ValueError(f"the {owner} was {became}, and its state makes it {_words(twin)}")
-    if owner == "optimizer":
-        twin.step(theta.copy(), np.zeros_like(theta))
+    try:
+        twin.restore(state)
+        unlike = _unlike(state, _state("its copy", twin))
+    except Exception as error:
+        raise ValueError(f"the {owner}'s restore(state) does not take what its state() gave: {error!r}") from error
+    if unlike:
+        raise ValueError(f"the {owner}'s restore(state) does not give back {', '.join(unlike)} as state() gave it")
+    return twin
 
 
 def _unlike(one, other):
-    """The names of what is not the same, to the bit, in two dicts of arrays."""
-    facts = [
-        {
-            name: (array.shape, array.dtype, array.tobytes())
-            for name, array in zip(state, map(np.asarray, state.values()))
-        }
-        for state in (one, other)
-    ]
+    """The names of what is not the same, to the bit, in two dicts of arrays; of a number, its value counts."""
+
+    def fact(array):
+        array = np.asarray(array)
+        if array.ndim:
+            return array.shape, array.dtype, array.tobytes()
+        return repr(float(array) if array.dtype.kind in "biuf" else array.item())
+
+    facts = [{name: fact(array) for name, array in state.items()} for state in (one, other)]
     return [name for name in {**one, **other} if facts[0].get(name) != facts[1].get(name)]
 
 
-def _states(plan):
-    """{"optimizer": {name: array}, and "estimator" if it has a state}, if a file takes them without pickle."""
-    states = {}
-    for owner in ("optimizer", "estimator"):
-        if hasattr(getattr(plan, owner), "state"):
-            state = getattr(plan, owner).state()
-            if not isinstance(state, dict):
-                raise TypeError(f"the {owner}'s state() must return a dict of arrays, got {type(state).__name__}")
-            states[owner] = {name: _plain(f"the {owner}'s state() under {name!r}", one) for name, one in state.items()}
-    return states
+def _states(plan, owners):
+    return {owner: _state(owner, getattr(plan, owner)) for owner in owners}
+
+
+def _state(owner, learner):
+    """{name: array}, if a file takes them without pickle."""
+    state = learner.state()
+    if not isinstance(state, dict) or not all(type(name) is str for name in state):
+        got = f"with the keys {list(state)}" if isinstance(state, dict) else type(state).__name__
+        raise TypeError(f"the {owner}'s state() must return a dict of arrays by name, words that is, got one {got}")
+    return {name: _plain(f"the {owner}'s state() under {name!r}", one) for name, one in state.items()}
+
+
+def _state_of(owner, file):
+    return {name.removeprefix(f"{owner}."): array for name, array in file.items() if name.startswith(f"{owner}.")}
+
+
+def _digests(states):
+    """{"the optimizer's m": its fingerprint, twice, for words and as a digest}."""
+    return {
+        f"the {owner}'s {name}": [fingerprint(array)] * 2
+        for owner, one in states.items()
+        for name, array in one.items()
+    }
 
 
 def _plain(name, value):
@@ -246,67 +296,36 @@ def _plain(name, value):
 
 
 def _differences(one, other, first, second, without=()):
-    """What differs between two {name: words}, in words; empty if nothing does."""
-    differences = [
-        f"{name} is {one.get(name)} {first} and {other.get(name)} {second}"
-        for name in {**one, **other}
-        if one.get(name) != other.get(name) and name not in without
-    ]
+    """What differs between two {name: [words, digest]}, in words; empty if nothing does."""
+    differences = []
+    for name in {**one, **other}:
+        (words_1, digest_1), (words_2, digest_2) = (side.get(name) or ["none", None] for side in (one, other))
+        if digest_1 != digest_2 and name not in without:
+            if words_1 == words_2:  # the difference is in what the words leave out
+                words_1 += f" with digest {digest_1} (of all that it holds: attributes, defaults, closures, code)"
+                words_2 += f" with digest {digest_2}"
+            differences.append(f"{name} is {words_1} {first} and {words_2} {second}")
     return "; ".join(differences)
 
 
-def _choices(plan):
-    """{name: words} of all but the data."""
+def _choices(plan, learners):
+    """{name: [words, digest]} of all but the data."""
     vae = plan.vae
     model = {name: repr(value) for name, value in vae.config.items()}
     model["the model's seed"] = model.pop("seed")
-    model |= {"likelihood": _words(vae.likelihood), "latents": _words(vae.family), "prior": _words(vae.prior)}
-    names = ("estimator", "objective", "optimizer", "noise", "n_samples", "batch_size", "seed")
-    return model | {name: _words(getattr(plan, name)) for name in names}
+    model = {name: [text, text] for name, text in model.items()}
+    choices = {"likelihood": vae.likelihood, "latents": vae.family, "prior": vae.prior}
+    choices |= {name: getattr(plan, name) for name in ("estimator", "objective", "optimizer", "noise")}
+    choices |= {name: getattr(plan, name) for name in ("n_samples", "batch_size", "seed")}
+    # What the file puts back may be held by other things, too.
+    known = {id(one): "the model" for one in (vae, vae.encoder, vae.decoder, vae.theta)}
+    known |= {id(choices[owner]): owner for owner in learners}
+    return model | {
+        name: _told_learner(value) if name in learners else [words(value), identity(value, known)]
+        for name, value in choices.items()
+    }
 
 
-def _words(value):
-    """What is compared of a thing. Raises TypeError if that does not tell it from another of its kind."""
-    if isinstance(value, functools.partial):
-        parts = [value.func, *value.args]
-        return f"partial({_listed([*map(_words, parts)], value.keywords)})"
-    if isinstance(value, np.ndarray):
-        return _digest(value)
-    if inspect.ismethod(value):
-        return f"{_words(value.__self__)}.{value.__name__}"
-    if inspect.isfunction(value):
-        return _function_words(value)
-    if inspect.isclass(value) or inspect.isbuiltin(value):
-        return value.__qualname__
-    text, kind = repr(value), type(value).__name__
-    if " at 0x" in text:
-        if type(value).__repr__ is object.__repr__ and getattr(value, "__dict__", None) == {}:
-            return kind
-        raise TypeError(
-            f"a checkpoint cannot tell {text} from another {kind}: give the class a __repr__ that tells its options"
-        )
-    own = hasattr(value, "__dict__") and not text.startswith(kind)  # a subclass with its parent's repr
-    return f"{kind}: {text}" if own else text
-
-
-def _function_words(function):
-    """A function's name, and what it closes over, its decorators' facts apart."""
-    if function.__name__ == "<lambda>":
-        raise TypeError("a checkpoint cannot tell a lambda from another: give the function a name, with def")
-    told = [function, *vars(function).values()]
-    cells = zip(function.__code__.co_freevars, function.__closure__ or ())
-    held = {name: cell.cell_contents for name, cell in cells}
-    held = {name: value for name, value in held.items() if not any(value is one for one in told)}
-    name = _words(function.__wrapped__) if hasattr(function, "__wrapped__") else function.__qualname__
-    return f"{name}({_listed([], held)})" if held else name
-
-
-def _listed(words, named):
-    return ", ".join([*words, *(f"{name}={_words(value)}" for name, value in named.items())])
-
-
-def _digest(x):
-    """The shape, type and a fingerprint of data, or "none"."""
-    if x is None:
-        return "none"
-    return f"{x.dtype} {x.shape} with digest {hashlib.sha256(np.ascontiguousarray(x).data).hexdigest()[:12]}"
+def _told_learner(learner):
+    """[words, digest] of what learns, by class and repr: its attributes hold what it learnt."""
+    return [words(learner), identity((type(learner), full_repr(learner)))]

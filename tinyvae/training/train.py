@@ -138,8 +138,8 @@ def train(
     Raises
     ------
     ValueError or TypeError
-        At once, for input that does not fit, and for an optimiser, or an estimator that learns, which still has what it
-        learnt with another model.
+        At once, for input that does not fit, and, at once or at the first step, for an optimiser, or an estimator that
+        learns, which still has what it learnt with another model.
     NonFiniteLoss
         At the first step whose loss is not finite, naming the step and the term.
     """
@@ -150,6 +150,8 @@ def train(
 
 def _steps(plan, last):
     """Yield the records of the epochs after the one of the Record `last`."""
+    if last is START:
+        _check_owner(plan)  # again: it may have learnt since the generator was made
     with workers.instead_of_blas():
         yield from _epochs(plan, last)
 
@@ -239,8 +241,9 @@ def fit(vae, x, validation=None, epochs=Plan.epochs, checkpoint=None, after_epoc
         Passes over x.
     checkpoint : str or path, optional
         A file, written after each epoch (and its `after_epoch`) with all that the run is made of. If it is there when
-        `fit` starts, the run goes on after the last epoch in it, and ends with the numbers, bit for bit, of one that
-        was never stopped. More epochs may be asked for than at first. See the notes for what is compared.
+        `fit` starts, the run goes on after the last epoch in it (a line says so), and ends with the numbers, bit for
+        bit, of one that was never stopped. More epochs may be asked for than at first. See the notes for what is
+        compared.
     after_epoch : callable, optional
         Called with an epoch's number when it is over. It may change the optimiser's rate, which a checkpoint keeps.
     **options
@@ -267,10 +270,11 @@ def fit(vae, x, validation=None, epochs=Plan.epochs, checkpoint=None, after_epoc
     -----
     Whether a checkpoint belongs to this run is found by comparing, as they are when `fit` starts: the model's
     arguments, its seed among them (not the weights that it came with); the estimator, objective, optimiser and noise,
-    n_samples, batch_size and seed; fingerprints of x and validation. Functions are compared by name and by what they
-    close over (not by what they do), a `functools.partial` with its arguments, objects by class and `repr`. A lambda,
-    and an object with attributes whose `repr` does not tell them, cannot be compared and are refused. `after_epoch` is
-    not compared.
+    n_samples, batch_size and seed; fingerprints of x and validation. Functions are compared by name, code, defaults,
+    attributes and what they close over (not by global names; the code of another Python may be another), tinyvae's own
+    by name; objects by class and attributes, what pickle would keep of them; classes that can be imported by name,
+    others by their members; the optimiser, and an estimator that learns, by class and `repr`. What cannot be compared,
+    such as an open file, is refused. `after_epoch` is not compared.
     """
     from tqdm import tqdm
 
@@ -279,9 +283,10 @@ def fit(vae, x, validation=None, epochs=Plan.epochs, checkpoint=None, after_epoc
         validation = vae.check_data(validation, "validation")
     history = History()
     if checkpoint is not None:
-        checkpoints.require_state(plan)
-        settings = checkpoints.settings(plan, validation)  # before anything changes them
-        history = checkpoints.resume(checkpoint, plan, settings)
+        start = checkpoints.start(plan, validation)  # before anything changes
+        history = checkpoints.resume(checkpoint, plan, start)
+        if history.records:
+            print(f"Going on from {checkpoint}", file=sys.stderr)
     if not history.records:  # else what it learnt is that run's
         _check_owner(plan)
     last = history.records[-1] if history.records else START
@@ -306,7 +311,7 @@ def fit(vae, x, validation=None, epochs=Plan.epochs, checkpoint=None, after_epoc
                 if after_epoch is not None:
                     after_epoch(record.epoch)
                 if checkpoint is not None:
-                    checkpoints.save(checkpoint, plan, settings, history)
+                    checkpoints.save(checkpoint, plan, start, history)
         except KeyboardInterrupt:
             history.interrupted = True
     return history
