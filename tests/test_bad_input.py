@@ -179,6 +179,11 @@ DOORS = {
             r"the target's grad must return shape \(1, 2, 3\), got \(\)",
         ),
         (
+            lambda: tv.Target(lambda z: z.sum(axis=2) + 1j)(np.zeros((1, 2, 3))),
+            TypeError,
+            "the target's value must be real numbers, got complex128; convert",
+        ),
+        (
             lambda: tv.Target(np.sum).grad(np.zeros((1, 2, 3))),
             ValueError,
             "this estimator needs df/dz: give the target one",
@@ -333,6 +338,16 @@ DOORS = {
             r"the estimator must return tv.Draws\(f, dparams\), got tuple",
         ),
         (
+            lambda: returns(np.zeros((1, 5)), np.zeros((1, 5, 4)) + 1j),
+            TypeError,
+            "the estimator's dparams must be real numbers, got complex128; convert",
+        ),
+        (
+            lambda: returns(np.array([["a"] * 5]), np.zeros((1, 5, 4))),
+            TypeError,
+            "the estimator's f must be real numbers, got <U1; convert",
+        ),
+        (
             lambda: returns(np.zeros(5), np.zeros((1, 5, 4))),
             ValueError,
             r"the estimator's f must have shape \(1, 5\), got \(5,\)",
@@ -459,6 +474,8 @@ MASKED = np.ma.masked_array(X, mask=X > 0.5)
         lambda: VAE.loss_and_grads(X, np.ma.masked_array(EPS, mask=EPS > 0)),
         lambda: tv.DiagonalGaussian(np.ma.masked_array(np.zeros((2, 1))), np.zeros((2, 1))),
         lambda: mlp((3, 2)).forward(np.ma.masked_array(np.zeros((2, 3)), mask=True)),
+        lambda: returns(np.ma.masked_array(np.zeros((1, 5))), np.zeros((1, 5, 4))),
+        lambda: tv.Target(lambda z: np.ma.masked_array(z.sum(axis=2)))(np.zeros((1, 2, 3))),
     ],
 )
 def test_a_masked_array_is_refused_at_every_door(call):

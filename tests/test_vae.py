@@ -213,8 +213,16 @@ def test_loss_and_grads_leaves_its_arguments():
     vae, x = make()
     eps = noise(vae, x, 2)
     before = x.copy(), eps.copy(), vae.theta.copy()
-    vae.loss_and_grads(x, eps, "leave_one_out", SAMPLED)
-    for array, old in zip((x, eps, vae.theta), before):
+
+    def writing(q, target, eps, objective, rng):
+        draws = tv.estimators.leave_one_out(q, target, eps, objective)
+        eps *= -1
+        q.params *= 3
+        return draws
+
+    found = vae.loss_and_grads(x, eps, "leave_one_out", tv.ELBO())
+    of_writing = vae.loss_and_grads(x, eps, writing, tv.ELBO())
+    for array, old in zip((x, eps, vae.theta, *of_writing), (*before, *found)):
         np.testing.assert_array_equal(array, old)
 
 

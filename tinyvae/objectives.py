@@ -13,7 +13,7 @@ import numpy as np
 
 from tinyvae import validate
 
-__all__ = ["Objective", "ELBO", "ImportanceWeighted", "PLAIN", "Integrand", "check_objective"]
+__all__ = ["Objective", "ELBO", "ImportanceWeighted", "PLAIN", "Integrand", "check_objective", "answer"]
 
 QUESTIONS = ("averages", "sampled_kl", "value", "weights", "kl_value", "kl_weights")
 
@@ -156,6 +156,38 @@ def check_objective(objective):
         )
 
 
+def answer(objective, question, of, shape, dtype=None):
+    """What an objective answers, checked: of another shape, what is made of it would be a wrong number.
+
+    Parameters
+    ----------
+    objective : ELBO, ImportanceWeighted or another objective
+    question : str
+        "value", "weights" or "kl_value".
+    of : array (S, B) or distribution
+        What it is asked about.
+    shape : tuple of int
+        The answer's.
+    dtype : numpy.dtype, optional
+        What it is converted to; None leaves it.
+
+    Returns
+    -------
+    array of that shape
+
+    Raises
+    ------
+    TypeError
+        If it is complex, masked or no number.
+    ValueError
+        If it has another shape.
+    """
+    name = f"the objective's {question}"
+    found = validate.real(name, getattr(objective, question)(of), dtype)
+    validate.check_shape(name, found, shape)
+    return found
+
+
 class Integrand:
     """What an estimator averages.
 
@@ -220,4 +252,5 @@ class Integrand:
         """
         if self.objective.averages:
             return contributions
-        return len(losses) * self.objective.weights(losses)[..., None] * contributions
+        weights = answer(self.objective, "weights", losses, losses.shape, losses.dtype)
+        return len(losses) * weights[..., None] * contributions

@@ -197,7 +197,8 @@ def _accepted(estimator, problems, n_samples):
             function = copy.deepcopy(registry.resolve(estimator))
             try:
                 _believe(function, p.objective or PLAIN, eps)
-                draws = function(p.q, p.target, eps.copy(), p.objective, np.random.default_rng(0))
+                own = p.q.like(p.q.params.copy())  # as `ask` has it; but what is wrong with the draws is no refusal
+                draws = function(own, p.target, eps.copy(), p.objective, np.random.default_rng(0))
             except ValueError as error:
                 refused.setdefault(p.name, []).append(s)
                 refusal = error
