@@ -26,8 +26,9 @@ def mlp(*args, **options):
     return tv.MLP(*args, **{"rng": RNG, **options})
 
 
-def backward(dy):
-    return MLP.backward(MLP.forward(np.zeros((2, 3)))[1], dy)
+def backward(dy, of=None):
+    of = of or MLP
+    return MLP.backward(of.forward(np.zeros((2, 3), of.dtype))[1], dy)
 
 
 def returns(f, dparams=None):
@@ -51,6 +52,7 @@ DOORS = {
         (lambda: mlp((3, 2), ["tanh"]), ValueError, r"activation must be one of .*, got \['tanh'\]"),
         (lambda: mlp((3, 2), None), ValueError, "activation must be one of .*, got None"),
         (lambda: mlp((3, 2), dtype="float16"), TypeError, "dtype must be 'float32' or 'float64', got 'float16'"),
+        (lambda: mlp((3, 2), dtype=None), TypeError, "dtype must be 'float32' or 'float64', got None"),
         (lambda: mlp((3, 2), dtype="int64"), TypeError, "dtype must be 'float32' or 'float64', got 'int64'"),
         (
             lambda: mlp((3, 2), dtype="double precision"),
@@ -83,6 +85,13 @@ DOORS = {
         (lambda: backward(np.zeros((3, 2))), ValueError, r"dy must have shape \(2, 2\), got \(3, 2\)"),
         (lambda: backward(np.zeros((2, 2), "float32")), TypeError, "dy must be float64, got float32"),
         (lambda: backward(nan(2, 2)), ValueError, r"dy must be finite, got nan at index \(1, 1\)"),
+        (
+            lambda: backward(np.zeros((2, 2)), mlp((3, 5, 2), dtype="float64")),
+            ValueError,
+            r"cache must be of sizes .*5",
+        ),
+        (lambda: backward(np.zeros((2, 2)), mlp(MLP.sizes)), ValueError, "cache must be of .* float64, got .* float32"),
+        (lambda: MLP.backward(X, np.zeros((2, 2))), TypeError, "cache must be the Cache that forward .* got ndarray"),
     ],
     "DiagonalGaussian": [
         (lambda: tv.DiagonalGaussian(np.zeros(3), np.zeros(3)), ValueError, r"mu must have shape \(B, K\), got \(3,\)"),

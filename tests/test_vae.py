@@ -38,6 +38,8 @@ def noise(vae, x, n_samples=1, seed=3):
 def test_a_copy_trains_as_the_model_does_and_alone(duplicate, digits):
     vae = tv.VAE(64, 2, hidden=(8,), seed=0)
     twin, before = duplicate(vae), vae.theta.copy()
+    assert not np.shares_memory(twin.theta, vae.theta) and np.shares_memory(twin.encoder.theta, twin.theta)
+    assert len(pickle.dumps(vae)) < vae.theta.nbytes + 2000  # theta is stored once
     tv.fit(twin, digits[:60], epochs=2, batch_size=30)
     np.testing.assert_array_equal(vae.theta, before)
     tv.fit(vae, digits[:60], epochs=2, batch_size=30)

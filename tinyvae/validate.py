@@ -41,7 +41,7 @@ def dtype_of(dtype):
         If it is another.
     """
     try:
-        dtype = np.dtype(dtype)
+        dtype = np.dtype(dtype if dtype is not None else "None")  # which NumPy takes for float64
     except TypeError:
         raise TypeError(f"dtype must be 'float32' or 'float64', got {dtype!r}") from None
     if dtype not in FLOATS:
