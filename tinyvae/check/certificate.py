@@ -162,7 +162,9 @@ def _cases(estimator, problems, n_samples):
             cases, refused_too, _ = _accepted(estimator, bound_problems(n_samples), n_samples)
             refused = refused_too if cases else refused
     if not cases and refused:
-        raise ValueError(f"the estimator refused every S of {list(n_samples)}: {refusal}") from refusal
+        raise ValueError(
+            f"the estimator refused every S, the samples a data point, of {list(n_samples)}: {refusal}"
+        ) from refusal
     if not cases:
         raise ValueError(
             "problems and n_samples must not be empty, and a problem's own n_samples must be among those tried"
