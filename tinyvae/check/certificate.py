@@ -163,7 +163,7 @@ def _cases(estimator, problems, n_samples):
             refused = refused_too if cases else refused
     if not cases and refused:
         raise ValueError(
-            f"the estimator refused every S, the samples a data point, of {list(n_samples)}: {refusal}"
+            f"the estimator refused every S of {list(n_samples)} samples a data point: {refusal}"
         ) from refusal
     if not cases:
         raise ValueError(
