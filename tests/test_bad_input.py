@@ -26,8 +26,9 @@ def mlp(*args, **options):
     return tv.MLP(*args, **{"rng": RNG, **options})
 
 
-def backward(dy):
-    return MLP.backward(MLP.forward(np.zeros((2, 3)))[1], dy)
+def backward(dy, of=None):
+    of = of or MLP
+    return MLP.backward(of.forward(np.zeros((2, 3), of.dtype))[1], dy)
 
 
 def returns(f, dparams=None):
@@ -51,6 +52,7 @@ DOORS = {
         (lambda: mlp((3, 2), ["tanh"]), ValueError, r"activation must be one of .*, got \['tanh'\]"),
         (lambda: mlp((3, 2), None), ValueError, "activation must be one of .*, got None"),
         (lambda: mlp((3, 2), dtype="float16"), TypeError, "dtype must be 'float32' or 'float64', got 'float16'"),
+        (lambda: mlp((3, 2), dtype=None), TypeError, "dtype must be 'float32' or 'float64', got None"),
         (lambda: mlp((3, 2), dtype="int64"), TypeError, "dtype must be 'float32' or 'float64', got 'int64'"),
         (
             lambda: mlp((3, 2), dtype="double precision"),
@@ -83,6 +85,13 @@ DOORS = {
         (lambda: backward(np.zeros((3, 2))), ValueError, r"dy must have shape \(2, 2\), got \(3, 2\)"),
         (lambda: backward(np.zeros((2, 2), "float32")), TypeError, "dy must be float64, got float32"),
         (lambda: backward(nan(2, 2)), ValueError, r"dy must be finite, got nan at index \(1, 1\)"),
+        (
+            lambda: backward(np.zeros((2, 2)), mlp((3, 5, 2), dtype="float64")),
+            ValueError,
+            r"cache must be of sizes .*5",
+        ),
+        (lambda: backward(np.zeros((2, 2)), mlp(MLP.sizes)), ValueError, "cache must be of .* float64, got .* float32"),
+        (lambda: MLP.backward(X, np.zeros((2, 2))), TypeError, "cache must be the Cache that forward .* got ndarray"),
     ],
     "DiagonalGaussian": [
         (lambda: tv.DiagonalGaussian(np.zeros(3), np.zeros(3)), ValueError, r"mu must have shape \(B, K\), got \(3,\)"),
@@ -177,6 +186,11 @@ DOORS = {
             lambda: tv.Target(np.sum, np.sum).grad(np.zeros((1, 2, 3))),
             ValueError,
             r"the target's grad must return shape \(1, 2, 3\), got \(\)",
+        ),
+        (
+            lambda: tv.Target(lambda z: z.sum(axis=2) + 1j)(np.zeros((1, 2, 3))),
+            TypeError,
+            "the target's value must be real numbers, got complex128; convert",
         ),
         (
             lambda: tv.Target(np.sum).grad(np.zeros((1, 2, 3))),
@@ -333,6 +347,16 @@ DOORS = {
             r"the estimator must return tv.Draws\(f, dparams\), got tuple",
         ),
         (
+            lambda: returns(np.zeros((1, 5)), np.zeros((1, 5, 4)) + 1j),
+            TypeError,
+            "the estimator's dparams must be real numbers, got complex128; convert",
+        ),
+        (
+            lambda: returns(np.array([["a"] * 5]), np.zeros((1, 5, 4))),
+            TypeError,
+            "the estimator's f must be real numbers, got <U1; convert",
+        ),
+        (
             lambda: returns(np.zeros(5), np.zeros((1, 5, 4))),
             ValueError,
             r"the estimator's f must have shape \(1, 5\), got \(5,\)",
@@ -486,6 +510,8 @@ MASKED = np.ma.masked_array(X, mask=X > 0.5)
         lambda: VAE.loss_and_grads(X, np.ma.masked_array(EPS, mask=EPS > 0)),
         lambda: tv.DiagonalGaussian(np.ma.masked_array(np.zeros((2, 1))), np.zeros((2, 1))),
         lambda: mlp((3, 2)).forward(np.ma.masked_array(np.zeros((2, 3)), mask=True)),
+        lambda: returns(np.ma.masked_array(np.zeros((1, 5))), np.zeros((1, 5, 4))),
+        lambda: tv.Target(lambda z: np.ma.masked_array(z.sum(axis=2)))(np.zeros((1, 2, 3))),
     ],
 )
 def test_a_masked_array_is_refused_at_every_door(call):

@@ -645,6 +645,35 @@ def test_an_objective_that_lacks_an_answer_is_told_which():
         tv.objectives.check_objective(Half())
 
 
+@pytest.mark.parametrize(
+    "question, wrong, shape, got",
+    [
+        ("value", lambda losses: losses.mean(), r"\(3,\)", r"\(\)"),
+        ("value", lambda losses: losses.mean(axis=1), r"\(3,\)", r"\(2,\)"),
+        ("weights", lambda losses: np.full(3, 0.5), r"\(2, 3\)", r"\(3,\)"),
+        ("kl_value", lambda q: q.kl(), r"\(\)", r"\(3,\)"),
+    ],
+)
+@pytest.mark.parametrize("averages", [True, False])
+def test_an_answer_of_another_shape_is_named(question, wrong, shape, got, averages):
+    objective = tv.objectives.Objective()
+    vars(objective).update({"averages": averages, question: wrong})
+    vae, x = vae_for_objectives()
+    eps = np.random.default_rng(1).standard_normal((2, 3, 2))
+    with pytest.raises(ValueError, match=f"the objective's {question} must have shape {shape}, got {got}"):
+        vae.loss_and_grads(x, eps, objective=objective)
+
+
+def test_an_objective_keeps_the_array_that_it_answers_with():
+    objective, kept = tv.objectives.Objective(), np.full((2, 3), 0.5)
+    objective.weights = lambda losses: kept
+    vae, x = vae_for_objectives()
+    eps = np.random.default_rng(1).standard_normal((2, 3, 2))
+    for _ in range(2):
+        grads = vae.loss_and_grads(x, eps, objective=objective)[1]
+        np.testing.assert_array_equal(grads, vae.loss_and_grads(x, eps, objective=tv.objectives.Objective())[1])
+
+
 # --- what an estimator says of itself -----------------------------------------------------------------------
 
 

@@ -90,7 +90,7 @@ MUTANTS = {
         ("test_vae.py::test_gradient_agrees_with_central_differences_for_each_activation",),
     ),
     "the decoder's gradient averaged twice over the batch": Mutant(
-        "models/step.py", "objective.weights(losses) / len(x)", "objective.weights(losses) / len(x) ** 2",
+        "models/step.py", "/ len(x)  # S, B\n    decoder_grads", "/ len(x) ** 2\n    decoder_grads",
         ("test_vae.py::test_gradient_is_a_mean_over_the_batch",),
     ),
     "the wrong slope of tanh": Mutant(

@@ -251,6 +251,21 @@ def test_an_estimator_whose_gradient_is_nan_stops_the_training(digits):
         run(make(), digits, estimator=estimator)
 
 
+def test_a_gradient_that_overflows_is_noticed_at_the_end_of_the_epoch_and_before_it_is_saved():
+    # Each point's gradient is finite, their sum in float32 is not; it comes at the last step, whose loss is fine.
+    vae, x, saved = make(), np.ones((200, 64), "float32"), []
+    vae.params["encoder.W0"][:], vae.params["encoder.W1"][:] = 0, 1
+    estimator = bad_at(2, lambda draws: draws._replace(dparams=np.full_like(draws.dparams, 3e38)))
+    with np.errstate(all="ignore"), pytest.raises(tv.NonFiniteLoss, match="epoch 1: .* gradient overflowed; try a"):
+        tv.fit(vae, x, estimator=estimator, epochs=1, batch_size=100, after_epoch=saved.append)
+    assert not saved
+
+
+def test_a_misspelt_option_is_fits(digits):
+    with pytest.raises(TypeError, match=r"fit\(\) got an unexpected keyword argument 'epoch'.* epochs"):
+        tv.fit(make(), digits, epoch=1)
+
+
 def test_ctrl_c_ends_fit_with_what_was_learnt(digits):
     def interrupt(draws):
         raise KeyboardInterrupt

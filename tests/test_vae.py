@@ -38,6 +38,8 @@ def noise(vae, x, n_samples=1, seed=3):
 def test_a_copy_trains_as_the_model_does_and_alone(duplicate, digits):
     vae = tv.VAE(64, 2, hidden=(8,), seed=0)
     twin, before = duplicate(vae), vae.theta.copy()
+    assert not np.shares_memory(twin.theta, vae.theta) and np.shares_memory(twin.encoder.theta, twin.theta)
+    assert len(pickle.dumps(vae)) < vae.theta.nbytes + 2000  # theta is stored once
     tv.fit(twin, digits[:60], epochs=2, batch_size=30)
     np.testing.assert_array_equal(vae.theta, before)
     tv.fit(vae, digits[:60], epochs=2, batch_size=30)
@@ -213,8 +215,16 @@ def test_loss_and_grads_leaves_its_arguments():
     vae, x = make()
     eps = noise(vae, x, 2)
     before = x.copy(), eps.copy(), vae.theta.copy()
-    vae.loss_and_grads(x, eps, "leave_one_out", SAMPLED)
-    for array, old in zip((x, eps, vae.theta), before):
+
+    def writing(q, target, eps, objective, rng):
+        draws = tv.estimators.leave_one_out(q, target, eps, objective)
+        eps *= -1
+        q.params *= 3
+        return draws
+
+    found = vae.loss_and_grads(x, eps, "leave_one_out", tv.ELBO())
+    of_writing = vae.loss_and_grads(x, eps, writing, tv.ELBO())
+    for array, old in zip((x, eps, vae.theta, *of_writing), (*before, *found)):
         np.testing.assert_array_equal(array, old)
 
 

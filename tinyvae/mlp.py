@@ -197,7 +197,14 @@ class MLP:
 
     def __setstate__(self, state):
         vars(self).update(state)
-        self.bind(self._theta)
+        if "_theta" in state:  # else the model that it is part of binds it
+            self.bind(self._theta)
+
+    def unbound(self):
+        """This network without parameters, until `bind` gives it some."""
+        other = object.__new__(type(self))
+        vars(other).update({name: value for name, value in vars(self).items() if name not in ("_theta", "params")})
+        return other
 
     def using(self, empty):
         """This network, the parameters shared, with its arrays from `empty` (shape, dtype)."""
@@ -231,8 +238,13 @@ class MLP:
         Raises
         ------
         ValueError, TypeError
-            If dy is not finite or not of the network's dtype and the output's shape.
+            If dy is not finite or not of the network's dtype and the output's shape, or the cache not of this network.
         """
+        if not isinstance(cache, Cache):
+            raise TypeError(f"cache must be the Cache that forward returned, got {type(cache).__name__}")
+        sizes, dtype = (*(h.shape[1] for h in cache.inputs), cache.saved[-1].shape[1]), cache.saved[-1].dtype
+        if (sizes, dtype) != (self.sizes, self.dtype):
+            raise ValueError(f"cache must be of sizes {self.sizes} and {self.dtype}, got {sizes} and {dtype}")
         dy = validate.array("dy", dy, (len(cache.inputs[0]), self.sizes[-1]), self.dtype)
         grads = self.views(np.empty_like(self.theta))
         deltas = self.deltas(cache, dy)

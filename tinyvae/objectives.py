@@ -16,8 +16,16 @@ from tinyvae import validate
 from tinyvae.kernels.data import all_finite
 
 __all__ = [
-    "Objective", "ELBO", "ImportanceWeighted", "PLAIN", "Integrand", "check_objective", "NonFiniteLoss", "finite",
-]  # fmt: skip
+    "Objective",
+    "ELBO",
+    "ImportanceWeighted",
+    "PLAIN",
+    "Integrand",
+    "check_objective",
+    "answer",
+    "NonFiniteLoss",
+    "finite",
+]
 
 QUESTIONS = ("averages", "sampled_kl", "value", "weights", "kl_value", "kl_weights")
 
@@ -160,6 +168,38 @@ def check_objective(objective):
         )
 
 
+def answer(objective, question, of, shape, dtype=None):
+    """What an objective answers, checked: of another shape, what is made of it would be a wrong number.
+
+    Parameters
+    ----------
+    objective : ELBO, ImportanceWeighted or another objective
+    question : str
+        "value", "weights" or "kl_value".
+    of : array (S, B) or distribution
+        What it is asked about.
+    shape : tuple of int
+        The answer's.
+    dtype : numpy.dtype, optional
+        What it is converted to; None leaves it.
+
+    Returns
+    -------
+    array of that shape
+
+    Raises
+    ------
+    TypeError
+        If it is complex, masked or no number.
+    ValueError
+        If it has another shape.
+    """
+    name = f"the objective's {question}"
+    found = validate.real(name, getattr(objective, question)(of), dtype)
+    validate.check_shape(name, found, shape)
+    return found
+
+
 class Integrand:
     """What an estimator averages.
 
@@ -224,7 +264,8 @@ class Integrand:
         """
         if self.objective.averages:
             return contributions
-        return len(losses) * self.objective.weights(losses)[..., None] * contributions
+        weights = answer(self.objective, "weights", losses, losses.shape, losses.dtype)
+        return len(losses) * weights[..., None] * contributions
 
 
 class NonFiniteLoss(ArithmeticError):

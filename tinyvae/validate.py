@@ -8,9 +8,9 @@ from tinyvae.kernels.data import all_finite
 
 __all__ = [
     "FLOATS",
-    "plain",
     "dtype_of",
     "array",
+    "real",
     "check_shape",
     "check_finite",
     "data",
@@ -41,7 +41,7 @@ def dtype_of(dtype):
         If it is another.
     """
     try:
-        dtype = np.dtype(dtype)
+        dtype = np.dtype(dtype if dtype is not None else "None")  # which NumPy takes for float64
     except TypeError:
         raise TypeError(f"dtype must be 'float32' or 'float64', got {dtype!r}") from None
     if dtype not in FLOATS:
@@ -49,24 +49,8 @@ def dtype_of(dtype):
     return dtype
 
 
-def plain(name, value):
-    """What came, as an array.
-
-    Parameters
-    ----------
-    name : str
-    value : array
-
-    Returns
-    -------
-    array
-        `value`, if it is one.
-
-    Raises
-    ------
-    TypeError
-        If it is a masked array: the numbers under its mask would count.
-    """
+def _plain(name, value):
+    """What came, as an array. Raises TypeError if it is a masked one: the numbers under its mask would count."""
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(
             f"{name} must be a plain array, got a masked one, whose mask would be lost; "
@@ -101,7 +85,7 @@ def array(name, value, shape, dtype=None):
     ValueError
         If the shape does not fit, or an element is NaN or infinite.
     """
-    value = plain(name, value)
+    value = _plain(name, value)
     if value.dtype != dtype and (dtype is not None or value.dtype not in FLOATS):
         expected = "float32 or float64" if dtype is None else np.dtype(dtype).name
         fix = "float64" if dtype is None else expected
@@ -109,6 +93,33 @@ def array(name, value, shape, dtype=None):
     check_shape(name, value, shape)
     check_finite(name, value)
     return value if value.flags.c_contiguous else np.ascontiguousarray(value)
+
+
+def real(name, value, dtype=None):
+    """Real numbers of any type.
+
+    Parameters
+    ----------
+    name : str
+    value : array
+        Or what NumPy makes one of.
+    dtype : numpy.dtype, optional
+        What they are converted to; None leaves them.
+
+    Returns
+    -------
+    array
+        `value` itself where nothing is to be converted.
+
+    Raises
+    ------
+    TypeError
+        If it is complex, masked, or holds no numbers.
+    """
+    value = _plain(name, value)
+    if value.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must be real numbers, got {value.dtype}; convert it to float32 or float64")
+    return value if dtype is None or value.dtype == dtype else value.astype(dtype)
 
 
 def check_shape(name, value, shape):
@@ -126,12 +137,15 @@ def check_shape(name, value, shape):
     ValueError
         If it does not.
     """
-    fits = value.ndim == len(shape)
-    for have, want in zip(value.shape, shape):
+    got = np.shape(value)
+    if got == shape:
+        return
+    fits = len(got) == len(shape)
+    for have, want in zip(got, shape):
         fits = fits and (have == want or isinstance(want, str))
     if not fits:
         wanted = "(" + ", ".join(str(n) for n in shape) + ("," if len(shape) == 1 else "") + ")"
-        raise ValueError(f"{name} must have shape {wanted}, got {value.shape}")
+        raise ValueError(f"{name} must have shape {wanted}, got {got}")
 
 
 def check_finite(name, value):
@@ -175,7 +189,7 @@ def data(name, x, n_features):
     ValueError
         If the shape does not fit, or a value is not finite, outside [0, 1] or, of type uint8, above 1.
     """
-    x = plain(name, x)
+    x = _plain(name, x)
     if x.dtype not in (*FLOATS, np.dtype("bool"), np.dtype("uint8")):
         raise TypeError(
             f"{name} must be float32, float64, bool or uint8, got {x.dtype}; convert it with {name}.astype('float32')"

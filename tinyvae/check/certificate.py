@@ -162,7 +162,9 @@ def _cases(estimator, problems, n_samples):
             cases, refused_too, _ = _accepted(estimator, bound_problems(n_samples), n_samples)
             refused = refused_too if cases else refused
     if not cases and refused:
-        raise ValueError(f"the estimator refused every S of {list(n_samples)}: {refusal}") from refusal
+        raise ValueError(
+            f"the estimator refused every S of {list(n_samples)} samples a data point: {refusal}"
+        ) from refusal
     if not cases:
         raise ValueError(
             "problems and n_samples must not be empty, and a problem's own n_samples must be among those tried"
@@ -197,7 +199,8 @@ def _accepted(estimator, problems, n_samples):
             function = copy.deepcopy(registry.resolve(estimator))
             try:
                 _believe(function, p.objective or PLAIN, eps)
-                draws = function(p.q, p.target, eps.copy(), p.objective, np.random.default_rng(0))
+                own = p.q.like(p.q.params.copy())  # as `ask` has it; but what is wrong with the draws is no refusal
+                draws = function(own, p.target, eps.copy(), p.objective, np.random.default_rng(0))
             except ValueError as error:
                 refused.setdefault(p.name, []).append(s)
                 refusal = error

@@ -148,7 +148,7 @@ class Certificate:
         verdict = "no bias found" if self.passed else "BIASED"
         lines = [
             f"{self.name}: {verdict}. {n_coordinates} coordinates of {n_problems} problem{'s' * (n_problems > 1)}, "
-            f"and f; S = {sizes}",
+            f"and f, the loss; S = {sizes} samples a data point",
             f"  a correct estimator fails with probability {self.level:g} at most, over all coordinates together",
         ]
         lines += ["  biased by design, as it says itself"] * self.biased

@@ -15,7 +15,7 @@ import numpy as np
 
 from tinyvae import validate
 
-__all__ = ["Draws", "Target", "checked_draws", "check_samples"]
+__all__ = ["Draws", "Target", "checked_draws", "ask", "check_samples"]
 
 
 class Draws(NamedTuple):
@@ -65,6 +65,7 @@ class Target:
     ------
     TypeError
         If `value` or `grad` is not a function.
+        When it is asked: if a result is complex or masked.
     ValueError
         When it is asked: if a result has the wrong shape or is not finite, or if `grad` is asked for and was not given.
     """
@@ -89,7 +90,7 @@ class Target:
         return self._checked("grad", self._grad(z), z.shape, z.dtype)
 
     def _checked(self, name, result, shape, dtype):
-        result = np.asarray(result, dtype)
+        result = validate.real(f"the target's {name}", result, dtype)
         if result.shape != shape:
             raise ValueError(f"the target's {name} must return shape {shape}, got {result.shape}")
         self.check_finite(name, result)
@@ -122,16 +123,42 @@ def checked_draws(draws, q, eps, name="the estimator"):
     Raises
     ------
     TypeError
-        If it is no Draws.
+        If it is no Draws, or a part of it is complex or masked.
     ValueError
         If a shape does not fit.
     """
     if not isinstance(draws, Draws):
         raise TypeError(f"{name} must return tv.Draws(f, dparams), got {type(draws).__name__}")
-    f, dparams = (np.asarray(part, q.dtype) for part in draws)
+    f, dparams = (validate.real(f"{name}'s {part}", getattr(draws, part), q.dtype) for part in Draws._fields)
     validate.check_shape(f"{name}'s f", f, eps.shape[:2])
     validate.check_shape(f"{name}'s dparams", dparams, (*eps.shape[:2], q.params.shape[1]))
     return Draws(f, dparams)
+
+
+def ask(estimator, q, target, eps, objective, rng, name="the estimator"):
+    """An estimator's draws, checked; what it writes into the q and eps that it is handed stays with it.
+
+    Parameters
+    ----------
+    estimator : callable
+        (q, target, eps, objective, rng) -> Draws.
+    q : DiagonalGaussian or another distribution
+        It is handed a copy.
+    target : Target
+        f.
+    eps : array (S, B, ...)
+        It is handed a copy.
+    objective : ELBO, ImportanceWeighted, another objective, or None
+    rng : numpy.random.Generator or None
+    name : str, optional
+        What messages call it.
+
+    Returns
+    -------
+    Draws
+        As `checked_draws` gives them.
+    """
+    return checked_draws(estimator(q.like(q.params.copy()), target, eps.copy(), objective, rng), q, eps, name)
 
 
 def check_samples(name, eps, least):

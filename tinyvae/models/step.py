@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinyvae.estimators.contract import checked_draws
+from tinyvae.estimators.contract import ask
 from tinyvae.kernels.compile import instead_of
 from tinyvae.machine import workers
 from tinyvae.models.reconstruction import finite
-from tinyvae.objectives import Integrand
+from tinyvae.objectives import Integrand, answer
 
 __all__ = ["Step", "step_numpy", "step", "encoder_gradient"]
 
@@ -73,17 +73,18 @@ def step_numpy(vae, x, eps, estimator, objective, rng, grads):
     # The decoder's side: each sample's loss by its share in the batch's mean.
     z = q.sample(eps)  # S, B, K
     losses = Integrand(q, target, objective)(z)  # S, B
-    decoder_grads = target.weight_gradients(z, objective.weights(losses) / len(x))
+    weights = answer(objective, "weights", losses, losses.shape, vae.dtype) / len(x)  # S, B
+    decoder_grads = target.weight_gradients(z, weights)
 
     # The encoder's side: an estimator, at the same z. Its draws' mean over S, plus the slope of a KL in closed form.
-    draws = checked_draws(estimator(q, target, eps, objective, rng), q, eps)  # S, B and S, B, P
+    draws = ask(estimator, q, target, eps, objective, rng)  # S, B and S, B, P
     dparams = finite("the gradient of the encoder's output", q.batch_gradient(draws.dparams, objective))  # B, P
     _, encoder_grads = vae.encoder.backward(cache, dparams)
 
     # In theta's order: the encoder's, the decoder's, the likelihood's own.
     grads[:] = np.concatenate([array.ravel() for array in (*encoder_grads.values(), *decoder_grads.values())])
-    loss = float(objective.value(draws.f).mean()) + objective.kl_value(q)
-    return Step(loss, float(target(z).mean()), kl)  # the target remembers the decoder's last pass
+    loss = answer(objective, "value", draws.f, (len(x),)).mean() + answer(objective, "kl_value", q, ())
+    return Step(float(loss), float(target(z).mean()), kl)  # the target remembers the decoder's last pass
 
 
 @instead_of(step_numpy)
@@ -113,13 +114,14 @@ def step(vae, x, eps, estimator, objective, rng, grads):
     z = q.sample(eps)  # S, B, K
     f = target(z)  # S, B
     reconstruction = finite("the reconstruction term", float(f.sum()) / f.size)
-    weights = objective.weights(Integrand(q, target, objective).from_target(f, z))  # S, B
-    weights /= len(x)
+    losses = Integrand(q, target, objective).from_target(f, z)  # S, B
+    weights = answer(objective, "weights", losses, losses.shape, vae.dtype) / len(x)  # S, B
     decoder_tasks = target.weight_gradient_tasks(z, weights, decoder_grads, own_grads)
 
     with workers.meanwhile(decoder_tasks, f.size * vae.decoder.theta.size):  # they need nothing of what follows
-        draws = checked_draws(estimator(q, target, eps, objective, rng), q, eps)
-        loss = float(objective.value(draws.f).sum()) / len(x) + objective.kl_value(q)
+        draws = ask(estimator, q, target, eps, objective, rng)
+        loss = float(answer(objective, "value", draws.f, (len(x),)).sum()) / len(x)
+        loss += float(answer(objective, "kl_value", q, ()))
         _encoder_backward(vae, q, cache, draws, objective, encoder_grads)
     return Step(loss, reconstruction, kl)
 
@@ -144,7 +146,7 @@ def encoder_gradient(vae, x, eps, estimator, objective, rng, grads):
     """
     params, cache = vae.encoder.propagate(x)  # B, P
     q, target = vae.latents(params), vae.target(x)
-    draws = checked_draws(estimator(q, target, eps, objective, rng), q, eps)
+    draws = ask(estimator, q, target, eps, objective, rng)
     _encoder_backward(vae, q, cache, draws, objective, vae.gradient_views(grads)[0])
     return target
 

@@ -63,6 +63,9 @@ class VAE:
 
     Notes
     -----
+    A copy, and what is unpickled, has a theta and views of its own. Views that a subclass keeps in other attributes are
+    not made anew: let it take them from `params` when it needs them.
+
     Source: Kingma & Welling 2014.
     """
 
@@ -126,8 +129,9 @@ class VAE:
         self.own = self._split(theta)[2]
 
     def __getstate__(self):
-        # For copy and pickle: a copied view is a view no more, so that those into theta are made anew.
-        return {name: value for name, value in vars(self).items() if name not in ("own", "_viewed")}
+        # For copy and pickle: a copied view is a view no more, so that those into theta, the networks', are made anew.
+        state = {name: value for name, value in vars(self).items() if name not in ("own", "_viewed")}
+        return state | {"encoder": self.encoder.unbound(), "decoder": self.decoder.unbound()}
 
     def __setstate__(self, state):
         vars(self).update(state)

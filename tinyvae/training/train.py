@@ -11,7 +11,7 @@ import numpy as np
 
 from tinyvae import estimators, evaluate, validate
 from tinyvae import noise as schemes
-from tinyvae.kernels.data import gather
+from tinyvae.kernels.data import all_finite, gather
 from tinyvae.machine import workers
 from tinyvae.machine.arena import Arena
 from tinyvae.machine.sparse import as_bits
@@ -141,7 +141,7 @@ def train(
         At once, for input that does not fit, and, at once or at the first step, for an optimiser, or an estimator that
         learns, which still has what it learnt with another model.
     NonFiniteLoss
-        At the first step whose loss is not finite, naming the step and the term.
+        At the first step whose loss is not finite, naming the step and the term; after an epoch, if theta is not.
     """
     plan = Plan(vae, x, estimator, objective, optimizer, n_samples, epochs, batch_size, seed, noise)
     _check_owner(plan)
@@ -189,6 +189,12 @@ def _epochs(plan, last):
                     "look at the estimator"
                 )
             plan.optimizer.step(vae.theta, grads)
+            # Once an epoch, at its last step: a look at all of theta costs more than a hundredth of a step.
+            if start + plan.batch_size >= len(x) and not all_finite(vae.theta):
+                raise NonFiniteLoss(
+                    f"epoch {epoch}: theta became NaN or infinite, though each step's loss was finite: a gradient "
+                    "overflowed; try a smaller learning rate, or dtype='float64'"
+                )
             if estimators.learns(plan.estimator):
                 _update(plan.estimator, step)
             seconds += time.perf_counter() - began
@@ -278,6 +284,9 @@ def fit(vae, x, validation=None, epochs=Plan.epochs, checkpoint=None, after_epoc
     """
     from tqdm import tqdm
 
+    if strange := options.keys() - Plan.__dataclass_fields__.keys():
+        known = ", ".join(Plan.__dataclass_fields__)
+        raise TypeError(f"fit() got an unexpected keyword argument {min(strange)!r}; train's are {known}")
     plan = Plan(vae, x, epochs=epochs, **options)
     if validation is not None:
         validation = vae.check_data(validation, "validation")

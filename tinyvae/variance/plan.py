@@ -8,6 +8,7 @@ import numpy as np
 from tinyvae import estimators as registry
 from tinyvae import noise as schemes
 from tinyvae import validate
+from tinyvae.estimators.contract import ask
 from tinyvae.objectives import ELBO, check_objective
 
 __all__ = ["Plan"]
@@ -107,7 +108,7 @@ class Plan:
             with schemes.in_use(self.noise):
                 for step in range(self.warmup):
                     q, target = situations[step % len(situations)]
-                    function(q, target, q.noise(rng, self.n_samples, self.noise), self.objective, own)
+                    ask(function, q, target, q.noise(rng, self.n_samples, self.noise), self.objective, own, name)
                     function.update()
 
     def seeded(self, seed):

@@ -199,10 +199,7 @@ def bias(report, exact, block, error=0.0):
     from scipy.special import stdtr
 
     mean = report.mean[validate.choice("block", block, report.mean)]
-    exact, error = (
-        validate.plain(name, a).astype("float64", casting="same_kind")
-        for name, a in (("exact", exact), ("error", error))
-    )
+    exact, error = (validate.real(name, a, np.dtype("float64")) for name, a in (("exact", exact), ("error", error)))
     validate.check_shape("exact", exact, mean.shape)
     if error.ndim:
         validate.check_shape("error", error, mean.shape)

@@ -6,7 +6,7 @@ import numpy as np
 
 from tinyvae import validate
 from tinyvae.estimators import Target
-from tinyvae.estimators.contract import checked_draws
+from tinyvae.estimators.contract import ask
 from tinyvae.machine import workers
 from tinyvae.noise import in_use
 
@@ -58,10 +58,9 @@ def replicates(q, new_target, plan, per_chunk, also=None):
         target, results = new_target(), {}
         for name, function in plan.functions.items():
             rng = np.random.default_rng(estimator_seed)
-            own = tiled.like(tiled.params.copy())
             with in_use(plan.noise):
-                drawn = copy.deepcopy(function)(own, folded(target, rows), eps.copy(), plan.objective, rng)
-            dparams = checked_draws(drawn, tiled, eps, name).dparams
+                own = copy.deepcopy(function)
+                dparams = ask(own, tiled, folded(target, rows), eps, plan.objective, rng, name).dparams
             validate.check_finite(f"{name}'s dparams", dparams)
             results[name] = dparams.mean(axis=0, dtype="float64").reshape(size, rows, -1) + kl_grad
         return results, also(tiled, target, eps) if also else None
