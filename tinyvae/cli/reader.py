@@ -36,7 +36,9 @@ def load(path, name):
     sys.path.insert(0, folder)
     try:
         found = runpy.run_path(path)
-    except (Exception, SystemExit) as error:  # the reader's file may fail in any way, sys.exit(0) included
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the reader's file may fail in any way, sys.exit(0) included
         raise ValueError(f"{path} could not be run: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(folder)

@@ -1,0 +1,116 @@
+"""Whatever ends a command: what it leaves, what it says, and its exit status."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinyvae as tv
+from tinyvae import cli, plots
+from tinyvae.cli import jobs, results
+
+SMALL = ["--hidden", "8", "--epochs", "2", "--batch-size", "400"]  # 4 steps an epoch
+MINE = """
+import os, signal
+import numpy as np
+from tinyvae.estimators import reparameterization
+
+calls = []
+
+def mine(q, target, eps, objective=None, rng=None):
+    draws = reparameterization(q, target, eps, objective, rng)
+    calls.append(1)
+    if len(calls) == 7:
+        {}
+    return draws
+"""
+KILL = "os.kill(os.getpid(), signal.{0}); os.kill(os.getpid(), signal.{0})"
+
+
+def run(*words):
+    try:
+        return cli.main([str(word) for word in words])
+    except SystemExit as stop:
+        return stop.code
+
+
+def last_line(capsys):
+    text = capsys.readouterr().err
+    assert "Traceback" not in text
+    return text.splitlines()[-1]
+
+
+@pytest.fixture(autouse=True)
+def no_figures(monkeypatch):
+    """An empty file in place of each figure: they take most of the time."""
+    monkeypatch.setattr(plots, "training", lambda *_: None)
+    monkeypatch.setattr(results, "write_figure", lambda args, name, _: (Path(args.out) / name).touch())
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """mine(code): the estimator's word, whose seventh call does that."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(code):
+        (tmp_path / "mine.py").write_text(MINE.format(code))
+        return "mine.py:mine"
+
+    return write
+
+
+ENDINGS = [
+    ("{}['k']", 2, "mine.py, line 12: KeyError: 'k'; what "),
+    ("np.ones(10**14)", 2, "mine.py, line 12: MemoryError: Unable to allocate"),
+    ("raise GeneratorExit", 2, "mine.py, line 12: GeneratorExit; what "),
+    ("raise BrokenPipeError('x')", 2, "mine.py, line 12: BrokenPipeError: x; what "),
+    ("draws = draws._replace(f=np.nan * draws.f)", 1, "step 7: the loss became nan"),
+    (KILL.format("SIGINT"), 130, "interrupted after 6 steps; what "),
+    (KILL.format("SIGTERM"), 143, "interrupted by SIGTERM after 6 steps; what "),
+    (KILL.format("SIGHUP"), 129, "interrupted by SIGHUP after 6 steps; what "),
+]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends signals")
+@pytest.mark.parametrize("code, status, words", ENDINGS, ids=[words for *_, words in ENDINGS])
+def test_whatever_ends_a_training_leaves_the_same_as_its_end_would(code, status, words, mine, tmp_path, capsys):
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    assert run("train", *SMALL, "--estimator", mine(code), "--checkpoint", "run.npz") == status
+    line = last_line(capsys)
+    assert line.startswith(f"tinyvae train: {words}") and line.endswith(
+        "what was learnt so far is in out/model.npz; the same command goes on after the last whole epoch, from run.npz"
+    )
+    assert sorted(os.listdir("out")) == ["model.npz", "train.json", "train.png"]
+    assert len(json.loads((tmp_path / "out" / "train.json").read_text())["steps"]["loss"]) == 6
+    assert not np.array_equal(tv.VAE.load("out/model.npz").theta, tv.VAE.load("run.npz").theta)
+    assert handlers == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends signals")
+def test_nothing_comes_between_while_results_are_written(tmp_path, monkeypatch, capsys):
+    save = jobs._save
+
+    def disturbed(*args):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+        save(*args)
+
+    monkeypatch.setattr(jobs, "_save", disturbed)
+    assert run("train", *SMALL, "--out", tmp_path) == 0
+    assert (tmp_path / "train.png").exists()
+
+
+def test_before_the_first_step_there_is_nothing_to_leave(mine, capsys):
+    assert run("train", *SMALL, "--estimator", mine("pass\n    raise KeyboardInterrupt")) == 130
+    assert last_line(capsys) == "tinyvae train: interrupted, nothing was written"
+    assert os.listdir("out") == []
+
+
+def test_parameters_that_are_not_finite_are_no_model_but_the_history_stays(tmp_path, capsys):
+    assert run("train", *SMALL, "--rate", "3e38", "--batch-size", 800, "--out", tmp_path) == 1
+    where = f"; the parameters are not finite, no model was written, and the history is in {tmp_path}"
+    assert last_line(capsys).endswith(where)
+    assert os.listdir(tmp_path) == ["train.json"]
