@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -114,3 +115,54 @@ def test_parameters_that_are_not_finite_are_no_model_but_the_history_stays(tmp_p
     where = f"; the parameters are not finite, no model was written, and the history is in {tmp_path}"
     assert last_line(capsys).endswith(where)
     assert os.listdir(tmp_path) == ["train.json"]
+
+
+@pytest.mark.parametrize(
+    "last, words",
+    [
+        (["nowhere"], "estimator must be one of 'reparameterization', "),
+        (["mine.py:nothing"], "holds no function 'nothing'"),
+        (["vimco", "--n-samples", "1"], "vimco needs n_samples of at least 2, got 1"),
+        (["mine.py:mine"], "mine.py, line 12: KeyError: 'k'"),
+        (["mine.py:none"], "the estimator must return tv.Draws(f, dparams), got NoneType"),
+    ],
+)
+def test_check_tries_every_estimator_before_the_first_long_run(last, words, mine, monkeypatch, capsys):
+    mine("{}['k']")
+    Path("mine.py").write_text(Path("mine.py").read_text().replace("== 7", "== 1") + "\ndef none(*args): pass\n")
+    monkeypatch.setattr(tv.check, "unbiased", None)
+    assert run("check", "reparameterization", *last) == 2
+    assert words in last_line(capsys)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="takes on another user's rights")
+def test_a_file_that_cannot_be_replaced_is_found_before_the_work(tmp_path, monkeypatch):
+    # A folder like /tmp, in which each user replaces his own files alone.
+    folder = tmp_path / "sticky"
+    folder.mkdir()
+    (folder / "model.npz").write_bytes(b"root's")
+    os.chmod(folder / "model.npz", 0o666)
+    os.chmod(folder, 0o1777)
+    args = Namespace(out="sticky")
+    monkeypatch.chdir(tmp_path)
+    results.require(args, "model.npz")
+    for parent in (tmp_path, *tmp_path.parents[:2]):
+        os.chmod(parent, 0o755)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(PermissionError, match="there is a file that cannot be replaced: .*model.npz"):
+            results.require(args, "model.npz")
+        results.require(args, "train.json")
+    finally:
+        os.seteuid(0)
+
+
+def test_a_series_that_a_later_run_cannot_complete_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ["train", *SMALL, "--checkpoint", "run.npz"]
+    assert run(*words) == 0
+    capsys.readouterr()
+    assert run(*words, "--epochs", 3, "--save-every", 1) == 0
+    assert last_line(capsys) == (
+        "The series lacks model-0001.npz, model-0002.npz: run.npz was past these epochs as this run went on"
+    )

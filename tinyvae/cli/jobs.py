@@ -1,6 +1,7 @@
 """The jobs of the command line that train, draw and time: compare, train, sample, bench."""
 
 import math
+import os
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -15,6 +16,7 @@ from tinyvae.training.history import is_elbo
 __all__ = ["compare", "train", "sample", "bench"]
 
 TIMED = {"step": "the step", "floor": "the products", "twins": "the step on NumPy twins"}
+FIGURE = 220_000  # bytes that matplotlib takes for a square image in a figure, as measured
 SPREAD = 2  # from the 10% to the 90% point of a time: on a quiet machine it stays below
 
 
@@ -210,10 +212,24 @@ def sample(args):
             f"--image-shape {shape[0]} {shape[1]} has {math.prod(shape)} pixels, "
             f"but the model's images have {vae.n_features}"
         )
+    _require_memory(args.n, vae, shape)
     results.require(args, "samples.png")
     images = vae.sample(args.n, np.random.default_rng(args.seed))
     results.write_figure(args, "samples.png", plots.samples(images, shape))
     results.say_written(args)
+
+
+def _require_memory(n, vae, shape):
+    """Raise MemoryError where so many images are more than all of the memory holds: the system would kill us."""
+    if not hasattr(os, "sysconf"):  # Windows
+        return
+    arrays = 2 * vae.dtype.itemsize * (vae.n_features + sum(vae.hidden))
+    needed, there = (
+        n * (arrays + FIGURE * shape[0] / shape[1]),
+        os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+    )
+    if needed > there:
+        raise MemoryError(f"a figure of {n:,} images takes about {needed / 1e9:,.0f} GB of {there / 1e9:,.0f}")
 
 
 def bench(args):

@@ -44,6 +44,8 @@ def estimator(word):
         If there is no such file.
     """
     path, colon, name = word.rpartition(":")
+    if colon and not (path and name):
+        raise ValueError(f"expected an estimator's name or file.py:name, got {word!r}")
     if colon:
         return reader.load(path, name)
     if is_file(word):
