@@ -117,6 +117,39 @@ def test_parameters_that_are_not_finite_are_no_model_but_the_history_stays(tmp_p
     assert os.listdir(tmp_path) == ["train.json"]
 
 
+WRONG = """
+import tinyvae as tv
+
+def halved(q, target, eps, objective=None, rng=None):
+    draws = tv.estimators.reparameterization(q, target, eps, objective, rng)
+    return draws._replace(dparams=draws.dparams / 2)
+
+@tv.estimators.estimator(biased=True)
+def frank(q, target, eps, objective=None, rng=None):
+    return tv.estimators.reparameterization(q, target, eps, objective, rng)
+"""
+
+
+@pytest.mark.parametrize("n_draws, marked", [(1000, ["halved", "frank"]), (10, ["frank"])])
+def test_a_wrong_estimator_that_ranks_well_is_marked(n_draws, marked, tmp_path, monkeypatch, capsys):
+    # halved: of quadratic's mu, 6 standard deviations from its mean in each replicate; ten are too few to judge by.
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(WRONG)
+    words = ["--estimators", "mine.py:halved", "mine.py:frank", "reparameterization", "--n-draws", n_draws]
+    assert run("variance", "--problem", "quadratic", *words) == 0
+    text = capsys.readouterr().out
+    assert [name for name in ("halved", "frank", "reparameterization") if f" {name} (biased) " in text] == marked
+    assert "its rank tells how quiet it is, not how good" in " ".join(text.split())
+
+
+def test_a_variance_on_grey_pixels_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(plots, "variances", lambda *_: None)
+    words = ["variance", "--hidden", 8, "--batch-size", 5, "--n-draws", 10, "--estimators", "reparameterization"]
+    for more, said in (([], 1), (["--binarize"], 0)):
+        assert run(*words, *more, "--out", tmp_path) == 0
+        assert capsys.readouterr().out.count("cross-entropy") == said
+
+
 @pytest.mark.parametrize(
     "last, words",
     [
