@@ -1,5 +1,6 @@
 """Whatever ends a command: what it leaves, what it says, and its exit status."""
 
+import errno
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import pytest
 import tinyvae as tv
 from tinyvae import cli, plots
 from tinyvae.cli import jobs, results
+from tinyvae.machine import files
 
 SMALL = ["--hidden", "8", "--epochs", "2", "--batch-size", "400"]  # 4 steps an epoch
 MINE = """
@@ -102,6 +104,23 @@ def test_nothing_comes_between_while_results_are_written(tmp_path, monkeypatch, 
     monkeypatch.setattr(jobs, "_save", disturbed)
     assert run("train", *SMALL, "--out", tmp_path) == 0
     assert (tmp_path / "train.png").exists()
+
+
+@pytest.mark.parametrize("name, where", [("model.npz", "unfinished-1/model.npz"), ("train.json", "model.npz")])
+def test_a_result_that_cannot_be_written_at_the_end_takes_no_other_with_it(name, where, tmp_path, monkeypatch, capsys):
+    write = files.write if name == "train.json" else files.write_npz
+
+    def full(path, content):
+        if path == tmp_path / name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        write(path, content)
+
+    (tmp_path / "model.npz").write_bytes(b"an earlier one")
+    monkeypatch.setattr(files, write.__name__, full)
+    assert run("train", *SMALL, "--out", tmp_path) == 2
+    line = f"No space left on device: '{tmp_path / name}'; what was learnt so far is in {tmp_path / where}"
+    assert last_line(capsys).endswith(line)
+    assert tv.VAE.load(tmp_path / where).hidden == (8,)
 
 
 def test_before_the_first_step_there_is_nothing_to_leave(mine, capsys):

@@ -186,11 +186,12 @@ def _save(vae, history, grey, args):
 
 def _save_unfinished(vae, history, grey, args):
     """Write what was learnt before something ended the run, and put what there is to say of it into `args.kept`."""
-    if not history.records or Path(args.out, "model.npz") in args.written:
+    if not history.records:
         return
     try:
-        args.out = results.unfinished(args.out)
-        _save(vae, history, grey, args)
+        if Path(args.out, "model.npz") not in args.written:  # else it was its history that could not be written
+            args.out = results.unfinished(args.out)
+            _save(vae, history, grey, args)
     except Exception as error:  # what ended the run is the first to be told
         args.kept = f"; what was learnt could not all be written: {error}"
     if (model := Path(args.out, "model.npz")) in args.written:
