@@ -193,7 +193,14 @@ def test_variance_ranks_with_ties_and_shows_the_bias_against_the_exact_gradient(
     text = capsys.readouterr().out
     rows = json.loads((tmp_path / "variance.json").read_text())["estimators"]
     assert [rows[name]["mu"]["rank"] for name in words] == ["1", "3-4", "3-4", "2"]
-    assert text.count("3-4") >= 4 and "variance x ms" in text and "bias" in text and "z: |bias| of a coordinate" in text
+    assert (
+        "(biased)" not in text
+        and "phi, the" in text
+        and text.count("3-4") >= 4
+        and "variance x ms" in text
+        and "bias" in text
+        and "z: |bias| of a coordinate" in text
+    )
     assert "1 data point, 1 latent; 1 sample a point" in text
     assert widest(text) <= 118
     for name in words:  # four tests at Bonferroni's 0.001
@@ -302,6 +309,8 @@ def right(q, target, eps, objective=None, rng=None):
 def doubled(q, target, eps, objective=None, rng=None):
     draws = right(q, target, eps, objective, rng)
     return tv.Draws(draws.f, 2 * draws.dparams)
+
+def two(a, b): pass
 """
 
 
@@ -463,9 +472,20 @@ WRONG = [
         ["train", "--checkpoint", "MINE", "--epochs", "1"],
         "is not a checkpoint of a training run: it is not an npz file, or not a whole one; give another path",
     ),
-    (["check", "MINE:nothing"], "holds no function 'nothing'; it holds right, doubled"),
+    (["check", "MINE:nothing"], "holds no function 'nothing'; it holds right, doubled, two"),
     (["check", "BROKEN:f"], "could not be run: ZeroDivisionError"),
-    (["check", "score_function", "--level", "2"], "--level: must be a number above 0 and at most 1, got '2'"),
+    (["check", "score_function", "--level", "2"], "--level: must be a number of at least 1e-12 and at most 1, got '2'"),
+    (["check", "dreg", "--level", "1e-30"], "--level: must be a number of at least 1e-12 and at most 1, got '1e-30'"),
+    (
+        ["check", "dreg", "--bias", "1e-30"],
+        "takes about 4e+61 draws a problem, where a gradient spreads by its own norm",
+    ),
+    (["check", ":x"], "expected an estimator's name or file.py:name, got ':x'"),
+    (["check", "MINE:"], "expected an estimator's name or file.py:name, got 'mine.py:'"),
+    (["check", "MINE:two"], "mine.py: expected two(q, target, eps, objective=None, rng=None), got two(a, b)"),
+    (["train", "--checkpoint", ""], "--checkpoint: must be a path, got ''"),
+    (["compare", "--out", ""], "--out: must be a path, got ''"),
+    (["sample", "--model", "MODEL", "--n", "1000000000"], "a figure of 1,000,000,000 images takes about 220,"),
 ]
 
 

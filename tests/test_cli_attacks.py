@@ -249,7 +249,7 @@ def test_too_little_memory_is_one_line_with_options_that_the_command_has(tmp_pat
 
 
 @pytest.mark.parametrize(
-    "words", [["train", "--beta", "1e39"], ["train", "--rate", "1e-320"], ["check", "dreg", "--level", "1e-320"]]
+    "words", [["train", "--beta", "1e39"], ["train", "--rate", "1e-320"], ["check", "dreg", "--bias", "1e-320"]]
 )
 def test_a_number_that_float32_cannot_hold_is_refused(words, capsys):
     assert run(*words) == 2

@@ -149,6 +149,7 @@ class Certificate:
         lines = [
             f"{self.name}: {verdict}. {n_coordinates} coordinates of {n_problems} problem{'s' * (n_problems > 1)}, "
             f"and f, the loss; S = {sizes} samples a data point",
+            *(f"  perhaps: {words}" for words in self.perhaps),
             f"  a correct estimator fails with probability {self.level:g} at most, over all coordinates together",
         ]
         lines += ["  biased by design, as it says itself"] * self.biased
@@ -157,7 +158,7 @@ class Certificate:
         for problem, sizes in self.refused.items():
             if some := [str(s) for s in sizes if s not in self.skipped]:
                 lines.append(f"  refused by the estimator, and not tested: {problem}, S = {', '.join(some)}")
-        lines += self._failed() + [f"  perhaps: {words}" for words in self.perhaps] + self._weakness()
+        lines += self._failed() + self._weakness()
         if not any(t.problem.startswith("bound") for t in self.tests):
             lines.append("  not tested: the importance-weighted bound (problems=check.bound_problems())")
         return "\n".join(lines)

@@ -1,8 +1,8 @@
 """The command line: `tinyvae compare`, and the single jobs train, sample, variance, check and bench.
 
 Results go to the standard output and into files under --out; progress and errors go to the standard
-error. Exit status: 0, or 1 where a run diverged or a check failed, 2 for a wrong value, 130 for Ctrl-C,
-141 where the reader of the output went away (`| head -1`).
+error. Exit status: 0, or 1 where a run diverged or a check failed, 2 for a wrong value, 128 + its number where a
+signal ended the command (130 for Ctrl-C), 141 where the reader of the output went away (`| head -1`).
 """
 
 import sys
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinyvae.cli import certify, endings, jobs, laboratory, options
+from tinyvae.cli import certify, endings, jobs, laboratory, options, signals
 
 __all__ = ["main", "COMMANDS"]
 
@@ -40,19 +40,18 @@ def main(argv=None):
         With status 2 for a command line that does not fit, 0 for --help and --version.
     """
     endings.prepare_streams()
-    args = Namespace(command="", written=[])  # until the words are read
-    try:
+    args = Namespace(command="", written=[], kept="")  # until the words are read
+    with signals.as_interrupts():
         try:
-            args = options.parse(argv)
-            if "out" in args:
-                Path(args.out).mkdir(parents=True, exist_ok=True)
-            with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges has a line of its own
-                return COMMANDS[args.command](args) or 0
-        finally:
-            sys.stdout.flush()  # here, where an error is still heard
-    except (Exception, KeyboardInterrupt) as error:
-        return endings.status(error, args)
-    except SystemExit as stop:
-        if not args.command:
-            raise
-        return endings.status(stop, args)
+            try:
+                args = options.parse(argv)
+                if "out" in args:
+                    Path(args.out).mkdir(parents=True, exist_ok=True)
+                with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges has a line of its own
+                    return COMMANDS[args.command](args) or 0
+            finally:
+                sys.stdout.flush()  # here, where an error is still heard
+        except BaseException as error:  # a reader's own function may raise anything
+            if isinstance(error, SystemExit) and not args.command:
+                raise
+            return endings.status(error, args)

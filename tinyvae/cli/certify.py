@@ -1,11 +1,18 @@
 """The laboratory's command `check`, which certifies estimators and shows them beside the built-in ones."""
 
+import copy
+
+import numpy as np
+
 import tinyvae as tv
 from tinyvae import compare as comparison
 from tinyvae import variance as measuring
 from tinyvae.cli import words
+from tinyvae.estimators.contract import checked_draws
 
 __all__ = ["check"]
+
+MOST = 1e8  # draws, a hundred times what a problem gets: a bias that takes more is not looked for
 
 
 def check(args):
@@ -15,10 +22,13 @@ def check(args):
     """
     from tinyvae.check import bound_problems, unbiased
 
+    _require_affordable(args.bias, args.level)
+    functions = [words.estimator(word) for word in args.estimators]
+    for function in functions:
+        _try(function, args.n_samples)
     words.announce_compilation()
     passed = True
-    for word in args.estimators:
-        function = words.estimator(word)
+    for function in functions:
         certificate = unbiased(function, n_samples=args.n_samples, level=args.level, bias=args.bias, seed=args.seed)
         print(certificate.report())
         passed &= certificate.passed
@@ -32,6 +42,41 @@ def check(args):
             )
         print()
     return 0 if passed else 1
+
+
+def _require_affordable(bias, level):
+    """Raise where what is to be found is so small that the draws, 1,000,000 a problem, tell next to nothing of it."""
+    from scipy.special import ndtri
+
+    quantiles = -ndtri(level / 200) - ndtri(0.01)  # some hundred coordinates; to find it with probability 0.99
+    needed = (quantiles / bias) ** 2
+    if needed > MOST:
+        least = 1.05 * quantiles / MOST**0.5
+        raise ValueError(
+            f"--bias {bias:g} at --level {level:g} takes about {needed:.0e} draws a problem, where a gradient "
+            f"spreads by its own norm; {MOST:.0e} is out of reach: give --bias {least:.2g} or more"
+        )
+
+
+def _try(function, sizes):
+    """Call a copy of an estimator once, so that what is wrong with it shows before the first long run.
+
+    Raises its own refusal where it refuses every size, of an average over samples and of the bound.
+    """
+    from tinyvae.check import bound_problems, default_problems
+
+    kind, refusals = tv.estimators.traits(tv.estimators.resolve(function)).objective, []
+    cases = [(default_problems()[0], size) for size in sizes if kind != "bound"]
+    cases += [(p, p.n_samples) for p in bound_problems(tuple(sizes)) if kind != "average"]
+    for p, size in cases:
+        eps, own = p.q.noise(np.random.default_rng(0), size), copy.deepcopy(tv.estimators.resolve(function))
+        try:
+            draws = own(p.q, p.target, eps, p.objective, np.random.default_rng(0))
+        except ValueError as error:
+            refusals.append(error)
+        else:
+            return checked_draws(draws, p.q, eps)
+    raise refusals[0]
 
 
 def _beside(function, objective, n_samples, seed):

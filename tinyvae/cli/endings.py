@@ -3,10 +3,11 @@
 import codecs
 import contextlib
 import os
+import signal
 import sys
 
 import tinyvae as tv
-from tinyvae.cli import reader, words
+from tinyvae.cli import reader, signals, words
 
 __all__ = ["prepare_streams", "status"]
 
@@ -43,13 +44,13 @@ def status(error, args):
     error : BaseException
         What was raised.
     args : argparse.Namespace
-        Of the command; `command` and `written` are there in any case.
+        Of the command; `command`, `written` and `kept` are there in any case.
 
     Returns
     -------
     int
-        1 where a run diverged, 130 for Ctrl-C, 141 (as the shell says it) where nobody reads the output any more, and
-        then there is no line; else 2.
+        1 where a run diverged, 128 + its number for a signal (130 for Ctrl-C), 141 (as the shell says it) where nobody
+        reads the output any more, and then there is no line; else 2.
 
     Raises
     ------
@@ -57,23 +58,27 @@ def status(error, args):
         The error itself, where it is neither the reader's nor the machine's: ours to mend, with its traceback.
     """
     command = f"{args.command}: ".removeprefix(": ")
-    if isinstance(error, OSError):
-        _leave_stdout()
-    if isinstance(error, BrokenPipeError):
+    gone = isinstance(error, OSError) and _leave_stdout()
+    own = [*(getattr(args, "estimators", None) or []), getattr(args, "estimator", "")]
+    line = reader.line_of(error, [word.rpartition(":")[0] for word in own if words.is_file(word)])
+    if isinstance(error, BrokenPipeError) and (gone or not line):
         return 141
     if isinstance(error, KeyboardInterrupt):
         written = f"; written so far: {', '.join(map(str, args.written))}" if args.written else ", nothing was written"
-        return words.fail(130, f"{command}interrupted{written}")
+        name = "" if signals.last() == signal.SIGINT else f" by {signals.last().name}"
+        return words.fail(128 + signals.last(), f"{command}interrupted{name}{error}{args.kept or written}")
     if isinstance(error, tv.NonFiniteLoss):
-        return words.fail(1, f"{command}{error}")
-    own = [*(getattr(args, "estimators", None) or []), getattr(args, "estimator", "")]
-    if line := reader.line_of(error, [word.rpartition(":")[0] for word in own if words.is_file(word)]):
-        return words.fail(2, f"{command}{line}")
+        return words.fail(1, f"{command}{error}{args.kept}")
+    if line:
+        return words.fail(2, f"{command}{line}{args.kept}")
     if isinstance(error, MemoryError):
         sizes = [f"--{name.replace('_', '-')}" for name in SIZES if name in vars(args) and name not in args.idle]
-        return words.fail(2, f"{command}not enough memory: {error or 'it is full'}; give a smaller {_or(sizes)}")
+        advice = f"not enough memory: {error or 'it is full'}; give a smaller {_or(sizes)}"
+        return words.fail(2, f"{command}{advice}{args.kept}")
     if isinstance(error, (ValueError, TypeError, OSError)):
-        return words.fail(2, f"{command}{error}")
+        return words.fail(2, f"{command}{error}{args.kept}")
+    if args.kept:
+        words.fail(2, f"{command}{type(error).__name__}{args.kept}")
     raise error
 
 
@@ -82,9 +87,11 @@ def _or(options):
 
 
 def _leave_stdout():
-    """Where the standard output takes no more, lead it to nowhere: else Python tries again as it ends."""
+    """Where the standard output takes no more, lead it to nowhere, else Python tries again as it ends; whether so."""
     try:
         sys.stdout.flush()
+        return False
     except OSError:
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True

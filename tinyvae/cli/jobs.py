@@ -1,6 +1,8 @@
 """The jobs of the command line that train, draw and time: compare, train, sample, bench."""
 
 import math
+import os
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -8,12 +10,13 @@ import numpy as np
 
 import tinyvae as tv
 from tinyvae import compare as comparison
-from tinyvae.cli import results, words
-from tinyvae.machine.files import require_writable
+from tinyvae.cli import results, signals, words
+from tinyvae.training.history import is_elbo
 
 __all__ = ["compare", "train", "sample", "bench"]
 
 TIMED = {"step": "the step", "floor": "the products", "twins": "the step on NumPy twins"}
+FIGURE = 220_000  # bytes that matplotlib takes for a square image in a figure, as measured
 SPREAD = 2  # from the 10% to the 90% point of a time: on a quiet machine it stays below
 
 
@@ -71,10 +74,9 @@ def train(args):
     """Train a VAE with one estimator.
 
     Prints the last validation and the paths; writes model.npz, train.json and, once an epoch is validated, train.png
-    into --out, with --save-every a series of models beside them. Returns the exit status 130 after Ctrl-C, else None.
+    into --out, with --save-every a series of models beside them. Whatever ends the training before, once there was a
+    step, the same is written, never in the place of an earlier model.
     """
-    from tinyvae import plots
-
     if args.checkpoint:
         results.require_apart(args.checkpoint, args.out)
     estimator, data = words.estimator(args.estimator), words.dataset(args)
@@ -83,51 +85,31 @@ def train(args):
     )
     _require_room(vae, args)
     words.announce_compilation()
-    grey = data.train.dtype.kind == "f" and np.any((data.train > 0) & (data.train < 1))
-    grey = grey and not vae.likelihood.is_density
-    if grey:
-        print(
-            f"The pixels of {args.data} are grey: their reconstruction term is a cross-entropy, no density "
-            "(see --binarize)."
-        )
-    history = _fitted(vae, data, estimator, args)
-    if history.interrupted:
-        args.out = results.unfinished(args.out)
-    model = Path(args.out, "model.npz")
-    results.write_model(args, "model.npz", vae)
-    columns = {name: getattr(history, name).tolist() for name in ("loss", "reconstruction", "kl", "seconds")}
-    validation = [row._asdict() for row in history.validation]
-    results.write_json(
-        args,
-        "train.json",
-        {"version": tv.__version__, "settings": words.settings(args), "steps": columns, "validation": validation},
-    )
+    if grey := words.is_grey(data.train, vae.likelihood):
+        print(words.grey_sentence(args))
+    history = tv.History()
+    try:
+        _fit(vae, data, estimator, args, history)
+        with signals.ignored():
+            _save(vae, history, grey, args)
+    except BaseException as error:
+        with signals.ignored():
+            _save_unfinished(vae, history, grey, args)
+        if isinstance(error, KeyboardInterrupt) and history.records:
+            raise KeyboardInterrupt(f" after {words.counted(len(history.records), 'step')}") from None
+        raise
     if history.validation:
         last = history.validation[-1]
-        epochs = [row.epoch for row in history.validation]
-        terms = {
-            name: [np.mean([getattr(r, name) for r in history.records if r.epoch == epoch]) for epoch in epochs]
-            for name in ("reconstruction", "kl")
-        }
-        held_out = {name: [getattr(row, name) for row in history.validation] for name in terms}
-        name, formula = ("cross-entropy", "cross-entropy") if grey else ("reconstruction", "-log p(x | z)")
-        results.write_figure(args, "train.png", plots.training(epochs, terms, held_out, formula))
+        kind = "loss" if is_elbo(words.objective(args)) else "negative ELBO"
         print(
-            f"Validation after epoch {last.epoch}: loss {last.loss:.2f} = {name} {last.reconstruction:.2f} "
-            f"+ KL {last.kl:.2f} nats a data point"
+            f"Validation after epoch {last.epoch}: {kind} {last.loss:.2f} = {_reconstruction(grey)} "
+            f"{last.reconstruction:.2f} + KL {last.kl:.2f} nats a data point"
         )
     results.say_written(args)
-    if history.interrupted:
-        again = (
-            f"; the same command goes on after the last whole epoch, from {args.checkpoint}"
-            if history.validation and args.checkpoint
-            else ""
-        )
-        return words.fail(
-            130,
-            f"train: interrupted after {words.counted(len(history.records), 'step')}; "
-            f"what was learnt so far is in {model}{again}",
-        )
+
+
+def _reconstruction(grey):
+    return "cross-entropy" if grey else "reconstruction"
 
 
 def _require_room(vae, args):
@@ -136,14 +118,11 @@ def _require_room(vae, args):
     results.require(args, "model.npz", "train.json", "train.png", size=size)
     if args.checkpoint:
         Path(args.checkpoint).parent.mkdir(parents=True, exist_ok=True)
-        require_writable(args.checkpoint, results.ROOM + 3 * size)  # beside the model its two moments, Adam's
+        results.require_replaceable(args.checkpoint, 3 * size)  # beside the model its two moments, Adam's
 
 
-def _fitted(vae, data, estimator, args):
-    """The History of the run; models are saved along the way, one every --save-every epochs.
-
-    Where a file cannot be written on the way, the model is, and OSError raised.
-    """
+def _fit(vae, data, estimator, args, history):
+    """Train; models are saved along the way, one every --save-every epochs. KeyboardInterrupt where one ended it."""
     wanted = {*range(0, args.epochs, args.save_every), args.epochs} if args.save_every else ()
 
     def keep(epoch):
@@ -153,31 +132,72 @@ def _fitted(vae, data, estimator, args):
             results.write_model(args, f"model-{epoch:04d}.npz", vae)
 
     keep(0)
-    start = vae.theta.copy()
-    try:
-        return tv.fit(
-            vae,
-            data.train,
-            data.test,
-            args.epochs,
-            args.checkpoint,
-            keep,
-            estimator=estimator,
-            objective=words.objective(args),
-            optimizer=tv.Adam(args.rate),
-            n_samples=args.n_samples,
-            batch_size=args.batch_size,
-            seed=args.seed,
-            noise=args.noise,
+    tv.fit(
+        vae,
+        data.train,
+        data.test,
+        args.epochs,
+        args.checkpoint,
+        keep,
+        history,
+        estimator=estimator,
+        objective=words.objective(args),
+        optimizer=tv.Adam(args.rate),
+        n_samples=args.n_samples,
+        batch_size=args.batch_size,
+        seed=args.seed,
+        noise=args.noise,
+    )
+    if history.interrupted:
+        raise KeyboardInterrupt
+    series = [Path(args.out, f"model-{epoch:04d}.npz") for epoch in sorted(wanted)]
+    if missing := [path.name for path in series if not path.exists()]:
+        print(
+            f"The series lacks {', '.join(missing)}: {args.checkpoint} was past these epochs as this run went on",
+            file=sys.stderr,
         )
-    except OSError as error:
-        if np.array_equal(vae.theta, start):
-            raise
-        args.out = results.unfinished(args.out)
+
+
+def _save(vae, history, grey, args):
+    """Write the model, if it is finite, the history and its figure."""
+    from tinyvae import plots
+
+    if np.isfinite(vae.theta).all():
         results.write_model(args, "model.npz", vae)
-        if isinstance(error, BrokenPipeError):  # of the standard error: there is nobody to tell
-            raise
-        raise OSError(f"{error}; what was learnt so far is in {args.written[-1]}") from error
+    columns = {name: getattr(history, name).tolist() for name in ("loss", "reconstruction", "kl", "seconds")}
+    validation = [row._asdict() for row in history.validation]
+    results.write_json(
+        args,
+        "train.json",
+        {"version": tv.__version__, "settings": words.settings(args), "steps": columns, "validation": validation},
+    )
+    if history.validation:
+        epochs = [row.epoch for row in history.validation]
+        terms = {
+            name: [np.mean([getattr(r, name) for r in history.records if r.epoch == epoch]) for epoch in epochs]
+            for name in ("reconstruction", "kl")
+        }
+        held_out = {name: [getattr(row, name) for row in history.validation] for name in terms}
+        formula = "cross-entropy" if grey else "-log p(x | z)"
+        results.write_figure(args, "train.png", plots.training(epochs, terms, held_out, formula))
+
+
+def _save_unfinished(vae, history, grey, args):
+    """Write what was learnt before something ended the run, and put what there is to say of it into `args.kept`."""
+    if not history.records:
+        return
+    try:
+        if Path(args.out, "model.npz") not in args.written:  # else it was its history that could not be written
+            args.out = results.unfinished(args.out)
+            _save(vae, history, grey, args)
+    except Exception as error:  # what ended the run is the first to be told
+        args.kept = f"; what was learnt could not all be written: {error}"
+    if (model := Path(args.out, "model.npz")) in args.written:
+        args.kept += f"; what was learnt so far is in {model}"
+    elif not np.isfinite(vae.theta).all():
+        args.kept += f"; the parameters are not finite, no model was written, and the history is in {args.out}"
+    if args.checkpoint and Path(args.checkpoint).exists():
+        args.kept += f"; the same command goes on after the last whole epoch, from {args.checkpoint}"
 
 
 def sample(args):
@@ -191,10 +211,24 @@ def sample(args):
             f"--image-shape {shape[0]} {shape[1]} has {math.prod(shape)} pixels, "
             f"but the model's images have {vae.n_features}"
         )
+    _require_memory(args.n, vae, shape)
     results.require(args, "samples.png")
     images = vae.sample(args.n, np.random.default_rng(args.seed))
     results.write_figure(args, "samples.png", plots.samples(images, shape))
     results.say_written(args)
+
+
+def _require_memory(n, vae, shape):
+    """Raise MemoryError where so many images are more than all of the memory holds: the system would kill us."""
+    if not hasattr(os, "sysconf"):  # Windows
+        return
+    arrays = 2 * vae.dtype.itemsize * (vae.n_features + sum(vae.hidden))
+    needed, there = (
+        n * (arrays + FIGURE * shape[0] / shape[1]),
+        os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+    )
+    if needed > there:
+        raise MemoryError(f"a figure of {n:,} images takes about {needed / 1e9:,.0f} GB of {there / 1e9:,.0f}")
 
 
 def bench(args):

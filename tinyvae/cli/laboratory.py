@@ -11,6 +11,7 @@ __all__ = ["variance"]
 
 AFFORDABLE = 5e10  # multiply-adds that the exact gradient of a model may take: some seconds
 NOISE = ("rank", "estimator", "variance", "ratio to the best", "signal-to-noise"), ("", "", "nats²", "", "")
+WRONG, ENOUGH = 1e-4, 1000  # a p below which a bias is taken for one, and replicates from which on p can be trusted
 PRICE = (
     ("estimator", "bias", "largest z (p)", "f + df/dz", "ms", "variance x ms", "rank"),
     ("", "of the gradient's norm", "", "a point", "phi alone", "nats² ms", "by it"),
@@ -85,6 +86,8 @@ def _on_model(args, functions):
     which = args.model[0] if args.model else "a fresh model"
     title = f"Gradient of {which} on {_rows(batch, args)}"
     known = (exact.gradients, exact.errors) if exact else ()
+    if words.is_grey(batch, vae.likelihood):
+        why += f" {words.grey_sentence(args)}"
     _tell(args, measuring.summary(reports, *known), ("encoder",), title, why, extra)
 
 
@@ -159,19 +162,39 @@ def _tell(args, record, blocks, title, remark="", extra=None):
             "z: |bias| of a coordinate over its standard error; "
             "p: the chance of so large a z in any coordinate without a bias."
         )
+    words.say(
+        "f + df/dz: how often each is asked for, a data point; ms: of one gradient with respect to phi, the "
+        "parameters of q or of the encoder that gives them."
+    )
+    _tell_of_the_biased(record, args.n_draws)
     for block in blocks:
         print(
             f"\n{block}"
             + (", total over the weights" if block == "encoder" else ", total over data points and latents")
         )
         lines = _ranked(record, block).items()
-        words.print_table(*NOISE, *(_noise(name, row.blocks[block]) for name, row in lines))
+        words.print_table(*NOISE, *(_noise(_marked(name, row, args.n_draws), row.blocks[block]) for name, row in lines))
         print()
         words.print_table(*PRICE, *(_price(name, row.costs, row.blocks[block]) for name, row in lines))
     if extra:
         _tell_parts(args, extra["decomposition"])
     print()
     results.say_written(args)
+
+
+def _marked(name, row, n_draws):
+    """An estimator's name, with a word where its gradient is wrong."""
+    found = [numbers["bias"] for numbers in row.blocks.values() if "bias" in numbers and n_draws >= ENOUGH]
+    biased = row.biased or any(bias["p"] < WRONG and bias["norm"][1] > 0 for bias in found)
+    return f"{name} (biased)" if biased else name
+
+
+def _tell_of_the_biased(record, n_draws):
+    if any(_marked(name, row, n_draws) != name for name, row in record.items()):
+        words.say(
+            "(biased): as it says itself, or as its bias shows, a p below 0.0001 from 1,000 replicates or more; "
+            "its rank tells how quiet it is, not how good."
+        )
 
 
 def _plain(record):
@@ -274,10 +297,17 @@ def _along(args, functions):
     labels, kl = [Path(p["model"]).stem for p in points], [p["kl"] for p in points]
     results.write_figure(args, "variance.png", plots.along(labels, kl, curves["variance"], curves["snr"]))
     words.say(f"Gradient of the encoder on {_rows(batch, args)}; {_size(args)}")
+    if words.is_grey(batch, vae.likelihood):
+        words.say(words.grey_sentence(args))
+    _tell_of_the_biased(points[0]["estimators"], args.n_draws)
     for p in points:
         print(f"\n{Path(p['model']).stem}, KL {words.number(p['kl'])} nats a point")
         words.print_table(
-            *NOISE, *(_noise(name, row.blocks["encoder"]) for name, row in _ranked(p["estimators"], "encoder").items())
+            *NOISE,
+            *(
+                _noise(_marked(name, row, args.n_draws), row.blocks["encoder"])
+                for name, row in _ranked(p["estimators"], "encoder").items()
+            ),
         )
     print()
     results.say_written(args)

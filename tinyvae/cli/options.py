@@ -25,7 +25,7 @@ def parse(argv=None):
     -------
     argparse.Namespace
         `command` is the command's name, `idle` the set of the options' names that it has no use for, given the others,
-        `written` the list that the results' paths will be put on.
+        `written` the list that the results' paths will be put on, `kept` what an early ending will say of them.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def parse(argv=None):
         commands["compare"].set_defaults(**QUICK)  # what is given beside --quick still wins
         args = parser.parse_args(argv)
     given = {word.partition("=")[0] for word in (sys.argv[1:] if argv is None else argv)}
-    args.idle, args.written = set(), []
+    args.idle, args.written, args.kept = set(), [], ""
     for options, why in _idle(args):
         if found := [option for option in options if option in given]:
             commands[args.command].error(f"{why}: leave out {' and '.join(found)}")

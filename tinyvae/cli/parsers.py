@@ -2,7 +2,7 @@
 
 import tinyvae as tv
 from tinyvae import compare, datasets, estimators, likelihoods, mlp, noise, problems
-from tinyvae.cli.types import Parser, count, number_above
+from tinyvae.cli.types import Parser, count, number_above, path
 
 __all__ = ["build", "ESTIMATORS", "QUICK"]
 
@@ -45,7 +45,8 @@ def build():
                 help="of all that is random; the same seed gives the same numbers, times apart",
             )
         if out:
-            one.add_argument("--out", default="out", metavar="DIR", help="folder for the results, made if missing")
+            words = "folder for the results, made if missing"
+            one.add_argument("--out", type=path, default="out", metavar="DIR", help=words)
         return one
 
     d = compare.Settings()
@@ -98,13 +99,15 @@ def build():
     )
     one.add_argument(
         "--checkpoint",
+        type=path,
         metavar="FILE",
         help="written after each epoch, with all that the run is made of; a run that was interrupted goes on after "
         "its last whole epoch when the same command is given again, and a finished one when --epochs is raised",
     )
 
     one = command("sample", "Draw images from a saved model; a figure.", "", " --model out/model.npz --n 200 --seed 1")
-    one.add_argument("--model", default="out/model.npz", metavar="FILE", help="a model that tinyvae train saved")
+    saved = "a model that tinyvae train saved"
+    one.add_argument("--model", type=path, default="out/model.npz", metavar="FILE", help=saved)
     one.add_argument("--n", type=count(1, MANY), default=100, metavar="N", help="number of images")
     one.add_argument(
         "--image-shape",
@@ -127,9 +130,10 @@ def build():
     one.add_argument("--problem", choices=problems.names(), metavar="NAME", help="%(choices)s; a model if not given")
     one.add_argument(
         "--model",
+        type=path,
         nargs="+",
         metavar="FILE",
-        help="a model that tinyvae train saved, or a series of them in order; a fresh one if not given",
+        help=f"{saved}, or a series of them in order; a fresh one if not given",
     )
     _add_data(one)
     _add_estimators(one, d, n_draws=1000)
@@ -140,11 +144,8 @@ def build():
         metavar="N",
         help="data points: the first training rows",
     )
-    one.add_argument(
-        "--decompose",
-        action="store_true",
-        help="how much of the variance comes from the minibatch, how much from the latent noise",
-    )
+    why = "how much of the variance comes from the minibatch, how much from the latent noise"
+    one.add_argument("--decompose", action="store_true", help=why)
     one.add_argument(
         "--n-batches",
         type=count(2, MANY),
@@ -182,7 +183,7 @@ def build():
     )
     one.add_argument(
         "--level",
-        type=number_above(0, most=1),
+        type=number_above(1e-12, itself=True, most=1),  # what rounding leaves of the normal tail
         default=0.01,
         metavar="P",
         help="probability, at most, that a correct estimator fails",

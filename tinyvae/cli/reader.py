@@ -1,5 +1,6 @@
 """The reader's own file: run it, take a function from it, and say in which of its lines something went wrong."""
 
+import inspect
 import os
 import runpy
 import sys
@@ -36,7 +37,9 @@ def load(path, name):
     sys.path.insert(0, folder)
     try:
         found = runpy.run_path(path)
-    except (Exception, SystemExit) as error:  # the reader's file may fail in any way, sys.exit(0) included
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the reader's file may fail in any way, sys.exit(0) included
         raise ValueError(f"{path} could not be run: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(folder)
@@ -46,12 +49,27 @@ def load(path, name):
             key for key, value in found.items() if callable(value) and getattr(value, "__module__", "") == "<run_path>"
         ]
         raise ValueError(f"{path} holds no function {name!r}; it holds {', '.join(functions) or 'none'}")
-    if not isinstance(found[name], type):
-        return found[name]
+    function = found[name]
+    if isinstance(function, type):
+        try:
+            function = function()  # a class holds state: a fresh one
+        except Exception as error:
+            raise ValueError(f"{path}: {name}() could not be made: {type(error).__name__}: {error}") from error
+    _require_signature(path, name, function)
+    return function
+
+
+def _require_signature(path, name, function):
     try:
-        return found[name]()  # a class holds state: a fresh one
-    except Exception as error:
-        raise ValueError(f"{path}: {name}() could not be made: {type(error).__name__}: {error}") from error
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # it tells none
+        return
+    try:
+        signature.bind("q", "target", "eps", "objective", "rng")
+    except TypeError as error:
+        raise ValueError(
+            f"{path}: expected {name}(q, target, eps, objective=None, rng=None), got {name}{signature}"
+        ) from error
 
 
 def line_of(error, paths):

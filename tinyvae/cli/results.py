@@ -1,17 +1,28 @@
 """Where a command's results go: tried before the work, written into --out, and named at the end."""
 
 import contextlib
+import errno
 import itertools
 import json
 import math
 import os
 import re
+import stat
 from pathlib import Path
 
 from tinyvae.cli import words
 from tinyvae.machine import files
 
-__all__ = ["require", "require_apart", "unfinished", "write_json", "write_figure", "write_model", "say_written"]
+__all__ = [
+    "require",
+    "require_replaceable",
+    "require_apart",
+    "unfinished",
+    "write_json",
+    "write_figure",
+    "write_model",
+    "say_written",
+]
 
 ROOM = 2**20  # bytes that a figure or a JSON file may take
 OF_TRAIN = re.compile(r"model(-\d{4,})?\.npz|train\.(json|png)")
@@ -35,7 +46,37 @@ def require(args, *names, size=0):
         If one cannot, naming it.
     """
     for name in names:
-        files.require_writable(Path(args.out, name), ROOM + size)
+        require_replaceable(Path(args.out, name), size)
+
+
+def require_replaceable(path, size=0):
+    """Raise unless a file can be written, and take the place of one that is there.
+
+    Parameters
+    ----------
+    path : str or path
+    size : int
+        Bytes of its arrays.
+
+    Raises
+    ------
+    OSError
+        If it cannot: as `files.require_writable` says, and for a file that is immutable, or another user's in a folder
+        where each may only replace his own (/tmp).
+    """
+    files.require_writable(path, ROOM + size)
+    path = Path(path).absolute()
+    if not path.exists():
+        return
+    file, folder = path.stat(), path.parent.stat()
+    own = not hasattr(os, "geteuid") or os.geteuid() in (0, file.st_uid, folder.st_uid)
+    denied = folder.st_mode & stat.S_ISVTX and not own
+    try:
+        open(path, "r+b").close()
+    except PermissionError as error:
+        denied = denied or error.errno == errno.EPERM  # EACCES: only read-only, which does not save it from a rename
+    if denied:
+        raise PermissionError(errno.EPERM, "there is a file that cannot be replaced", str(path))
 
 
 def require_apart(checkpoint, folder):

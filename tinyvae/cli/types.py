@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-__all__ = ["Parser", "Help", "count", "number_above"]
+__all__ = ["Parser", "Help", "count", "number_above", "path"]
 
 TINY, HUGE = float(np.finfo("float32").tiny), float(np.finfo("float32").max)  # what most of the package computes in
 
@@ -75,6 +75,29 @@ def count(least, most=math.inf):
         return value
 
     return parse
+
+
+def path(word):
+    """An argparse type: the path of a file or a folder.
+
+    Parameters
+    ----------
+    word : str
+        As it was given.
+
+    Returns
+    -------
+    str
+        The same.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is empty, or none that a system takes.
+    """
+    if not word.strip() or "\0" in word:
+        raise argparse.ArgumentTypeError(f"must be a path, got {word!r}")
+    return word
 
 
 def number_above(least, itself=False, most=math.inf):

@@ -6,6 +6,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+import numpy as np
+
 from tinyvae import compare as comparison
 from tinyvae import datasets, estimators
 from tinyvae.cli import reader
@@ -13,7 +15,7 @@ from tinyvae.kernels import optimizers
 
 __all__ = [
     "estimator", "is_file", "built_in", "dataset", "objective", "image_shape", "announce_compilation", "Progress",
-    "settings", "number", "percent", "counted", "say", "interval", "print_table", "fail",
+    "settings", "is_grey", "grey_sentence", "number", "percent", "counted", "say", "interval", "print_table", "fail",
 ]  # fmt: skip
 
 WIDTH = 118  # of a paragraph
@@ -42,6 +44,8 @@ def estimator(word):
         If there is no such file.
     """
     path, colon, name = word.rpartition(":")
+    if colon and not (path and name):
+        raise ValueError(f"expected an estimator's name or file.py:name, got {word!r}")
     if colon:
         return reader.load(path, name)
     if is_file(word):
@@ -178,8 +182,33 @@ def settings(args):
     return {
         name: value
         for name, value in vars(args).items()
-        if name not in ("command", "out", "idle", "written", *args.idle)
+        if name not in ("command", "out", "idle", "written", "kept", *args.idle)
     }
+
+
+def is_grey(x, likelihood):
+    """Whether pixels are neither black nor white where the likelihood is of such only.
+
+    Parameters
+    ----------
+    x : array (n, D)
+        The pixels.
+    likelihood : Bernoulli or another likelihood
+        The model's.
+
+    Returns
+    -------
+    bool
+    """
+    return bool(x.dtype.kind == "f" and not likelihood.is_density and np.any((x > 0) & (x < 1)))
+
+
+def grey_sentence(args):
+    """What there is to say of such pixels."""
+    return (
+        f"The pixels of {args.data} are grey: their reconstruction term is a cross-entropy, no density "
+        "(see --binarize)."
+    )
 
 
 def number(value):

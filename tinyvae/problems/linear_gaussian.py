@@ -131,7 +131,7 @@ class LinearGaussian:
 
     def _checked(self, x, rows="B"):
         """x (B, D), real and finite, in float64."""
-        x = validate.plain("x", x)
+        x = validate.real("x", x)
         if x.dtype.kind not in "fiub":
             raise TypeError(f"x must hold real numbers, got {x.dtype}")
         x = x.astype("float64", copy=False)

@@ -1,10 +1,12 @@
-"""What a training run leaves behind: a record a step, a validation an epoch."""
+"""What a training run leaves behind, a record a step and a validation an epoch, and an epoch of it in words."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Record", "Validation", "History"]
+from tinyvae.objectives import ELBO
+
+__all__ = ["Record", "Validation", "History", "summary", "is_elbo"]
 
 
 class Record(NamedTuple):
@@ -78,3 +80,42 @@ class History:
 
     def _column(self, name):
         return np.array([getattr(record, name) for record in self.records])
+
+
+def summary(records, objective=ELBO()):
+    """One line on an epoch's records.
+
+    Parameters
+    ----------
+    records : list of Record
+        One a step.
+    objective : ELBO, ImportanceWeighted or another objective
+        What was minimised.
+
+    Returns
+    -------
+    str
+        The mean loss and its two terms, nats; their sum is the loss where the KL is taken in closed form, else they
+        stand beside it.
+    """
+    loss, reconstruction, kl = (
+        np.mean([getattr(r, name) for r in records]) for name in ("loss", "reconstruction", "kl")
+    )
+    if isinstance(objective, ELBO) and objective.kl == "analytic":
+        weight = "" if objective.beta == 1 else f"{objective.beta:g} x "
+        return f"loss {loss:.2f} = reconstruction {reconstruction:.2f} + {weight}KL {kl:.2f}"
+    return f"loss {loss:.2f}; reconstruction {reconstruction:.2f}, KL {kl:.2f}"
+
+
+def is_elbo(objective):
+    """Whether an objective is the negative ELBO itself, so that a validation is of the same kind as the loss.
+
+    Parameters
+    ----------
+    objective : ELBO, ImportanceWeighted or another objective
+
+    Returns
+    -------
+    bool
+    """
+    return isinstance(objective, ELBO) and objective.beta == 1

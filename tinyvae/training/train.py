@@ -19,9 +19,9 @@ from tinyvae.models import NonFiniteLoss
 from tinyvae.objectives import ELBO, check_objective
 from tinyvae.optim import Adam
 from tinyvae.training import checkpoints
-from tinyvae.training.history import History, Record, Validation
+from tinyvae.training.history import History, Record, Validation, is_elbo, summary
 
-__all__ = ["Plan", "train", "fit", "summary"]
+__all__ = ["Plan", "train", "fit"]
 
 MODELS = weakref.WeakKeyDictionary()  # of an optimiser, or an estimator that learns: the model that it last trained
 START = Record(step=0, epoch=0, loss=np.nan, reconstruction=np.nan, kl=np.nan, seconds=0.0)
@@ -141,7 +141,8 @@ def train(
         At once, for input that does not fit, and, at once or at the first step, for an optimiser, or an estimator that
         learns, which still has what it learnt with another model.
     NonFiniteLoss
-        At the first step whose loss is not finite, naming the step and the term; after an epoch, if theta is not.
+        At the first step whose loss is not finite, naming the step and the term; and at the last step of an epoch if it
+        left parameters that are not finite.
     """
     plan = Plan(vae, x, estimator, objective, optimizer, n_samples, epochs, batch_size, seed, noise)
     _check_owner(plan)
@@ -189,15 +190,15 @@ def _epochs(plan, last):
                     "look at the estimator"
                 )
             plan.optimizer.step(vae.theta, grads)
-            # Once an epoch, at its last step: a look at all of theta costs more than a hundredth of a step.
-            if start + plan.batch_size >= len(x) and not all_finite(vae.theta):
-                raise NonFiniteLoss(
-                    f"epoch {epoch}: theta became NaN or infinite, though each step's loss was finite: a gradient "
-                    "overflowed; try a smaller learning rate, or dtype='float64'"
-                )
             if estimators.learns(plan.estimator):
                 _update(plan.estimator, step)
             seconds += time.perf_counter() - began
+            # Once an epoch: a look at all of theta costs more than a hundredth of a step.
+            if start + plan.batch_size >= len(x) and not all_finite(vae.theta):
+                raise NonFiniteLoss(
+                    f"step {step}: the update left parameters that are not finite, though each step's loss was: a "
+                    "gradient overflowed; try a smaller learning rate, dtype='float64', or look at the estimator"
+                )
             yield Record(step, epoch, *losses, seconds)
 
 
@@ -229,11 +230,11 @@ def _update(estimator, step):
         raise NonFiniteLoss(f"step {step}: {error}; try a smaller learning rate") from None
 
 
-def fit(vae, x, validation=None, epochs=Plan.epochs, checkpoint=None, after_epoch=None, **options):
+def fit(vae, x, validation=None, epochs=Plan.epochs, checkpoint=None, after_epoch=None, history=None, **options):
     """Run `train` to its end with a progress bar, validating after each epoch.
 
     Where the output is not a terminal, a plain line an epoch stands in for the bar. Ctrl-C ends the run; the model
-    keeps what it learnt so far.
+    keeps what it learnt so far, as it does where an error ends it.
 
     Parameters
     ----------
@@ -252,6 +253,8 @@ def fit(vae, x, validation=None, epochs=Plan.epochs, checkpoint=None, after_epoc
         compared.
     after_epoch : callable, optional
         Called with an epoch's number when it is over. It may change the optimiser's rate, which a checkpoint keeps.
+    history : History, optional
+        An empty one to write into, for whoever wants it even where an error ends the run; a new one if None.
     **options
         The other options are `train`'s.
 
@@ -265,7 +268,7 @@ def fit(vae, x, validation=None, epochs=Plan.epochs, checkpoint=None, after_epoc
     ValueError
         If the checkpoint belongs to other settings, data or another model, saying what differs, if it is damaged, or if
         it holds more epochs than asked for (then nothing is changed); if something changes during the run that a
-        checkpoint does not put back; and for input that does not fit.
+        checkpoint does not put back; if `history` is not empty; and for input that does not fit.
     TypeError
         If a checkpoint is asked for and the optimiser or estimator cannot be saved, or a setting not told from another;
         and for input that does not fit.
@@ -290,10 +293,13 @@ def fit(vae, x, validation=None, epochs=Plan.epochs, checkpoint=None, after_epoc
     plan = Plan(vae, x, epochs=epochs, **options)
     if validation is not None:
         validation = vae.check_data(validation, "validation")
-    history = History()
+    history = History() if history is None else history
+    if history.records or history.validation:
+        raise ValueError(f"history must be an empty tv.History(), got one of {len(history.records)} steps")
     if checkpoint is not None:
         start = checkpoints.start(plan, validation)  # before anything changes
-        history = checkpoints.resume(checkpoint, plan, start)
+        so_far = checkpoints.resume(checkpoint, plan, start)
+        history.records, history.validation = so_far.records, so_far.validation
         if history.records:
             print(f"Going on from {checkpoint}", file=sys.stderr)
     if not history.records:  # else what it learnt is that run's
@@ -308,11 +314,12 @@ def fit(vae, x, validation=None, epochs=Plan.epochs, checkpoint=None, after_epoc
                 bar.update()
                 if record.step % n_batches:
                     continue
-                line = summary(history.records[-n_batches:])
+                line = summary(history.records[-n_batches:], plan.objective)
                 if validation is not None:
                     bound = evaluate.bound(vae, validation)
                     history.validation.append(Validation(record.epoch, record.step, record.seconds, *bound))
-                    line += f", validation {bound.loss:.2f}"
+                    what = "validation" if is_elbo(plan.objective) else "negative ELBO on validation"
+                    line += f", {what} {bound.loss:.2f}"
                 if terminal:
                     bar.set_postfix_str(line)
                 else:
@@ -324,22 +331,3 @@ def fit(vae, x, validation=None, epochs=Plan.epochs, checkpoint=None, after_epoc
         except KeyboardInterrupt:
             history.interrupted = True
     return history
-
-
-def summary(records):
-    """One line on an epoch's records.
-
-    Parameters
-    ----------
-    records : list of Record
-        One a step.
-
-    Returns
-    -------
-    str
-        The mean loss and its two terms, nats.
-    """
-    loss, reconstruction, kl = (
-        np.mean([getattr(r, name) for r in records]) for name in ("loss", "reconstruction", "kl")
-    )
-    return f"loss {loss:.2f} = reconstruction {reconstruction:.2f} + KL {kl:.2f}"
