@@ -38,9 +38,10 @@ def measure(
 
     An estimator that learns (it has `update`) and is given by its name is made afresh and learns first, by `warmup`
     calls and updates on this batch, with noise of its own; then it is measured as it has become. One that is given
-    as a callable is measured as it is. Neither learns from being measured. Replicates lie side by side on the batch
-    axis: one that links data points, by a baseline from the whole batch or by a random number for all, is measured as
-    on a larger batch.
+    as a callable is measured as it is. Neither learns from being measured: fresh copies of it are, so that of one whose
+    calls themselves change it, which no certificate passes, only the first call is seen. Replicates lie side by side on
+    the batch axis: one that links data points, by a baseline from the whole batch or by a random number for all, is
+    measured as on a larger batch.
 
     The replicates are worked on in chunks by all workers (`tinyvae.workers`); their number changes no bit of the
     result (BLAS's own threads, which one worker leaves to it, may change the last).
