@@ -595,6 +595,13 @@ def test_the_quadratures_error_is_no_smaller_than_the_truth():
             found = tv.problems.vae_gradient(vae, x, n_nodes=n_nodes)
             for block, gradient in found.gradients.items():
                 assert np.abs(gradient - truth[block]).max() < found.errors[block].max()
+    for seed in (59, 94):  # a kink where 64 nodes and 63 agree by chance, on what is wrong by up to 47 times more
+        vae = tv.VAE(16, 1, (8,), dtype="float64", activation="relu", seed=seed)
+        x = (np.random.default_rng(seed).random((1, 16)) < 0.5).astype("float64")
+        truth, found = (tv.problems.vae_gradient(vae, x, n_nodes=n_nodes) for n_nodes in (250, 64))
+        for block, gradient in found.gradients.items():
+            # 250 nodes are not exact at a kink either
+            assert np.abs(gradient - truth.gradients[block]).max() < 1.5 * found.errors[block].max()
 
 
 def test_an_estimator_that_writes_into_its_noise_disturbs_no_other():
