@@ -26,9 +26,9 @@ class Reference(NamedTuple):
     errors : dict
         Arrays as in `gradients`: of each coordinate, the larger of the differences to the rule of one node fewer, whose
         nodes lie between this one's, and to that of three quarters as many, since a kink may lie where the first two
-        agree by chance. In 300 decoders of 8 hidden units and one data point each, fresh or steeper (relu and elu up to three
-        times, tanh ten times), the true error of a coordinate of q was half of it or less (median), and at 64 nodes
-        0.9 of it at most. At 32 and 128 nodes it was 1.2 times at most, under the steepest tanh 1.8 times.
+        agree by chance. In 300 decoders of 8 hidden units and one data point each, fresh or steeper (relu and elu up to
+        three times, tanh ten times), the true error of a coordinate of q was half of it or less (median), and at 64
+        nodes 0.9 of it at most. At 32 and 128 nodes it was 1.2 times at most, under the steepest tanh 1.8 times.
         `variance.bias` takes it.
     """
 
