@@ -107,7 +107,7 @@ def unbiased(
         measured = _costly if way is trials.in_chunks else _measured
         (n_draws, *found), (n_of_loss, *of_loss) = measured(p, s, own, way, child, scale, quantiles, bias, max_draws)
         size = 0.0 if p.size is None else p.size[:, None]
-        tests += _tests(p, s, n_draws, p.gradient, *found, *quantiles, scale, _names(p), size)
+        tests += _tests(p, s, n_draws, p.gradient, *found, *quantiles, scale, _names(p), size, p.error)
         if p.loss is not None:
             mean, std = (a[:, :1] for a in of_loss)
             tests += _tests(p, s, n_of_loss, p.loss[:, None], mean, std, *quantiles, p.size[:, None], [LOSS])
@@ -230,14 +230,25 @@ def _names(p):
     return [f"{name}[{k}]" for name, block in p.q.split(p.q.params[0]).items() for k in range(len(block))]
 
 
-def _tests(p, n_samples, n_draws, exact, mean, std, z_level, z_power, scale, names, size=0.0):
+def _tests(p, n_samples, n_draws, exact, mean, std, z_level, z_power, scale, names, size=0.0, inexact=None):
     """A Tested for each element of the exact values (B, n), of the estimates' means and deviations; size: of f,
-    for draws are made of numbers of its size."""
+    for draws are made of numbers of its size; inexact: how far the exact values may be off (B, 1)."""
     error = std / math.sqrt(n_draws)
     threshold = z_level * error + ROUNDING * (scale + np.abs(mean) + std) + 1e-2 * ROUNDING * size
+    inexact = np.zeros((len(mean), 1)) if inexact is None else inexact
+    threshold = threshold + inexact
     columns = exact, mean - exact, error, threshold, threshold + z_power * error
     return [
-        Tested(p.name, n_samples, b, names[k], *(float(a[b, k]) for a in columns), float(scale[b, 0]), n_draws)
+        Tested(
+            p.name,
+            n_samples,
+            b,
+            names[k],
+            *(float(a[b, k]) for a in columns),
+            float(scale[b, 0]),
+            n_draws,
+            float(inexact[b, 0]),
+        )
         for b in range(len(mean))
         for k in range(len(names))
     ]

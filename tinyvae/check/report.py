@@ -39,6 +39,8 @@ class Tested(NamedTuple):
         What relative biases refer to: ||exact gradient|| of this data point, f's root mean square, or 1.
     n_draws : int
         Replicates.
+    inexact : float
+        How far `exact` may itself be off, a part of `threshold`.
     """
 
     problem: str
@@ -52,6 +54,7 @@ class Tested(NamedTuple):
     detectable: float
     scale: float
     n_draws: int
+    inexact: float = 0.0
 
     @property
     def passed(self):
@@ -195,8 +198,13 @@ class Certificate:
         if self.powerful:
             return [f"  {promise}"]
         lines = [f"  {promise}, except, for the budget of draws:"]
-        worst = {}
+        worst, inexact = {}, {}
         for t in self.weak:
             key = t.problem, t.n_samples
             worst[key] = max(worst.get(key, 0.0), t.detectable / t.scale)
-        return lines + [f"    {name}, S = {n}: {relative:.3g} or more" for (name, n), relative in worst.items()]
+            inexact[key] = max(inexact.get(key, 0.0), t.inexact / t.scale)
+        for (name, n), relative in worst.items():
+            own = inexact[name, n]
+            why = f", {own:.3g} of it for the exact gradient's own error: more n_nodes" if own > 0.1 * self.bias else ""
+            lines.append(f"    {name}, S = {n}: {relative:.3g} or more{why}")
+        return lines

@@ -6,7 +6,7 @@ import numpy as np
 
 from tinyvae import validate
 from tinyvae.objectives import ELBO
-from tinyvae.problems.exact import NODES, exact_gradient
+from tinyvae.problems.exact import NODES, coarser, exact_gradient
 from tinyvae.variance.replicates import analytic_kl_grad
 
 __all__ = ["Reference", "vae_gradient"]
@@ -74,9 +74,7 @@ def vae_gradient(vae, x, objective=ELBO(), n_samples=1, n_nodes=None):
     exact = vae.with_dtype("float64")
     x = exact.check_data(x).astype("float64", copy=False)
     params, cache = exact.encoder.forward(x)
-    fine, *coarser = (
-        _quadrature(exact, x, params, objective, n_samples, n) for n in (n_nodes, n_nodes - 1, max(1, 3 * n_nodes // 4))
-    )
+    fine, *others = (_quadrature(exact, x, params, objective, n_samples, n) for n in (n_nodes, *coarser(n_nodes)))
     q = exact.latents(params)
 
     def blocks(gradient):
@@ -84,9 +82,9 @@ def vae_gradient(vae, x, objective=ELBO(), n_samples=1, n_nodes=None):
         _, grads = exact.encoder.backward(cache, gradient / len(x))
         return {**q.split(gradient), "encoder": np.concatenate([g.ravel() for g in grads.values()])}
 
-    offs = [blocks(fine - coarse) for coarse in coarser]  # backward is linear
+    offs = [blocks(fine - coarse) for coarse in others]  # backward is linear
     errors = {block: np.max([np.abs(off[block]) for off in offs], axis=0) for block in offs[0]}
-    error = float(np.abs(fine - np.array(coarser)).max() / np.abs(fine).max())
+    error = float(np.abs(fine - np.array(others)).max() / np.abs(fine).max())
     return Reference(blocks(fine + analytic_kl_grad(q, objective)), error, errors)
 
 
