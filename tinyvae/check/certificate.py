@@ -76,7 +76,8 @@ def unbiased(
 
     Replicates lie side by side on the batch axis. Where a trial shows that an estimator links the data points of a call
     (a baseline from the batch's mean, one random number for all), they would not be independent, and a bias would hide
-    among so many: it is tested by 20,000 calls with the problem's few data points, and with one, instead. One that
+    among so many: it is tested by 20,000 calls with the problem's few data points, and with one, instead, which takes
+    minutes for all problems. One that
     draws more than eps is tested so on a problem for each S besides.
 
     An estimator that says `costly` (a network's pass a sample, and samples that do not look at each other) has its

@@ -55,8 +55,11 @@ def measure(
         score function, z^2 at N(0, 1)       95%  96%  96%    100% 100%  99%    99%  99%  99%
         score function, (z + 3)^2 at N(1, 1) 97%  96%  97%    100%  92%  96%    99%  98%  98%
         reparameterization, of the same      98%  97%  96%     90%  96%  96%    98%  97%  97%
+        score function, exp(-z^2), N(1, 1)   98%  95%  96%     89%  94%  95%    98%  95%  96%
 
-    A heavy tail that no replicate has shown yet is in no interval.
+    Reparameterization's signal-to-noise of d/dmu, of the last: 92%, 96% and 95%, and 87% at 30 draws. Below 30 draws
+    the variance's intervals are too short: 62% to 92% of those from 10 hold the truth. A heavy tail that no replicate
+    has shown yet is in no interval.
 
     Parameters
     ----------
