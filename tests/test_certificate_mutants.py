@@ -397,6 +397,39 @@ def test_an_estimator_that_is_wrong_once_it_has_learnt_is_found():
     assert learner.updates == 0  # a copy has learnt
 
 
+def test_an_estimator_that_its_calls_change_is_not_certified(monkeypatch):
+    for number in ("PILOT", "FEWEST", "CALLS"):  # of the tests, of which nothing is asked here
+        monkeypatch.setattr(check.certificate, number, 100)
+
+    class Normalised:  # NVIL's signal, its mean and variance followed inside the call: right at the first one only
+        mean = variance = 0.0
+
+        def __call__(self, q, target, eps, objective=None, rng=None):
+            draws = tv.estimators.score_function(q, target, eps, objective)
+            signal = (draws.f - self.mean) / max(1.0, self.variance**0.5)
+            self.mean += 0.1 * (float(draws.f.mean()) - self.mean)
+            self.variance += 0.1 * (float(draws.f.var()) - self.variance)
+            return tv.Draws(draws.f, signal[..., None] * q.score(q.sample(eps)))
+
+    class OwnNoise:
+        rng = np.random.default_rng(0)
+
+        def __call__(self, q, target, eps, objective=None, rng=None):
+            return tv.estimators.reparameterization(q, target, q.noise(self.rng, len(eps)), objective)
+
+    calls = []
+
+    def counting(q, target, eps, objective=None, rng=None):  # no copy of a function has calls of its own
+        calls.append(1)
+        draws = tv.estimators.reparameterization(q, target, eps, objective)
+        return tv.Draws(draws.f, draws.dparams * (1 + 1e-3 * (len(calls) > 50)))
+
+    for estimator in (Normalised(), OwnNoise(), counting):
+        found = check.unbiased(estimator, QUADRATIC, (1, 2), max_draws=100)
+        assert not found and 1 in found.changed and "learn in `update`, not in the call" in found.report()
+    assert not check.unbiased("score_function", QUADRATIC, (1,), max_draws=100).changed
+
+
 # Left out for their time: networks, and what draws more than eps. All three are tested exactly elsewhere.
 FAST = [name for name in tv.estimators.names() if name not in ("relax", "input_dependent", "measure_valued")]
 

@@ -311,6 +311,23 @@ def test_planted_bugs_are_caught_at_the_stated_level(mutant, monkeypatch):
         certificate.assert_passed()
 
 
+def test_the_error_of_a_grid_is_no_bias_of_the_estimator():
+    class MyBound(tv.objectives.Objective):
+        averages, sampled_kl = False, 1.0
+        value, weights = tv.objectives.ImportanceWeighted.value, tv.objectives.ImportanceWeighted.weights
+
+    q = tv.DiagonalGaussian(np.array([[2.0]]), np.array([[1.0]]))  # broad for the weights: 20 nodes are 3% off, 64 0.7%
+    narrow = tv.Target(lambda z: 1.5 * ((z - 1) ** 2).sum(axis=2), lambda z: 3 * (z - 1))
+    truth = check.exact_gradient(q, narrow, tv.objectives.ImportanceWeighted(), 128, 2)
+    for n_nodes in (20, 24, 32, 64):
+        p = check.problem("mine", q, narrow, MyBound(), n_nodes, 2)
+        assert np.abs(p.gradient - truth).max() < p.error.max()
+    p = check.problem("mine", q, narrow, MyBound(), 20, 2)
+    found = check.unbiased("reparameterization", [p], (2,), bias=0.01, max_draws=400_000)
+    assert found and "for the exact gradient's own error: more n_nodes" in found.report()
+    assert not check.unbiased("reparameterization", [p._replace(error=None)], (2,), bias=0.01, max_draws=400_000)
+
+
 def test_a_failure_names_the_target_the_coordinate_and_the_size():
     certificate = check.unbiased(averaged_twice, EASY, (1, 2))
     assert {t.n_samples for t in certificate.failures} == {2}  # dividing by one sample is no mistake

@@ -37,7 +37,8 @@ def unbiased(
     estimator : str or callable
         A name, or (q, target, eps, objective, rng) -> Draws. What it says of itself (`estimators.traits`) is believed:
         an S or an objective that it is not for is refused without a call. What it refuses with a ValueError is left out
-        and named. One that learns (it has `update`) learns first, by 200 calls and updates on each problem.
+        and named. One that learns (it has `update`) learns first, by 200 calls and updates on each problem. One that
+        does not must give the same for the same eps and rng, however often it was called: else it fails.
     problems : list of Problem, optional
         None takes `check.default_problems()`, and for an estimator that refuses these, `check.bound_problems()`.
     n_samples : iterable of int, optional
@@ -56,7 +57,8 @@ def unbiased(
     Returns
     -------
     Certificate
-        True where no test failed. Where some did, its report names known mistakes that fit the numbers.
+        True where no test failed and no call changed the next. Where tests failed, its report names known mistakes that
+        fit the numbers.
 
     Raises
     ------
@@ -74,7 +76,8 @@ def unbiased(
 
     Replicates lie side by side on the batch axis. Where a trial shows that an estimator links the data points of a call
     (a baseline from the batch's mean, one random number for all), they would not be independent, and a bias would hide
-    among so many: it is tested by 20,000 calls with the problem's few data points, and with one, instead. One that
+    among so many: it is tested by 20,000 calls with the problem's few data points, and with one, instead, which takes
+    minutes for all problems. One that
     draws more than eps is tested so on a problem for each S besides.
 
     An estimator that says `costly` (a network's pass a sample, and samples that do not look at each other) has its
@@ -93,7 +96,7 @@ def unbiased(
     validate.integer("seed", seed, least=0)
     n_samples = tuple(validate.integer("each of n_samples", s, least=1) for s in n_samples)
     facts = registry.traits(registry.resolve(estimator))
-    cases, refused = _cases(estimator, problems, n_samples)
+    cases, refused, changed = _cases(estimator, problems, n_samples)
     m = sum(p.gradient.size + (0 if p.loss is None else 2 * len(p.loss)) for p, *_ in cases)
     quantiles = _normal_quantile(1 - level / (2 * m)), _normal_quantile(power)
     tests = []
@@ -105,14 +108,14 @@ def unbiased(
         measured = _costly if way is trials.in_chunks else _measured
         (n_draws, *found), (n_of_loss, *of_loss) = measured(p, s, own, way, child, scale, quantiles, bias, max_draws)
         size = 0.0 if p.size is None else p.size[:, None]
-        tests += _tests(p, s, n_draws, p.gradient, *found, *quantiles, scale, _names(p), size)
+        tests += _tests(p, s, n_draws, p.gradient, *found, *quantiles, scale, _names(p), size, p.error)
         if p.loss is not None:
             mean, std = (a[:, :1] for a in of_loss)
             tests += _tests(p, s, n_of_loss, p.loss[:, None], mean, std, *quantiles, p.size[:, None], [LOSS])
             none = np.zeros((len(p.loss), 1))  # how much further f may spread than the loss
             tests += _tests(p, s, n_of_loss, none, *(a[:, 1:] for a in of_loss), *quantiles, none + 1, [SPREAD])
     perhaps = diagnose(tests, {(p.name, s): p for p, s, *_ in cases})
-    return Certificate(registry.name_of(estimator), level, power, bias, tests, refused, perhaps, facts.biased)
+    return Certificate(registry.name_of(estimator), level, power, bias, tests, refused, perhaps, facts.biased, changed)
 
 
 # --- how many replicates ----------------------------------------------------------------------------------
@@ -153,7 +156,8 @@ def _wanted(std, scale, quantiles, bias, least, most):
 
 
 def _cases(estimator, problems, n_samples):
-    """[(problem, S, what has learnt on it, how to draw replicates)], and {problem: S that the estimator refused}."""
+    """[(problem, S, what has learnt on it, how to draw replicates)], {problem: S that the estimator refused}, and the S
+    at which what it returns changes with its calls."""
     if problems is not None:
         cases, refused, refusal = _accepted(estimator, list(problems), n_samples)
     else:
@@ -169,9 +173,12 @@ def _cases(estimator, problems, n_samples):
         raise ValueError(
             "problems and n_samples must not be empty, and a problem's own n_samples must be among those tried"
         )
-    found, seen = [], {"linked": set(), "drawing": set()}
+    found, seen, changed = [], {"linked": set(), "drawing": set(), "called": set()}, []
     for p, s in cases:
         own = trials.learnt(estimator, p, s)
+        if s not in seen["called"]:
+            seen["called"].add(s)
+            changed += [s] * trials.changes_with_its_calls(own, p, s)
         linked, draws = trials.links_points(own, p, s)
         unlinked = trials.in_chunks if registry.traits(own).costly else trials.side_by_side
         found.append((p, s, own, trials.one_by_one if linked else unlinked))
@@ -184,7 +191,7 @@ def _cases(estimator, problems, n_samples):
         if draws and not linked and s not in seen["drawing"]:
             seen["drawing"].add(s)
             found.append((p._replace(name=f"{p.name}, {len(p.gradient)} points a call"), s, own, trials.one_by_one))
-    return found, refused
+    return found, refused, tuple(changed)
 
 
 def _accepted(estimator, problems, n_samples):
@@ -227,14 +234,25 @@ def _names(p):
     return [f"{name}[{k}]" for name, block in p.q.split(p.q.params[0]).items() for k in range(len(block))]
 
 
-def _tests(p, n_samples, n_draws, exact, mean, std, z_level, z_power, scale, names, size=0.0):
+def _tests(p, n_samples, n_draws, exact, mean, std, z_level, z_power, scale, names, size=0.0, inexact=None):
     """A Tested for each element of the exact values (B, n), of the estimates' means and deviations; size: of f,
-    for draws are made of numbers of its size."""
+    for draws are made of numbers of its size; inexact: how far the exact values may be off (B, 1)."""
     error = std / math.sqrt(n_draws)
     threshold = z_level * error + ROUNDING * (scale + np.abs(mean) + std) + 1e-2 * ROUNDING * size
+    inexact = np.zeros((len(mean), 1)) if inexact is None else inexact
+    threshold = threshold + inexact
     columns = exact, mean - exact, error, threshold, threshold + z_power * error
     return [
-        Tested(p.name, n_samples, b, names[k], *(float(a[b, k]) for a in columns), float(scale[b, 0]), n_draws)
+        Tested(
+            p.name,
+            n_samples,
+            b,
+            names[k],
+            *(float(a[b, k]) for a in columns),
+            float(scale[b, 0]),
+            n_draws,
+            float(inexact[b, 0]),
+        )
         for b in range(len(mean))
         for k in range(len(names))
     ]

@@ -39,6 +39,8 @@ class Tested(NamedTuple):
         What relative biases refer to: ||exact gradient|| of this data point, f's root mean square, or 1.
     n_draws : int
         Replicates.
+    inexact : float
+        How far `exact` may itself be off, a part of `threshold`.
     """
 
     problem: str
@@ -52,6 +54,7 @@ class Tested(NamedTuple):
     detectable: float
     scale: float
     n_draws: int
+    inexact: float = 0.0
 
     @property
     def passed(self):
@@ -71,7 +74,7 @@ class Tested(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Certificate:
-    """The result of `unbiased`; true where no test failed.
+    """The result of `unbiased`; true where no test failed, and no call changed what the next returns.
 
     Attributes
     ----------
@@ -91,6 +94,9 @@ class Certificate:
         Known mistakes that the numbers fit, in words.
     biased : bool, optional
         Whether the estimator says itself that it is biased by design.
+    changed : tuple of int, optional
+        The S at which the same eps and rng gave something else after other calls. Every test is of an estimator without
+        past calls, and says nothing of such a one.
     """
 
     name: str
@@ -101,6 +107,7 @@ class Certificate:
     refused: dict
     perhaps: tuple = ()
     biased: bool = False
+    changed: tuple = ()
 
     @property
     def skipped(self):
@@ -114,8 +121,8 @@ class Certificate:
 
     @property
     def passed(self):
-        """Whether no test failed."""
-        return not self.failures
+        """Whether no test failed, and no call changed what the next returns."""
+        return not self.failures and not self.changed
 
     @property
     def weak(self):
@@ -145,13 +152,19 @@ class Certificate:
         n_problems = len({t.problem for t in self.tests})
         n_coordinates = sum(not t.of_loss for t in self.tests)
         sizes = ", ".join(str(s) for s in sorted({t.n_samples for t in self.tests}))
-        verdict = "no bias found" if self.passed else "BIASED"
+        verdict = "BIASED" if self.failures else "NOT CERTIFIED" if self.changed else "no bias found"
         lines = [
             f"{self.name}: {verdict}. {n_coordinates} coordinates of {n_problems} problem{'s' * (n_problems > 1)}, "
             f"and f, the loss; S = {sizes} samples a data point",
             *(f"  perhaps: {words}" for words in self.perhaps),
             f"  a correct estimator fails with probability {self.level:g} at most, over all coordinates together",
         ]
+        if self.changed:
+            lines += [
+                f"  what it returns changes with its calls, S = {', '.join(map(str, self.changed))}: "
+                "for the same eps and rng it must be the same",
+                "    what learns must learn in `update`, not in the call; all randomness must come from eps and rng",
+            ]
         lines += ["  biased by design, as it says itself"] * self.biased
         if self.skipped:
             lines.append(f"  S = {', '.join(map(str, self.skipped))} refused by the estimator")
@@ -186,8 +199,13 @@ class Certificate:
         if self.powerful:
             return [f"  {promise}"]
         lines = [f"  {promise}, except, for the budget of draws:"]
-        worst = {}
+        worst, inexact = {}, {}
         for t in self.weak:
             key = t.problem, t.n_samples
             worst[key] = max(worst.get(key, 0.0), t.detectable / t.scale)
-        return lines + [f"    {name}, S = {n}: {relative:.3g} or more" for (name, n), relative in worst.items()]
+            inexact[key] = max(inexact.get(key, 0.0), t.inexact / t.scale)
+        for (name, n), relative in worst.items():
+            own = inexact[name, n]
+            why = f", {own:.3g} of it for the exact gradient's own error: more n_nodes" if own > 0.1 * self.bias else ""
+            lines.append(f"    {name}, S = {n}: {relative:.3g} or more{why}")
+        return lines

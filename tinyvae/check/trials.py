@@ -21,10 +21,11 @@ from tinyvae.variance.replicates import analytic_kl_grad
 
 __all__ = [
     "learnt", "side_by_side", "one_by_one", "loss_side_by_side", "loss_one_by_one", "in_chunks", "moments",
-    "links_points",
+    "links_points", "changes_with_its_calls",
 ]  # fmt: skip
 
 WARMUP = 200  # calls and updates, for an estimator that learns
+AGE = 100  # calls after which one that does not learn must still give the same
 ROWS = 8_000  # samples in a call of a costly estimator: its network's arrays stay in the cache
 
 
@@ -209,6 +210,37 @@ def links_points(own, p, n_samples):
         return True, False
     single = np.concatenate(single, axis=1)
     return not np.allclose(single, among, rtol=1e-9, atol=1e-9 * np.abs(single).max()), False
+
+
+def changes_with_its_calls(own, p, n_samples):
+    """Whether an estimator without `update` gives, for the same eps and rng, something else after `AGE` other calls.
+
+    All replicates are of copies that are as new as `own`: of one whose calls change it, they show the first call only.
+
+    Parameters
+    ----------
+    own, p, n_samples
+        As `side_by_side`.
+
+    Returns
+    -------
+    bool
+        Beyond rounding; False for one that learns, which changes in `update` and is tested as it has become.
+    """
+    if registry.learns(own):
+        return False
+    call, q, _ = _caller(own, p, 1)
+    eps = q.noise(np.random.default_rng(0), n_samples)
+
+    def draws():
+        found = call(eps.copy(), np.random.default_rng(1))
+        return [np.array(a, "float64") for a in (found.f, found.dparams)]
+
+    new = draws()
+    for seed in range(AGE):
+        rng = np.random.default_rng([2, seed])
+        call(q.noise(rng, n_samples), rng)
+    return any(not np.allclose(a, b, rtol=1e-9, atol=1e-9 * np.abs(a).max()) for a, b in zip(new, draws()))
 
 
 def _of_loss(f, true, p):

@@ -36,8 +36,9 @@ def check(args):
         bound = {t.problem for t in certificate.tests} <= {p.name for p in bound_problems()}
         _beside(function, "importance_weighted" if bound else "elbo", 2 if 2 in accepted else accepted[0], args.seed)
         if not certificate.passed:
+            what = "biased" if certificate.failures else "not certified"
             print(
-                f"  {certificate.name} is biased: its variance and ranks above tell little, "
+                f"  {certificate.name} is {what}: its variance and ranks above tell little, "
                 "for a wrong gradient may well be a quiet one."
             )
         print()

@@ -6,7 +6,7 @@ import numpy as np
 
 from tinyvae import validate
 from tinyvae.estimators import Target
-from tinyvae.problems.exact import exact_gradient, exact_loss
+from tinyvae.problems.exact import exact_gradient, exact_loss, gradient_error
 
 __all__ = ["Problem", "problem", "alone"]
 
@@ -33,6 +33,8 @@ class Problem(NamedTuple):
         The mean of the estimator's f, E_q[l], nats; None leaves f untested.
     size : array (B,) or None
         Its root mean square.
+    error : array (B, 1) or None
+        How far `gradient` may itself be off, see `exact.gradient_error`; None for not at all.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Problem(NamedTuple):
     n_samples: object = None
     loss: object = None
     size: object = None
+    error: object = None
 
 
 def problem(name, q, target, objective=None, n_nodes=64, n_samples=None):
@@ -69,9 +72,10 @@ def problem(name, q, target, objective=None, n_nodes=64, n_samples=None):
     TypeError or ValueError
         For input that does not fit.
     """
-    gradient = exact_gradient(q, target, objective, n_nodes, 1 if n_samples is None else n_samples)
+    asked = q, target, objective, n_nodes, 1 if n_samples is None else n_samples
+    gradient = exact_gradient(*asked)
     loss, size = exact_loss(q, target, objective, n_nodes)
-    return Problem(name, q, target, objective, gradient, n_samples, loss, size)
+    return Problem(name, q, target, objective, gradient, n_samples, loss, size, gradient_error(gradient, *asked))
 
 
 def alone(p, point):
@@ -102,6 +106,7 @@ def alone(p, point):
     def only(function):
         return lambda z: function(np.repeat(z, rows, axis=1))[:, one]
 
-    parts = {name: None if getattr(p, name) is None else getattr(p, name)[one] for name in ("gradient", "loss", "size")}
+    known = {name: getattr(p, name) for name in ("gradient", "loss", "size", "error")}
+    parts = {name: None if value is None else value[one] for name, value in known.items()}
     target = Target(only(p.target), only(p.target.grad))
     return p._replace(name=f"{p.name}, 1 point a call", q=p.q.like(p.q.params[one]), target=target, **parts)

@@ -38,9 +38,10 @@ def measure(
 
     An estimator that learns (it has `update`) and is given by its name is made afresh and learns first, by `warmup`
     calls and updates on this batch, with noise of its own; then it is measured as it has become. One that is given
-    as a callable is measured as it is. Neither learns from being measured. Replicates lie side by side on the batch
-    axis: one that links data points, by a baseline from the whole batch or by a random number for all, is measured as
-    on a larger batch.
+    as a callable is measured as it is. Neither learns from being measured: fresh copies of it are, so that of one whose
+    calls themselves change it, which no certificate passes, only the first call is seen. Replicates lie side by side on
+    the batch axis: one that links data points, by a baseline from the whole batch or by a random number for all, is
+    measured as on a larger batch.
 
     The replicates are worked on in chunks by all workers (`tinyvae.workers`); their number changes no bit of the
     result (BLAS's own threads, which one worker leaves to it, may change the last).
@@ -54,8 +55,11 @@ def measure(
         score function, z^2 at N(0, 1)       95%  96%  96%    100% 100%  99%    99%  99%  99%
         score function, (z + 3)^2 at N(1, 1) 97%  96%  97%    100%  92%  96%    99%  98%  98%
         reparameterization, of the same      98%  97%  96%     90%  96%  96%    98%  97%  97%
+        score function, exp(-z^2), N(1, 1)   98%  95%  96%     89%  94%  95%    98%  95%  96%
 
-    A heavy tail that no replicate has shown yet is in no interval.
+    Reparameterization's signal-to-noise of d/dmu, of the last: 92%, 96% and 95%, and 87% at 30 draws. Below 30 draws
+    the variance's intervals are too short: 62% to 92% of those from 10 hold the truth. A heavy tail that no replicate
+    has shown yet is in no interval.
 
     Parameters
     ----------

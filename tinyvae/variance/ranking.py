@@ -10,6 +10,7 @@ from tinyvae.variance.report import CONFIDENCE, COSTS, Interval, around, log_rea
 __all__ = ["ratio", "Rank", "ranking", "Bias", "bias", "Summary", "summary", "plain"]
 
 FEWEST = 30  # replicates by which two estimators may be told apart
+SKEW = 20  # replicates to a degree of freedom of a coordinate's t, see `Bias`
 
 
 def ratio(a, b, block, cost=None):
@@ -153,8 +154,11 @@ class Bias(NamedTuple):
     coordinate : tuple of int
         Where.
     p : float
-        The probability of so large a z, or a larger one, in any of the coordinates without a bias (Student's t,
-        Bonferroni). It is exact for normal replicates, approximate for heavy tails.
+        The probability, at most, of so large a z, or a larger one, in any of the coordinates without a bias:
+        Bonferroni, and Student's t, for skewed draws with n_draws / 20 degrees of freedom, 1 or more. With n_draws - 1,
+        p was below 0.01 in 40% of right measurements of leave_one_out with two samples (30 draws; 20 or 100 data points
+        of two latents), in 19% (100 draws), 11% (300) and 4% (1,000); so in none, none, 1% and 2%. In a few dozen draws
+        p finds nothing.
     """
 
     norm: Interval
@@ -217,9 +221,8 @@ def bias(report, exact, block, error=0.0):
     norm = float(np.linalg.norm(off))
     value = np.sqrt(max(0.0, norm**2 - variance.sum() / n))
     interval = Interval(*(float(v) / size for v in (value, max(0.0, norm - noise), norm + noise)))
-    return Bias(
-        interval, float(z[worst]), tuple(map(int, worst)), float(min(1.0, 2 * z.size * stdtr(n - 1, -z[worst])))
-    )
+    p = min(1.0, 2 * z.size * stdtr(max(1.0, n / SKEW), -z[worst]))
+    return Bias(interval, float(z[worst]), tuple(map(int, worst)), float(p))
 
 
 class Summary(NamedTuple):
