@@ -490,3 +490,9 @@ def test_any_changed_byte_is_noticed_or_harmless(saved):
 def test_a_missing_file_is_a_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="nothing.npz"):
         tv.VAE.load(tmp_path / "nothing.npz")
+
+
+def test_a_model_whose_sizes_are_numpy_s_integers_is_saved(tmp_path):
+    vae = tv.VAE(np.prod((2, 3)), np.arange(2, 3)[0], (4,))
+    vae.save(tmp_path / "model.npz")
+    assert tv.VAE.load(tmp_path / "model.npz").config == vae.config

@@ -12,6 +12,7 @@ import numpy as np
 from tinyvae import estimators, evaluate, validate
 from tinyvae import noise as schemes
 from tinyvae.kernels.data import all_finite, gather
+from tinyvae.likelihoods import takes_bits
 from tinyvae.machine import workers
 from tinyvae.machine.arena import Arena
 from tinyvae.machine.sparse import as_bits
@@ -36,7 +37,8 @@ class Plan:
     vae : VAE
         The model, trained in place.
     x : array (n, D)
-        What is trained on: floats that hold only 0 and 1 become bits, which a first layer need not multiply.
+        What is trained on: floats that hold only 0 and 1 become bits, which a first layer need not multiply, if the
+        likelihood takes them.
     estimator : callable
         A name becomes the estimator that it names.
     objective : ELBO, ImportanceWeighted or another objective
@@ -73,7 +75,8 @@ class Plan:
 
     def __post_init__(self):
         vae = self.vae
-        self.x = as_bits(vae.check_data(self.x))
+        x = vae.check_data(self.x)
+        self.x = as_bits(x) if takes_bits(vae.likelihood) else x
         self.estimator = estimators.resolve(self.estimator)
         check_objective(self.objective)
         self.optimizer = Adam(1e-3) if self.optimizer is None else self.optimizer
@@ -111,8 +114,8 @@ def train(
     vae : VAE
         The model.
     x : array (n, D)
-        Float in [0, 1], or bool / uint8 holding 0 and 1, which stay as they are and are converted a minibatch at a
-        time.
+        Data that the likelihood lets pass, see `likelihoods.checked`; for the built-in one floats in [0, 1], or
+        bool / uint8 holding 0 and 1, which stay as they are and are converted a minibatch at a time.
     estimator : str or callable
         A name, or an estimator, whose `update()`, if it has one, is called after each step.
     objective : ELBO or ImportanceWeighted
