@@ -63,7 +63,7 @@ def resolve(likelihood):
     Raises
     ------
     ValueError
-        For an unknown name.
+        For an unknown name, or an object that has the name of another.
     TypeError
         For an object that lacks a part, naming what is missing.
     """
@@ -78,6 +78,7 @@ def resolve(likelihood):
             f"likelihood must be a name or a likelihood such as tv.Bernoulli, got {likelihood!r}, "
             f"which lacks {', '.join(missing)}"
         )
+    discover.require_own_name("likelihood", likelihood.name, likelihood, LIKELIHOODS)
     return likelihood
 
 
