@@ -119,6 +119,8 @@ def _require_room(vae, args):
     if args.checkpoint:
         Path(args.checkpoint).parent.mkdir(parents=True, exist_ok=True)
         results.require_replaceable(args.checkpoint, 3 * size)  # beside the model its two moments, Adam's
+    if args.save_every:
+        results.require_own_series(args.out, vae, bool(args.checkpoint) and Path(args.checkpoint).exists())
 
 
 def _fit(vae, data, estimator, args, history):

@@ -10,6 +10,8 @@ import re
 import stat
 from pathlib import Path
 
+import numpy as np
+
 from tinyvae.cli import words
 from tinyvae.machine import files
 
@@ -17,6 +19,7 @@ __all__ = [
     "require",
     "require_replaceable",
     "require_apart",
+    "require_own_series",
     "unfinished",
     "write_json",
     "write_figure",
@@ -26,6 +29,7 @@ __all__ = [
 
 ROOM = 2**20  # bytes that a figure or a JSON file may take
 OF_TRAIN = re.compile(r"model(-\d{4,})?\.npz|train\.(json|png)")
+OF_SERIES = re.compile(r"model-\d{4,}\.npz")
 
 
 def require(args, *names, size=0):
@@ -98,6 +102,40 @@ def require_apart(checkpoint, folder):
             f"--checkpoint {checkpoint} is where a result of this run goes: give another name, "
             f"for example {Path(folder, 'run.npz')}"
         )
+
+
+def require_own_series(folder, vae, goes_on):
+    """Raise if the folder holds a series of another run, of which this one's would leave a part.
+
+    Parameters
+    ----------
+    folder : str or path
+        --out.
+    vae : VAE
+        The model before its first step, which every series begins with.
+    goes_on : bool
+        Whether this run was begun before: then the series may be its own.
+
+    Raises
+    ------
+    ValueError
+        If it does.
+    """
+    there = sorted(path for path in Path(folder).glob("model-*.npz") if OF_SERIES.fullmatch(path.name))
+    if there and not (there[0].name == "model-0000.npz" and _holds(there[0], vae) and (goes_on or len(there) == 1)):
+        raise ValueError(
+            f"{there[0]} belongs to the series of another run, which would be mixed with this one's: "
+            "give another --out, or remove the earlier series"
+        )
+
+
+def _holds(path, vae):
+    """Whether the file is what `vae.save` writes."""
+    try:
+        there, here = files.read_npz(path), vae.arrays()
+    except Exception:  # each kind of damage fails in its own way
+        return False
+    return there.keys() == here.keys() and all(np.array_equal(there[name], here[name]) for name in here)
 
 
 def unfinished(folder):
