@@ -467,6 +467,32 @@ class Shifted(Prior):
         return q.join((q.mu - 1) / 4, 0.5 * (q.std**2 / 4 - 1))
 
 
+class Precise(Shifted):
+    """The same of numbers in float64, which make float64 of what they meet."""
+
+    def log_prob(self, z):
+        return np.float64(1) * super().log_prob(z)
+
+    def log_prob_grad(self, z):
+        return np.float64(1) * super().log_prob_grad(z)
+
+
+@pytest.mark.parametrize("estimator, objective", [
+    ("reparameterization", tv.ELBO(np.float64(0.5), "monte_carlo")), ("score_function", tv.ELBO(kl="monte_carlo")),
+    ("reparameterization", tv.ImportanceWeighted()), ("dreg", tv.ImportanceWeighted()),
+])  # fmt: skip
+def test_a_prior_of_another_precision_does_not_change_a_model_s(estimator, objective):
+    x = np.eye(6, dtype="float32")
+
+    def loss_and_grads(prior):
+        vae = tv.VAE(6, 2, (4,), prior=prior)
+        return vae.loss_and_grads(x, vae.noise(np.random.default_rng(0), 3, 6), estimator, objective)
+
+    (loss, grads), (found, found_grads) = map(loss_and_grads, (Shifted(), Precise()))
+    assert found_grads.dtype == "float32"
+    np.testing.assert_allclose([found, *found_grads], [loss, *grads], rtol=1e-4, atol=1e-5)
+
+
 def test_nothing_hard_codes_the_prior():
     rng = np.random.default_rng(0)
     q = tv.DiagonalGaussian(rng.normal(size=(3, 2)), rng.normal(size=(3, 2)), Shifted())

@@ -114,8 +114,8 @@ def checked(likelihood, name, x, n_features, dtype):
     Returns
     -------
     array (n, n_features)
-        C-contiguous. Floats are of the type that came; of bool and uint8, what holds only 0 and 1 is uint8 if the
-        likelihood takes bits; all else is of `dtype`.
+        C-contiguous. float32 and float64 stay what they are; of bool and uint8, what holds only 0 and 1 is uint8 if
+        the likelihood takes bits; all else is of `dtype`.
 
     Raises
     ------
@@ -126,8 +126,8 @@ def checked(likelihood, name, x, n_features, dtype):
     validate.check_shape(name, x, ("n", n_features))
     if not len(x):
         raise ValueError(f"{name} must hold at least one row, got shape {x.shape}")
-    if x.dtype.kind == "f":
-        validate.check_finite(name, x)
-        return x
-    bits = x.dtype in (bool, np.uint8) and takes_bits(likelihood) and only_bits(x.ravel())
-    return x.astype("uint8" if bits else dtype, copy=False)
+    if x.dtype in (bool, np.uint8) and takes_bits(likelihood) and only_bits(x.ravel()):
+        return x.view("uint8")
+    x = x if x.dtype in validate.FLOATS else x.astype(dtype)
+    validate.check_finite(name, x)
+    return x
