@@ -1,13 +1,11 @@
 """Where a command's results go: tried before the work, written into --out, and named at the end."""
 
 import contextlib
-import errno
 import itertools
 import json
 import math
 import os
 import re
-import stat
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +15,6 @@ from tinyvae.machine import files
 
 __all__ = [
     "require",
-    "require_replaceable",
     "require_apart",
     "require_own_series",
     "unfinished",
@@ -50,37 +47,7 @@ def require(args, *names, size=0):
         If one cannot, naming it.
     """
     for name in names:
-        require_replaceable(Path(args.out, name), size)
-
-
-def require_replaceable(path, size=0):
-    """Raise unless a file can be written, and take the place of one that is there.
-
-    Parameters
-    ----------
-    path : str or path
-    size : int
-        Bytes of its arrays.
-
-    Raises
-    ------
-    OSError
-        If it cannot: as `files.require_writable` says, and for a file that is immutable, or another user's in a folder
-        where each may only replace his own (/tmp).
-    """
-    files.require_writable(path, ROOM + size)
-    path = Path(path).absolute()
-    if not path.exists():
-        return
-    file, folder = path.stat(), path.parent.stat()
-    own = not hasattr(os, "geteuid") or os.geteuid() in (0, file.st_uid, folder.st_uid)
-    denied = folder.st_mode & stat.S_ISVTX and not own
-    try:
-        open(path, "r+b").close()
-    except PermissionError as error:
-        denied = denied or error.errno == errno.EPERM  # EACCES: only read-only, which does not save it from a rename
-    if denied:
-        raise PermissionError(errno.EPERM, "there is a file that cannot be replaced", str(path))
+        files.require_writable(Path(args.out, name), ROOM + size)
 
 
 def require_apart(checkpoint, folder):
