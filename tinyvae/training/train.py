@@ -74,9 +74,8 @@ class Plan:
     noise: object = "independent"
 
     def __post_init__(self):
-        vae = self.vae
-        x = vae.check_data(self.x)
-        self.x = as_bits(x) if takes_bits(vae.likelihood) else x
+        vae, self.given = self.vae, np.asanyarray(self.x)
+        self.take()
         self.estimator = estimators.resolve(self.estimator)
         check_objective(self.objective)
         self.optimizer = Adam(1e-3) if self.optimizer is None else self.optimizer
@@ -88,6 +87,11 @@ class Plan:
         schemes.require_compatible(self.noise, self.estimator, self.objective)
         eps = vae.noise(np.random.default_rng(0), self.n_samples, 1, self.noise)
         validate.array("noise's eps", eps, (self.n_samples, *vae.noise_shape(1)), vae.dtype)
+
+    def take(self):
+        """Read the data as they are now. Raises ValueError or TypeError if they do not fit (any more)."""
+        x = self.vae.check_data(self.given)
+        self.x = as_bits(x) if takes_bits(self.vae.likelihood) else x
 
     @property
     def n_batches(self):
@@ -115,7 +119,8 @@ def train(
         The model.
     x : array (n, D)
         Data that the likelihood lets pass, see `likelihoods.checked`; for the built-in one floats in [0, 1], or
-        bool / uint8 holding 0 and 1, which stay as they are and are converted a minibatch at a time.
+        bool / uint8 holding 0 and 1, which stay as they are and are converted a minibatch at a time. Each epoch begins
+        by reading them: what is changed in the array between two epochs counts from the next on.
     estimator : str or callable
         A name, or an estimator, whose `update()`, if it has one, is called after each step.
     objective : ELBO or ImportanceWeighted
@@ -141,8 +146,8 @@ def train(
     Raises
     ------
     ValueError or TypeError
-        At once, for input that does not fit, and, at once or at the first step, for an optimiser, or an estimator that
-        learns, which still has what it learnt with another model.
+        At once, for input that does not fit (data also at the start of an epoch), and, at once or at the first step,
+        for an optimiser, or an estimator that learns, which still has what it learnt with another model.
     NonFiniteLoss
         At the first step whose loss is not finite, naming the step and the term; and at the last step of an epoch if it
         left parameters that are not finite.
@@ -161,7 +166,7 @@ def _steps(plan, last):
 
 
 def _epochs(plan, last):
-    x, arena, grads = plan.x, Arena(), np.empty_like(plan.vae.theta)
+    arena, grads = Arena(), np.empty_like(plan.vae.theta)
     vae, step, seconds = plan.vae.using(arena), last.step, last.seconds
     for _, learner in _learners(plan):
         with contextlib.suppress(TypeError):  # one that takes no weak reference is nobody's
@@ -171,6 +176,8 @@ def _epochs(plan, last):
         order_rng, noise_rng, estimator_rng = map(
             np.random.default_rng, np.random.SeedSequence([plan.seed, epoch]).spawn(3)
         )
+        plan.take()
+        x = plan.x
         order = order_rng.permutation(len(x))
         for start in range(0, len(x), plan.batch_size):
             began = time.perf_counter()
@@ -270,8 +277,8 @@ def fit(vae, x, validation=None, epochs=Plan.epochs, checkpoint=None, after_epoc
     ------
     ValueError
         If the checkpoint belongs to other settings, data or another model, saying what differs, if it is damaged, or if
-        it holds more epochs than asked for (then nothing is changed); if something changes during the run that a
-        checkpoint does not put back; if `history` is not empty; and for input that does not fit.
+        it holds more epochs than asked for (then nothing is changed); if something changes during the run, the data
+        included, that a checkpoint does not put back; if `history` is not empty; and for input that does not fit.
     TypeError
         If a checkpoint is asked for and the optimiser or estimator cannot be saved, or a setting not told from another;
         and for input that does not fit.
