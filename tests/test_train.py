@@ -370,6 +370,12 @@ def test_without_a_terminal_there_is_a_plain_line_an_epoch(digits, capsys):
         )
 
 
+def test_without_an_error_stream_fit_is_silent(digits, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stderr", None)
+    assert len(tv.fit(make(), digits[:50], epochs=1).records) == 1
+    assert capsys.readouterr().out == ""
+
+
 def test_on_a_terminal_there_is_a_bar(digits, monkeypatch):
     class Terminal(io.StringIO):
         def isatty(self):

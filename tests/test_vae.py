@@ -509,3 +509,12 @@ def test_what_inherits_its_name_is_refused_for_it_would_be_loaded_as_the_other()
             tv.VAE(4, 2, (3,), **{argument: one})
     cases["likelihood"].name = "mine"
     assert tv.VAE(4, 2, (3,), likelihood=cases["likelihood"]).config["likelihood"] == "mine"
+
+
+def test_a_model_that_could_not_be_loaded_is_not_saved(tmp_path):
+    vae = tv.VAE(4, 2, (3,))
+    vae.save(tmp_path / "model.npz")
+    vae.theta[3] = np.inf
+    with pytest.raises(ValueError, match="theta must be finite, got inf at index"):
+        vae.save(tmp_path / "model.npz")
+    assert np.isfinite(tv.VAE.load(tmp_path / "model.npz").theta).all()

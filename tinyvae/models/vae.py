@@ -294,11 +294,15 @@ class VAE:
     # --- files ------------------------------------------------------------------------------------
 
     def save(self, path):
-        """Write the model to `path` (npz, no pickle); a kill at any instant leaves the old file or the new one."""
+        """Write the model to `path` (npz, no pickle); a kill at any instant leaves the old file or the new one.
+
+        Raises ValueError, and writes nothing, if theta is not finite; OSError if the file cannot be written.
+        """
         files.write_npz(path, self.arrays())
 
     def arrays(self):
         """What `save` writes, {name: array}: the configuration as JSON, and theta."""
+        validate.check_finite("theta", self.theta)  # else `load` would refuse it
         return {"config": json.dumps({"format": FORMAT, **self.config}), "theta": self.theta}
 
     @classmethod

@@ -13,14 +13,14 @@ from tinyvae import estimators, evaluate, validate
 from tinyvae import noise as schemes
 from tinyvae.kernels.data import all_finite, gather
 from tinyvae.likelihoods import takes_bits
-from tinyvae.machine import workers
+from tinyvae.machine import files, workers
 from tinyvae.machine.arena import Arena
 from tinyvae.machine.sparse import as_bits
 from tinyvae.models import NonFiniteLoss
 from tinyvae.objectives import ELBO, check_objective
 from tinyvae.optim import Adam
 from tinyvae.training import checkpoints
-from tinyvae.training.history import History, Record, Validation, is_elbo, summary
+from tinyvae.training.history import History, Record, Validation, is_elbo, say, summary
 
 __all__ = ["Plan", "train", "fit"]
 
@@ -284,6 +284,8 @@ def fit(vae, x, validation=None, epochs=Plan.epochs, checkpoint=None, after_epoc
         and for input that does not fit.
     NonFiniteLoss
         As in `train`.
+    OSError
+        If the checkpoint cannot be written: before the first step, where that can be known.
 
     Notes
     -----
@@ -311,12 +313,14 @@ def fit(vae, x, validation=None, epochs=Plan.epochs, checkpoint=None, after_epoc
         so_far = checkpoints.resume(checkpoint, plan, start)
         history.records, history.validation = so_far.records, so_far.validation
         if history.records:
-            print(f"Going on from {checkpoint}", file=sys.stderr)
+            say(f"Going on from {checkpoint}")
     if not history.records:  # else what it learnt is that run's
         _check_owner(plan)
     last = history.records[-1] if history.records else START
+    if checkpoint is not None and last.epoch < plan.epochs:
+        files.require_writable(checkpoint, 3 * vae.theta.nbytes)  # beside the model its two moments, Adam's
     n_batches = plan.n_batches
-    terminal = sys.stderr.isatty()
+    terminal = sys.stderr is not None and sys.stderr.isatty()
     with tqdm(total=plan.epochs * n_batches, initial=last.step, unit="step", disable=not terminal) as bar:
         try:
             for record in _steps(plan, last):
@@ -333,7 +337,7 @@ def fit(vae, x, validation=None, epochs=Plan.epochs, checkpoint=None, after_epoc
                 if terminal:
                     bar.set_postfix_str(line)
                 else:
-                    print(f"epoch {record.epoch}/{plan.epochs}: {line}", file=sys.stderr)
+                    say(f"epoch {record.epoch}/{plan.epochs}: {line}")
                 if after_epoch is not None:
                     after_epoch(record.epoch)
                 if checkpoint is not None:
