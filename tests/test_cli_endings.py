@@ -209,6 +209,25 @@ def test_a_file_that_cannot_be_replaced_is_found_before_the_work(tmp_path, monke
         os.seteuid(0)
 
 
+def test_the_series_of_two_runs_are_not_mixed(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ["train", *SMALL, "--epochs", 1, "--save-every", 1]
+    assert run(*words, "--out", "a", "--checkpoint", "run.npz") == 0
+    earlier = {path: path.read_bytes() for path in Path("a").iterdir()}
+    for more in (["--seed", 1], ["--seed", 1, "--checkpoint", "run.npz"], []):  # even its own once more: from where?
+        assert run(*words, *more, "--out", "a") == 2
+        assert "a/model-0000.npz belongs to the series of another run" in last_line(capsys)
+    assert earlier == {path: path.read_bytes() for path in Path("a").iterdir()}
+    assert run(*words, "--out", "a", "--checkpoint", "run.npz", "--epochs", 2) == 0  # it goes on
+    Path("b").mkdir()
+    Path("b/model-0000.npz").write_bytes(Path("a/model-0000.npz").read_bytes())  # killed in the first epoch
+    assert run(*words, "--out", "b") == 0
+    assert run("train", *SMALL, "--out", "c", "--seed", 1) == 0
+    capsys.readouterr()
+    assert run("variance", "--model", "a/model-0001.npz", "c/model.npz", "--out", "v", "--n-draws", 10) == 2
+    assert "seed is 0 in a/model-0001.npz and 1 in c/model.npz; give those of one run" in last_line(capsys)
+
+
 def test_a_series_that_a_later_run_cannot_complete_says_so(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     words = ["train", *SMALL, "--checkpoint", "run.npz"]

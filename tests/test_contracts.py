@@ -305,6 +305,66 @@ def gaussian_vae(dtype="float64", **options):
     return vae, x, vae.noise(np.random.default_rng(1), 3, 6)
 
 
+class Counts:
+    """x_d ~ Poisson(exp(outputs_d)), -log p but for log x!. It lets all whole numbers from 0 pass, and computes -x."""
+
+    name, outputs, is_density = "counts", 1, False
+
+    def check(self, name, x, n_features):
+        return np.asarray(x)
+
+    def parameters(self, n_features):
+        return {}
+
+    def loss(self, outputs, x, losses):
+        losses[:] = (np.exp(outputs) + -np.resize(x, outputs.shape) * outputs).sum(axis=1)
+
+    def loss_and_slope(self, outputs, x, losses):
+        self.loss(outputs, x, losses)
+        outputs[:] = np.exp(outputs) + -np.resize(x, outputs.shape)
+
+    def __call__(self, outputs):
+        return types.SimpleNamespace(mean=np.exp(outputs))
+
+
+@pytest.mark.parametrize("highest", [1, 9])
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "bool", "float64"])
+def test_data_of_any_type_train_and_measure_as_floats_do_where_a_likelihood_takes_no_bits(dtype, highest):
+    x = (np.random.default_rng(0).integers(0, highest + 1, (100, 200)) * (np.arange(200) < 40)).astype(dtype)
+
+    def found(x):
+        vae = tv.VAE(200, 2, (100,), likelihood=Counts())  # large enough that bits would not be multiplied
+        tv.fit(vae, x, epochs=1, batch_size=50)
+        loss, grads = vae.loss_and_grads(x, vae.noise(np.random.default_rng(0), 1, 100))
+        report = variance.measure(vae, x[:5], ["reparameterization"], n_draws=3, n_timings=1)["reparameterization"]
+        return vae.theta, loss, grads, report.mean["encoder"], tv.evaluate.bound(vae, x)
+
+    for one, other in zip(found(x), found(x.astype("float32"))):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_uint8_is_bits_only_where_it_holds_nothing_else():
+    class OfBits(Counts):
+        takes_bits = True
+
+    bits, counts = np.eye(6, dtype="uint8"), np.arange(36, dtype="uint8").reshape(6, 6)
+    vae = tv.VAE(6, 2, (4,), likelihood=OfBits())
+    assert vae.check_data(bits).dtype == vae.check_data(bits > 0).dtype == "uint8"
+    assert vae.check_data(counts).dtype == "float32" and vae.check_data(bits.astype("float64")).dtype == "float64"
+    assert tv.VAE(6, 2, (4,), likelihood=Counts()).check_data(bits).dtype == "float32"
+
+
+def test_what_a_check_of_one_s_own_lets_pass_is_told_by_its_name():
+    vae = tv.VAE(6, 2, (4,), likelihood=Counts())
+    for x, error, message in (
+        (np.full((2, 6), np.nan), ValueError, "x must be finite, got nan"),
+        (np.zeros((2, 6), object), TypeError, "x must be real numbers, got object"),
+        (np.zeros((2, 5)), ValueError, r"x must have shape \(n, 6\)"),
+    ):
+        with pytest.raises(error, match=message):
+            tv.fit(vae, x)
+
+
 def test_its_parameter_lives_at_the_end_of_theta():
     vae, _, _ = gaussian_vae()
     assert list(vae.params)[-1] == "likelihood.logvar" and len(vae.theta) == vae.n_encoder + vae.n_decoder + 5
@@ -405,6 +465,32 @@ class Shifted(Prior):
 
     def kl_grad(self, q):
         return q.join((q.mu - 1) / 4, 0.5 * (q.std**2 / 4 - 1))
+
+
+class Precise(Shifted):
+    """The same of numbers in float64, which make float64 of what they meet."""
+
+    def log_prob(self, z):
+        return np.float64(1) * super().log_prob(z)
+
+    def log_prob_grad(self, z):
+        return np.float64(1) * super().log_prob_grad(z)
+
+
+@pytest.mark.parametrize("estimator, objective", [
+    ("reparameterization", tv.ELBO(np.float64(0.5), "monte_carlo")), ("score_function", tv.ELBO(kl="monte_carlo")),
+    ("reparameterization", tv.ImportanceWeighted()), ("dreg", tv.ImportanceWeighted()),
+])  # fmt: skip
+def test_a_prior_of_another_precision_does_not_change_a_model_s(estimator, objective):
+    x = np.eye(6, dtype="float32")
+
+    def loss_and_grads(prior):
+        vae = tv.VAE(6, 2, (4,), prior=prior)
+        return vae.loss_and_grads(x, vae.noise(np.random.default_rng(0), 3, 6), estimator, objective)
+
+    (loss, grads), (found, found_grads) = map(loss_and_grads, (Shifted(), Precise()))
+    assert found_grads.dtype == "float32"
+    np.testing.assert_allclose([found, *found_grads], [loss, *grads], rtol=1e-4, atol=1e-5)
 
 
 def test_nothing_hard_codes_the_prior():

@@ -75,3 +75,15 @@ def test_the_line_of_an_epoch_is_true_of_its_numbers(objective, weight, validate
     else:
         assert f" + {'2.5 x ' * (weight != 1)}KL " in line
         assert record.loss == pytest.approx(record.reconstruction + weight * record.kl, rel=1e-6)
+
+
+def test_a_checkpoint_that_cannot_be_written_is_told_before_the_first_step(digits, tmp_path):
+    history = tv.History()
+    with pytest.raises(FileNotFoundError, match="run.npz"):
+        tv.fit(tv.VAE(64, 2, (8,)), digits[:50], epochs=2, checkpoint=tmp_path / "none" / "run.npz", history=history)
+    assert not history.records
+    (tmp_path / "none").mkdir()
+    for _ in range(2):  # a whole run is read, whether or not it could be written
+        tv.fit(tv.VAE(64, 2, (8,)), digits[:50], epochs=1, checkpoint=tmp_path / "none" / "run.npz")
+        (tmp_path / "none").chmod(0o555)
+    (tmp_path / "none").chmod(0o755)

@@ -191,3 +191,31 @@ def test_an_error_names_the_readers_path_and_nothing_else(tmp_path):
     with pytest.raises(FileNotFoundError) as caught:
         files.write(path, b"x")
     assert caught.value.filename == str(path) and "None" not in str(caught.value) and ".tmp" not in str(caught.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="this system has no links and modes like these")
+def test_a_link_stays_a_link_and_a_file_keeps_its_mode(tmp_path):
+    (tmp_path / "far").mkdir()
+    file, link, new = tmp_path / "far" / "m.npz", tmp_path / "m.npz", tmp_path / "new.npz"
+    file.write_bytes(b"old")
+    file.chmod(0o640)
+    link.symlink_to(file)
+    new.symlink_to(tmp_path / "far" / "new.npz")  # which is not there yet
+    for path in (link, new):
+        files.write(path, b"new")
+        assert path.is_symlink() and path.resolve().parent == file.parent and path.read_bytes() == b"new"
+    assert file.stat().st_mode & 0o777 == 0o640 and beside(file) == ["new.npz"]
+    for place in (tmp_path, *tmp_path.parents[:2]):
+        os.chmod(place, 0o777)
+    file.chmod(0o444)
+    os.chmod(file.parent, 0o777)
+    if root := os.geteuid() == 0:
+        os.seteuid(65534)
+    try:
+        for write in (lambda: files.write(link, b"newer"), lambda: files.require_writable(link)):
+            with pytest.raises(PermissionError, match="there is a file that cannot be replaced.*m.npz"):
+                write()
+    finally:
+        if root:
+            os.seteuid(0)
+    assert file.read_bytes() == b"new" and beside(file) == ["new.npz"]

@@ -192,6 +192,33 @@ def test_bits_are_converted_a_minibatch_at_a_time(dtype):
     assert peak < 2e6
 
 
+def test_data_that_change_between_epochs_count_from_the_next_on_whatever_their_type(digits, tmp_path):
+    def theta(dtype, **options):
+        x = tv.datasets.binarize(digits[:100], np.random.default_rng(0)).astype(dtype)
+
+        def again(epoch):
+            x[:] = tv.datasets.binarize(digits[:100], np.random.default_rng(epoch))
+
+        vae = make(dtype="float32")
+        tv.fit(vae, x, epochs=3, after_epoch=again, **options)
+        return vae.theta
+
+    expected = make()
+    optimizer = tv.Adam(1e-3)
+    epochs = {epoch: tv.datasets.binarize(digits[:100], np.random.default_rng(epoch)) for epoch in range(3)}
+    x = epochs[0].copy()
+    for record in tv.train(expected, x, optimizer=optimizer, epochs=3, batch_size=100):
+        x[:] = epochs.get(record.epoch, x)
+    for dtype in ("uint8", "bool", "float32", "float64"):
+        np.testing.assert_array_equal(theta(dtype), expected.theta)
+        with pytest.raises(ValueError, match="what changed during the run: x is uint8 .* at the start and .* now"):
+            theta(dtype, checkpoint=tmp_path / "run.npz")
+    assert list(tmp_path.iterdir()) == []
+    grey = digits[:100].copy()
+    with pytest.raises(ValueError, match=r"x must lie in \[0, 1\]"):
+        tv.fit(make(), grey, epochs=2, after_epoch=lambda epoch: grey.fill(7))
+
+
 def test_x_is_left_as_it_is(digits):
     before = digits.copy()
     run(make(), digits, epochs=1)
@@ -341,6 +368,12 @@ def test_without_a_terminal_there_is_a_plain_line_an_epoch(digits, capsys):
             and " + KL " in line
             and ", validation " in line
         )
+
+
+def test_without_an_error_stream_fit_is_silent(digits, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stderr", None)
+    assert len(tv.fit(make(), digits[:50], epochs=1).records) == 1
+    assert capsys.readouterr().out == ""
 
 
 def test_on_a_terminal_there_is_a_bar(digits, monkeypatch):

@@ -490,3 +490,31 @@ def test_any_changed_byte_is_noticed_or_harmless(saved):
 def test_a_missing_file_is_a_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError, match="nothing.npz"):
         tv.VAE.load(tmp_path / "nothing.npz")
+
+
+def test_a_model_whose_sizes_are_numpy_s_integers_is_saved(tmp_path):
+    vae = tv.VAE(np.prod((2, 3)), np.arange(2, 3)[0], (4,))
+    vae.save(tmp_path / "model.npz")
+    assert tv.VAE.load(tmp_path / "model.npz").config == vae.config
+
+
+def test_what_inherits_its_name_is_refused_for_it_would_be_loaded_as_the_other():
+    cases = {
+        "likelihood": type("Mine", (tv.Bernoulli,), {}),
+        "latents": type("Mine", (tv.DiagonalGaussian,), {}),
+        "prior": type("Mine", (tv.distributions.StandardNormal,), {})(),
+    }
+    for argument, one in cases.items():
+        with pytest.raises(ValueError, match=f"{argument} must have a name of its own.*such as name = 'my_{one.name}'"):
+            tv.VAE(4, 2, (3,), **{argument: one})
+    cases["likelihood"].name = "mine"
+    assert tv.VAE(4, 2, (3,), likelihood=cases["likelihood"]).config["likelihood"] == "mine"
+
+
+def test_a_model_that_could_not_be_loaded_is_not_saved(tmp_path):
+    vae = tv.VAE(4, 2, (3,))
+    vae.save(tmp_path / "model.npz")
+    vae.theta[3] = np.inf
+    with pytest.raises(ValueError, match="theta must be finite, got inf at index"):
+        vae.save(tmp_path / "model.npz")
+    assert np.isfinite(tv.VAE.load(tmp_path / "model.npz").theta).all()

@@ -6,7 +6,7 @@ A file that is put beside the others is known by name, and nothing else need cha
 import importlib
 import pkgutil
 
-__all__ = ["by_name"]
+__all__ = ["by_name", "require_own_name"]
 
 
 def by_name(package, wanted, name_of, first=()):
@@ -44,3 +44,28 @@ def by_name(package, wanted, name_of, first=()):
                 if found.setdefault(name, one) is not one:
                     raise ImportError(f"{module.__file__} shows a second {name!r}: give it another name")
     return found
+
+
+def require_own_name(what, name, one, known):
+    """Raise if a name is another's: a subclass that inherits its parent's would be loaded as the parent.
+
+    Parameters
+    ----------
+    what : str
+        The argument's name.
+    name : str
+        What `one` is saved under.
+    one : object
+    known : dict
+        {name: object}, what `by_name` found.
+
+    Raises
+    ------
+    ValueError
+        If it is known, of something else.
+    """
+    if known.get(name, one) is not one:
+        raise ValueError(
+            f"{what} must have a name of its own, got {one!r} with the name of tinyvae's {name!r}, as which a saved "
+            f"model would be loaded: give it another, such as name = 'my_{name}'"
+        )

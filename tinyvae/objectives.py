@@ -93,7 +93,7 @@ class ELBO(Objective):
     kl: str = "analytic"
 
     def __post_init__(self):
-        validate.number("beta", self.beta, least=0)
+        object.__setattr__(self, "beta", validate.number("beta", self.beta, least=0))  # frozen
         validate.choice("kl", self.kl, ("analytic", "monte_carlo"))
 
     @property
@@ -206,8 +206,8 @@ class Integrand:
         l(z; lambda) = f(z) + beta [log q(z; lambda) - log p(z)]
 
     beta is the objective's `sampled_kl`; with an analytic KL, l is f. `__call__` and `grad` are the
-    value and dl/dz. `explicit` is the other way in which l depends on q's parameters, dl/dlambda
-    with z held: beta times the score.
+    value and dl/dz, of the dtypes of f and df/dz, whatever the prior's is. `explicit` is the other way
+    in which l depends on q's parameters, dl/dlambda with z held: beta times the score.
 
     Parameters
     ----------
@@ -238,7 +238,7 @@ class Integrand:
     def __init__(self, q, target, objective):
         self.q, self.target, self.objective = q, target, objective or PLAIN
         check_objective(self.objective)
-        self.beta = self.objective.sampled_kl
+        self.beta = float(self.objective.sampled_kl)
 
     def __call__(self, z):
         """l(z), nats. z (S, B, K) -> (S, B)."""
@@ -246,12 +246,12 @@ class Integrand:
 
     def from_target(self, f, z):
         """l(z) where f(z) is known already, nats. f (S, B), z (S, B, K) -> (S, B)."""
-        return f + self.beta * self.q.log_ratio(z) if self.beta else f
+        return (f + self.beta * self.q.log_ratio(z)).astype(f.dtype, copy=False) if self.beta else f
 
     def grad(self, z):
         """dl/dz. z (S, B, K) -> (S, B, K)."""
         dz = self.target.grad(z)
-        return dz + self.beta * self.q.log_ratio_grad(z) if self.beta else dz
+        return (dz + self.beta * self.q.log_ratio_grad(z)).astype(dz.dtype, copy=False) if self.beta else dz
 
     def explicit(self, z):
         """dl/dparams with z held. z (S, B, K) -> (S, B, P), or 0 if beta is."""

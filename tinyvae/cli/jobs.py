@@ -11,6 +11,7 @@ import numpy as np
 import tinyvae as tv
 from tinyvae import compare as comparison
 from tinyvae.cli import results, signals, words
+from tinyvae.machine import files
 from tinyvae.training.history import is_elbo
 
 __all__ = ["compare", "train", "sample", "bench"]
@@ -118,7 +119,9 @@ def _require_room(vae, args):
     results.require(args, "model.npz", "train.json", "train.png", size=size)
     if args.checkpoint:
         Path(args.checkpoint).parent.mkdir(parents=True, exist_ok=True)
-        results.require_replaceable(args.checkpoint, 3 * size)  # beside the model its two moments, Adam's
+        files.require_writable(args.checkpoint, results.ROOM + 3 * size)  # beside the model its two moments, Adam's
+    if args.save_every:
+        results.require_own_series(args.out, vae, bool(args.checkpoint) and Path(args.checkpoint).exists())
 
 
 def _fit(vae, data, estimator, args, history):

@@ -262,11 +262,24 @@ def _tell_parts(args, parts):
     words.print_table(header, ("", "", "nats²", "nats²", "nats²", ""), *rows)
 
 
+def _require_one_series(paths):
+    """Raise ValueError unless all models are of one configuration: else they were not trained in one run."""
+    first, *others = ((path, tv.VAE.load(path).config) for path in paths)
+    for path, config in others:
+        if differences := [
+            f"{name} is {first[1].get(name)!r} in {first[0]} and {config.get(name)!r} in {path}"
+            for name in {**first[1], **config}
+            if first[1].get(name) != config.get(name)
+        ]:
+            raise ValueError(f"a series is of models from one run: {'; '.join(differences)}; give those of one run")
+
+
 def _along(args, functions):
     """A series of models in order: variance, signal-to-noise, and the KL, which is 0 where the posterior collapsed."""
     from tinyvae import plots
 
     objective, points = words.objective(args), []
+    _require_one_series(args.model)
     for path in args.model:
         vae, data = _model(args, path)
         batch = data.train[: args.batch_size]

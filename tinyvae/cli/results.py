@@ -1,22 +1,22 @@
 """Where a command's results go: tried before the work, written into --out, and named at the end."""
 
 import contextlib
-import errno
 import itertools
 import json
 import math
 import os
 import re
-import stat
 from pathlib import Path
+
+import numpy as np
 
 from tinyvae.cli import words
 from tinyvae.machine import files
 
 __all__ = [
     "require",
-    "require_replaceable",
     "require_apart",
+    "require_own_series",
     "unfinished",
     "write_json",
     "write_figure",
@@ -26,6 +26,7 @@ __all__ = [
 
 ROOM = 2**20  # bytes that a figure or a JSON file may take
 OF_TRAIN = re.compile(r"model(-\d{4,})?\.npz|train\.(json|png)")
+OF_SERIES = re.compile(r"model-\d{4,}\.npz")
 
 
 def require(args, *names, size=0):
@@ -46,37 +47,7 @@ def require(args, *names, size=0):
         If one cannot, naming it.
     """
     for name in names:
-        require_replaceable(Path(args.out, name), size)
-
-
-def require_replaceable(path, size=0):
-    """Raise unless a file can be written, and take the place of one that is there.
-
-    Parameters
-    ----------
-    path : str or path
-    size : int
-        Bytes of its arrays.
-
-    Raises
-    ------
-    OSError
-        If it cannot: as `files.require_writable` says, and for a file that is immutable, or another user's in a folder
-        where each may only replace his own (/tmp).
-    """
-    files.require_writable(path, ROOM + size)
-    path = Path(path).absolute()
-    if not path.exists():
-        return
-    file, folder = path.stat(), path.parent.stat()
-    own = not hasattr(os, "geteuid") or os.geteuid() in (0, file.st_uid, folder.st_uid)
-    denied = folder.st_mode & stat.S_ISVTX and not own
-    try:
-        open(path, "r+b").close()
-    except PermissionError as error:
-        denied = denied or error.errno == errno.EPERM  # EACCES: only read-only, which does not save it from a rename
-    if denied:
-        raise PermissionError(errno.EPERM, "there is a file that cannot be replaced", str(path))
+        files.require_writable(Path(args.out, name), ROOM + size)
 
 
 def require_apart(checkpoint, folder):
@@ -98,6 +69,40 @@ def require_apart(checkpoint, folder):
             f"--checkpoint {checkpoint} is where a result of this run goes: give another name, "
             f"for example {Path(folder, 'run.npz')}"
         )
+
+
+def require_own_series(folder, vae, goes_on):
+    """Raise if the folder holds a series of another run, of which this one's would leave a part.
+
+    Parameters
+    ----------
+    folder : str or path
+        --out.
+    vae : VAE
+        The model before its first step, which every series begins with.
+    goes_on : bool
+        Whether this run was begun before: then the series may be its own.
+
+    Raises
+    ------
+    ValueError
+        If it does.
+    """
+    there = sorted(path for path in Path(folder).glob("model-*.npz") if OF_SERIES.fullmatch(path.name))
+    if there and not (there[0].name == "model-0000.npz" and _holds(there[0], vae) and (goes_on or len(there) == 1)):
+        raise ValueError(
+            f"{there[0]} belongs to the series of another run, which would be mixed with this one's: "
+            "give another --out, or remove the earlier series"
+        )
+
+
+def _holds(path, vae):
+    """Whether the file is what `vae.save` writes."""
+    try:
+        there, here = files.read_npz(path), vae.arrays()
+    except Exception:  # each kind of damage fails in its own way
+        return False
+    return there.keys() == here.keys() and all(np.array_equal(there[name], here[name]) for name in here)
 
 
 def unfinished(folder):

@@ -47,7 +47,7 @@ def resolve(latents):
     Raises
     ------
     ValueError
-        For an unknown name.
+        For an unknown name, or a class that has the name of another.
     TypeError
         For a class that lacks an answer, naming what is missing, and for anything else.
     """
@@ -57,6 +57,7 @@ def resolve(latents):
     if missing or not isinstance(latents, type):
         lacks = f", which lacks {', '.join(missing)}" * bool(missing)
         raise TypeError(f"latents must be a name or a class such as tv.DiagonalGaussian, got {latents!r}{lacks}")
+    discover.require_own_name("latents", latents.name, latents, LATENTS)
     return latents
 
 
@@ -77,13 +78,14 @@ def resolve_prior(prior, family):
     Raises
     ------
     ValueError
-        For an unknown name.
+        For an unknown name, or a prior that has the name of another.
     TypeError
         For what is no prior, or does not fit the class.
     """
     if isinstance(prior, str):
         prior = PRIORS[validate.choice("prior", prior, PRIORS)]()
     prior = check_prior(family.prior if prior is None else prior)
+    discover.require_own_name("prior", prior.name, type(prior), PRIORS)
     q = family.from_params(np.zeros((1, family.n_params(2))), prior)
     try:
         validate.check_shape("kl", np.asarray(q.kl()), (1,))

@@ -6,6 +6,7 @@ A likelihood is an object (a class such as `Bernoulli` is one, too) with
     outputs             how many numbers a pixel takes from the decoder
     is_density          whether `loss` is minus the logarithm of a density for all data that `check` lets pass; where
                         it is not, what is printed of grey pixels is called a cross-entropy
+    takes_bits          True if data may come as uint8 holding 0 and 1; where it is missing, they never do
     check(name, x, n_features)      returns x if it lies in the support, else raises an error that says what would
     parameters(n_features)          {name: initial array} of what it learns itself; in theta they are "likelihood.NAME"
     loss(outputs, x, losses)        writes -log p(x | outputs), nats, into losses (S * B,)
@@ -14,17 +15,21 @@ A likelihood is an object (a class such as `Bernoulli` is one, too) with
     __call__(outputs)   a distribution of pixels: `mean` (n, D), `log_prob(x)` (n,), `sample(rng)` (n, D)
 
 outputs are (S * B, outputs * D), the B rows of the first sample first. x is (B, D) and stands for each of S samples,
-but in `own_gradients`, where it is repeated already, (S * B, D). It has the model's dtype, or is uint8: training keeps
-whatever holds nothing but 0 and 1 as bits. A likelihood with parameters takes their present values by name in the last
-four. Whether a new one's slope is right, `tv.check.gradients` tells on a small model: tests/test_contracts.py has one.
+but in `own_gradients`, where it is repeated already, (S * B, D). It has the model's dtype, whatever type `check` lets
+pass; only where the likelihood `takes_bits`, what holds nothing but 0 and 1 comes as uint8, of which -x is 255. A
+likelihood with parameters takes their present values by name in the last four. Whether a new one's slope is right,
+`tv.check.gradients` tells on a small model: tests/test_contracts.py has one.
 """
 
 import sys
 
+import numpy as np
+
 from tinyvae import discover, validate
+from tinyvae.kernels.data import only_bits
 from tinyvae.likelihoods.bernoulli import Bernoulli
 
-__all__ = ["Bernoulli", "LIKELIHOODS", "names", "resolve"]
+__all__ = ["Bernoulli", "LIKELIHOODS", "names", "resolve", "takes_bits", "checked"]
 
 NEEDED = ("name", "outputs", "is_density", "check", "parameters", "loss", "loss_and_slope")
 LIKELIHOODS = discover.by_name(
@@ -58,7 +63,7 @@ def resolve(likelihood):
     Raises
     ------
     ValueError
-        For an unknown name.
+        For an unknown name, or an object that has the name of another.
     TypeError
         For an object that lacks a part, naming what is missing.
     """
@@ -73,4 +78,56 @@ def resolve(likelihood):
             f"likelihood must be a name or a likelihood such as tv.Bernoulli, got {likelihood!r}, "
             f"which lacks {', '.join(missing)}"
         )
+    discover.require_own_name("likelihood", likelihood.name, likelihood, LIKELIHOODS)
     return likelihood
+
+
+def takes_bits(likelihood):
+    """Whether what holds nothing but 0 and 1 may come to it as uint8.
+
+    Parameters
+    ----------
+    likelihood : a likelihood
+
+    Returns
+    -------
+    bool
+    """
+    return getattr(likelihood, "takes_bits", False)
+
+
+def checked(likelihood, name, x, n_features, dtype):
+    """Data as a model takes them, and its likelihood: floats, or bits as uint8 if it takes those.
+
+    Parameters
+    ----------
+    likelihood : a likelihood
+        Whose `check` is asked first.
+    name : str
+        What the data are called in a message.
+    x : array (n, n_features)
+        At least one row of finite real numbers of any type.
+    n_features : int
+    dtype : numpy.dtype
+        The model's.
+
+    Returns
+    -------
+    array (n, n_features)
+        C-contiguous. float32 and float64 stay what they are; of bool and uint8, what holds only 0 and 1 is uint8 if
+        the likelihood takes bits; all else is of `dtype`.
+
+    Raises
+    ------
+    ValueError or TypeError
+        For what does not fit.
+    """
+    x = np.ascontiguousarray(validate.real(name, likelihood.check(name, x, n_features)))
+    validate.check_shape(name, x, ("n", n_features))
+    if not len(x):
+        raise ValueError(f"{name} must hold at least one row, got shape {x.shape}")
+    if x.dtype in (bool, np.uint8) and takes_bits(likelihood) and only_bits(x.ravel()):
+        return x.view("uint8")
+    x = x if x.dtype in validate.FLOATS else x.astype(dtype)
+    validate.check_finite(name, x)
+    return x

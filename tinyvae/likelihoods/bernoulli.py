@@ -34,6 +34,8 @@ class Bernoulli:
         How many numbers a pixel takes from the decoder: 1.
     is_density : bool
         False: of grey levels it is no density; of bits, which it weighs with probabilities, it is a distribution.
+    takes_bits : bool
+        True: black and white pixels may come as uint8.
     check : function
         (name, x, n_features) -> x itself, or an error.
     loss : function
@@ -52,6 +54,7 @@ class Bernoulli:
     name = "bernoulli"
     outputs = 1
     is_density = False  # of grey levels; of bits, which it weighs with probabilities, it is a distribution
+    takes_bits = True  # as uint8: training adds up rows where it would multiply by 0 and 1
     check = staticmethod(validate.data)  # check(name, x, n_features): x itself, or an error
 
     loss = staticmethod(kernels.bernoulli_loss)

@@ -5,6 +5,7 @@ import errno
 import os
 import re
 import secrets
+import stat
 import zipfile
 
 import numpy as np
@@ -22,7 +23,8 @@ def replacing(path):
     """A file opened for writing bytes, which takes the place of `path` when the block ends, and vanishes if it fails.
 
     Until then it stands beside `path` as <path>.<8 hex digits>.tmp, under a lock. What an earlier save of this path,
-    which was killed, left under such a name is removed first.
+    which was killed, left under such a name is removed first. A link stays one, to the new file; its mode is the old
+    file's.
 
     Parameters
     ----------
@@ -37,13 +39,16 @@ def replacing(path):
     Raises
     ------
     OSError
-        If the file cannot be written; the old one is left.
+        If the file cannot be written, or the old one not be replaced; the old one is left.
     """
     with _beside(path) as file:
         yield file
         file.flush()
         os.fsync(file.fileno())
-        os.replace(file.name, os.path.abspath(path))
+        place = os.path.realpath(path)
+        with contextlib.suppress(OSError):  # there is none yet, or the file system knows no modes
+            os.chmod(file.name, stat.S_IMODE(os.stat(place).st_mode))
+        os.replace(file.name, place)
 
 
 def require_writable(path, size=0):
@@ -58,7 +63,8 @@ def require_writable(path, size=0):
     Raises
     ------
     OSError
-        If it cannot: no such folder or one that is read-only, no file in its place but a folder, a full disk.
+        If it cannot: no such folder or one that is read-only, no file in its place but a folder, a full disk, or a
+        file that is read-only, immutable, or another user's in a folder where each may only replace his own (/tmp).
     """
     with _beside(path) as file:
         file.write(bytes(size))
@@ -74,10 +80,12 @@ def _beside(path):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     if os.path.exists(path) and not os.path.isfile(path):
         raise OSError(errno.EEXIST, "not a file that can be replaced", path)  # a device, a pipe
-    temporary, lock = None, None
+    temporary, lock, place = None, None, os.path.realpath(path)
     try:
-        _remove_leftovers(os.path.abspath(path))
-        temporary, lock = _create_beside(os.path.abspath(path))
+        if os.path.exists(place):
+            _require_replaceable(place)
+        _remove_leftovers(place)
+        temporary, lock = _create_beside(place)
         with open(temporary, "wb") as file:
             yield file
     except OSError as error:
@@ -91,6 +99,19 @@ def _beside(path):
                 os.unlink(temporary)
         if lock is not None:  # held until the file has its own name: else another save could take it for a leftover
             os.close(lock)
+
+
+def _require_replaceable(path):
+    """Raise PermissionError if the file that is there may not be written, or not be replaced by another."""
+    file, folder = os.stat(path), os.stat(os.path.dirname(path))
+    own = not hasattr(os, "geteuid") or os.geteuid() in (0, file.st_uid, folder.st_uid)
+    denied = errno.EPERM if folder.st_mode & stat.S_ISVTX and not own else None
+    try:
+        open(path, "r+b").close()
+    except PermissionError as error:
+        denied = error.errno
+    if denied:
+        raise PermissionError(denied, "there is a file that cannot be replaced: it is protected", path)
 
 
 def write(path, data):

@@ -81,8 +81,8 @@ class VAE:
         latents="gaussian",
         prior=None,
     ):
-        validate.integer("n_features", n_features, least=1)
-        validate.integer("n_latents", n_latents, least=1)
+        n_features = validate.integer("n_features", n_features, least=1)
+        n_latents = validate.integer("n_latents", n_latents, least=1)
         self.likelihood, self.family = likelihoods.resolve(likelihood), distributions.resolve(latents)
         self.prior = distributions.resolve_prior(prior, self.family)
         hidden, self.seed = validate.sizes("hidden", hidden), validate.integer("seed", seed, least=0)
@@ -203,14 +203,11 @@ class VAE:
     # --- what training and measuring ask ------------------------------------------------------------
 
     def check_data(self, x, name="x"):
-        """x (n, D), checked against the likelihood's support: floats as they are, bits as uint8.
+        """x (n, D), checked against the likelihood's support: floats as they are, see `likelihoods.checked`.
 
         Raises ValueError or TypeError, calling the data `name`.
         """
-        x = self.likelihood.check(name, x, self.n_features)
-        if not len(x):
-            raise ValueError(f"{name} must hold at least one row, got shape {x.shape}")
-        return x
+        return likelihoods.checked(self.likelihood, name, x, self.n_features, self.dtype)
 
     def latents(self, params):
         """q of the encoder's output params (B, P), unchecked, with the model's prior."""
@@ -297,11 +294,15 @@ class VAE:
     # --- files ------------------------------------------------------------------------------------
 
     def save(self, path):
-        """Write the model to `path` (npz, no pickle); a kill at any instant leaves the old file or the new one."""
+        """Write the model to `path` (npz, no pickle); a kill at any instant leaves the old file or the new one.
+
+        Raises ValueError, and writes nothing, if theta is not finite; OSError if the file cannot be written.
+        """
         files.write_npz(path, self.arrays())
 
     def arrays(self):
         """What `save` writes, {name: array}: the configuration as JSON, and theta."""
+        validate.check_finite("theta", self.theta)  # else `load` would refuse it
         return {"config": json.dumps({"format": FORMAT, **self.config}), "theta": self.theta}
 
     @classmethod

@@ -98,8 +98,7 @@ def start(plan, validation):
                 "class a __deepcopy__, or leave out what cannot be copied"
             ) from error
     _states(plan, learners)
-    data = {"x": fingerprint(plan.x), "validation": fingerprint(validation)}
-    return Start(_choices(plan, learners) | {name: [text, text] for name, text in data.items()}, learners)
+    return Start(_choices(plan, learners) | _told_data(x=plan.x, validation=validation), learners)
 
 
 def save(path, plan, start, history):
@@ -124,7 +123,8 @@ def save(path, plan, start, history):
     TypeError
         If a state is not made of arrays that a file takes without pickle.
     """
-    states, now = _states(plan, start.learners), _choices(plan, start.learners)
+    plan.take()
+    states, now = _states(plan, start.learners), _choices(plan, start.learners) | _told_data(x=plan.x)
     if changed := _differences(start.settings, {**start.settings, **now}, "at the start", "now", without=states):
         raise ValueError(
             f"a checkpoint cannot put back what changed during the run: {changed}. Leave it as it is, give it "
@@ -324,6 +324,11 @@ def _choices(plan, learners):
         name: _told_learner(value) if name in learners else [words(value), identity(value, known)]
         for name, value in choices.items()
     }
+
+
+def _told_data(**data):
+    """{name: its fingerprint, twice, for words and as a digest}."""
+    return {name: [fingerprint(array)] * 2 for name, array in data.items()}
 
 
 def _told_learner(learner):

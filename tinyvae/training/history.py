@@ -1,12 +1,13 @@
 """What a training run leaves behind, a record a step and a validation an epoch, and an epoch of it in words."""
 
+import sys
 from typing import NamedTuple
 
 import numpy as np
 
 from tinyvae.objectives import ELBO
 
-__all__ = ["Record", "Validation", "History", "summary", "is_elbo"]
+__all__ = ["Record", "Validation", "History", "summary", "is_elbo", "say"]
 
 
 class Record(NamedTuple):
@@ -119,3 +120,14 @@ def is_elbo(objective):
     bool
     """
     return isinstance(objective, ELBO) and objective.beta == 1
+
+
+def say(line):
+    """Print a line to the standard error stream, if there is one: it may have been closed before Python started.
+
+    Parameters
+    ----------
+    line : str
+    """
+    if sys.stderr is not None:  # which to `print` is the standard output
+        print(line, file=sys.stderr)

@@ -12,14 +12,15 @@ import numpy as np
 from tinyvae import estimators, evaluate, validate
 from tinyvae import noise as schemes
 from tinyvae.kernels.data import all_finite, gather
-from tinyvae.machine import workers
+from tinyvae.likelihoods import takes_bits
+from tinyvae.machine import files, workers
 from tinyvae.machine.arena import Arena
 from tinyvae.machine.sparse import as_bits
 from tinyvae.models import NonFiniteLoss
 from tinyvae.objectives import ELBO, check_objective
 from tinyvae.optim import Adam
 from tinyvae.training import checkpoints
-from tinyvae.training.history import History, Record, Validation, is_elbo, summary
+from tinyvae.training.history import History, Record, Validation, is_elbo, say, summary
 
 __all__ = ["Plan", "train", "fit"]
 
@@ -36,7 +37,8 @@ class Plan:
     vae : VAE
         The model, trained in place.
     x : array (n, D)
-        What is trained on: floats that hold only 0 and 1 become bits, which a first layer need not multiply.
+        What is trained on: floats that hold only 0 and 1 become bits, which a first layer need not multiply, if the
+        likelihood takes them.
     estimator : callable
         A name becomes the estimator that it names.
     objective : ELBO, ImportanceWeighted or another objective
@@ -72,8 +74,8 @@ class Plan:
     noise: object = "independent"
 
     def __post_init__(self):
-        vae = self.vae
-        self.x = as_bits(vae.check_data(self.x))
+        vae, self.given = self.vae, np.asanyarray(self.x)
+        self.take()
         self.estimator = estimators.resolve(self.estimator)
         check_objective(self.objective)
         self.optimizer = Adam(1e-3) if self.optimizer is None else self.optimizer
@@ -85,6 +87,11 @@ class Plan:
         schemes.require_compatible(self.noise, self.estimator, self.objective)
         eps = vae.noise(np.random.default_rng(0), self.n_samples, 1, self.noise)
         validate.array("noise's eps", eps, (self.n_samples, *vae.noise_shape(1)), vae.dtype)
+
+    def take(self):
+        """Read the data as they are now. Raises ValueError or TypeError if they do not fit (any more)."""
+        x = self.vae.check_data(self.given)
+        self.x = as_bits(x) if takes_bits(self.vae.likelihood) else x
 
     @property
     def n_batches(self):
@@ -111,8 +118,9 @@ def train(
     vae : VAE
         The model.
     x : array (n, D)
-        Float in [0, 1], or bool / uint8 holding 0 and 1, which stay as they are and are converted a minibatch at a
-        time.
+        Data that the likelihood lets pass, see `likelihoods.checked`; for the built-in one floats in [0, 1], or
+        bool / uint8 holding 0 and 1, which stay as they are and are converted a minibatch at a time. Each epoch begins
+        by reading them: what is changed in the array between two epochs counts from the next on.
     estimator : str or callable
         A name, or an estimator, whose `update()`, if it has one, is called after each step.
     objective : ELBO or ImportanceWeighted
@@ -138,8 +146,8 @@ def train(
     Raises
     ------
     ValueError or TypeError
-        At once, for input that does not fit, and, at once or at the first step, for an optimiser, or an estimator that
-        learns, which still has what it learnt with another model.
+        At once, for input that does not fit (data also at the start of an epoch), and, at once or at the first step,
+        for an optimiser, or an estimator that learns, which still has what it learnt with another model.
     NonFiniteLoss
         At the first step whose loss is not finite, naming the step and the term; and at the last step of an epoch if it
         left parameters that are not finite.
@@ -158,7 +166,7 @@ def _steps(plan, last):
 
 
 def _epochs(plan, last):
-    x, arena, grads = plan.x, Arena(), np.empty_like(plan.vae.theta)
+    arena, grads = Arena(), np.empty_like(plan.vae.theta)
     vae, step, seconds = plan.vae.using(arena), last.step, last.seconds
     for _, learner in _learners(plan):
         with contextlib.suppress(TypeError):  # one that takes no weak reference is nobody's
@@ -168,6 +176,8 @@ def _epochs(plan, last):
         order_rng, noise_rng, estimator_rng = map(
             np.random.default_rng, np.random.SeedSequence([plan.seed, epoch]).spawn(3)
         )
+        plan.take()
+        x = plan.x
         order = order_rng.permutation(len(x))
         for start in range(0, len(x), plan.batch_size):
             began = time.perf_counter()
@@ -267,13 +277,15 @@ def fit(vae, x, validation=None, epochs=Plan.epochs, checkpoint=None, after_epoc
     ------
     ValueError
         If the checkpoint belongs to other settings, data or another model, saying what differs, if it is damaged, or if
-        it holds more epochs than asked for (then nothing is changed); if something changes during the run that a
-        checkpoint does not put back; if `history` is not empty; and for input that does not fit.
+        it holds more epochs than asked for (then nothing is changed); if something changes during the run, the data
+        included, that a checkpoint does not put back; if `history` is not empty; and for input that does not fit.
     TypeError
         If a checkpoint is asked for and the optimiser or estimator cannot be saved, or a setting not told from another;
         and for input that does not fit.
     NonFiniteLoss
         As in `train`.
+    OSError
+        If the checkpoint cannot be written: before the first step, where that can be known.
 
     Notes
     -----
@@ -301,12 +313,14 @@ def fit(vae, x, validation=None, epochs=Plan.epochs, checkpoint=None, after_epoc
         so_far = checkpoints.resume(checkpoint, plan, start)
         history.records, history.validation = so_far.records, so_far.validation
         if history.records:
-            print(f"Going on from {checkpoint}", file=sys.stderr)
+            say(f"Going on from {checkpoint}")
     if not history.records:  # else what it learnt is that run's
         _check_owner(plan)
     last = history.records[-1] if history.records else START
+    if checkpoint is not None and last.epoch < plan.epochs:
+        files.require_writable(checkpoint, 3 * vae.theta.nbytes)  # beside the model its two moments, Adam's
     n_batches = plan.n_batches
-    terminal = sys.stderr.isatty()
+    terminal = sys.stderr is not None and sys.stderr.isatty()
     with tqdm(total=plan.epochs * n_batches, initial=last.step, unit="step", disable=not terminal) as bar:
         try:
             for record in _steps(plan, last):
@@ -323,7 +337,7 @@ def fit(vae, x, validation=None, epochs=Plan.epochs, checkpoint=None, after_epoc
                 if terminal:
                     bar.set_postfix_str(line)
                 else:
-                    print(f"epoch {record.epoch}/{plan.epochs}: {line}", file=sys.stderr)
+                    say(f"epoch {record.epoch}/{plan.epochs}: {line}")
                 if after_epoch is not None:
                     after_epoch(record.epoch)
                 if checkpoint is not None:

@@ -4,6 +4,7 @@ import copy
 
 from tinyvae import validate
 from tinyvae.estimators import Target
+from tinyvae.likelihoods import takes_bits
 from tinyvae.machine.arena import one_per_thread
 from tinyvae.machine.sparse import as_bits
 from tinyvae.objectives import PLAIN
@@ -115,7 +116,8 @@ def measure(
     q = unsplit(vae.encode, x)
     eps = plan.eps(q)
     unsplit(plan.warm, [(q, vae.target(x))])
-    as_trained = x if data.dtype.kind == "f" and as_bits(data) is data else as_bits(data)
+    bits = as_bits(data) if takes_bits(vae.likelihood) else data
+    as_trained = x if bits.dtype.kind == "f" else bits
     costs = cost.costs(lambda function: cost.vae_call(vae, as_trained, eps, function, plan.objective), plan)
     moments = vae_moments(vae, x, plan, blocks)
     return {name: report(name, moments[name], plan, vae.dtype, costs[name]) for name in plan.functions}
