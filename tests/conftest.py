@@ -1,9 +1,16 @@
 """What several test files share: exact expectations, numeric derivatives, a small piece of real data."""
 
+import signal
+
 import numpy as np
 import pytest
 
 from tinyvae import datasets
+
+# A shell's background job ignores these signals, and so would the processes that the tests start and interrupt.
+for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+    if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) == signal.SIG_IGN:
+        signal.signal(getattr(signal, name), handler)
 
 
 @pytest.fixture(scope="session")

@@ -209,7 +209,7 @@ def test_options_out_of_range_are_refused(name, options, error, message):
         (np.zeros((2, 1)), ValueError, r"x must have shape \(.*, 3\), got \(2, 1\)"),  # it would be spread
         (np.zeros(3), ValueError, r"x must have shape \(.*, 3\), got \(3,\)"),
         (np.full((2, 3), np.nan), ValueError, "x must be finite, got nan"),
-        (np.zeros((2, 3), complex), TypeError, "x must hold real numbers, got complex128"),
+        (np.zeros((2, 3), complex), TypeError, "x must be real numbers, got complex128"),
         (np.ma.masked_array(np.zeros((2, 3)), True), TypeError, "x must be a plain array"),
     ],
 )

@@ -131,10 +131,7 @@ class LinearGaussian:
 
     def _checked(self, x, rows="B"):
         """x (B, D), real and finite, in float64."""
-        x = validate.real("x", x)
-        if x.dtype.kind not in "fiub":
-            raise TypeError(f"x must hold real numbers, got {x.dtype}")
-        x = x.astype("float64", copy=False)
+        x = validate.real("x", x, np.dtype("float64"))
         validate.check_shape("x", x, (rows, len(self.W)))
         validate.check_finite("x", x)
         return x
