@@ -14,6 +14,9 @@ left.
 # the gradients do not.
 
 # %%
+import contextlib
+import os
+import time
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -21,8 +24,8 @@ import numpy as np
 
 import tinyvae as tv
 from tinyvae import bench, check
-from tinyvae.kernels import dense, optimizers
-from tinyvae.machine import blas, sparse
+from tinyvae.kernels import dense, first_layer, optimizers, passes
+from tinyvae.machine import arena, blas, team, workers
 
 FIGURES = (Path(__file__).parent if "__file__" in globals() else Path()) / "figures"
 FIGURES.mkdir(exist_ok=True)
@@ -163,7 +166,7 @@ print(f"loops and matrices agree; largest error against finite differences {max(
 
 # %% [markdown]
 # A network is nothing more. The dx of one layer is the dy of the one before it, and so on back to the data: that is
-# all of backpropagation. `tv.MLP` does it in a dozen lines, and passes the same check, for all its parameters together.
+# all of backpropagation. `tv.MLP` does it for any number of layers (`kernels/passes.py`), and passes the same check.
 
 # %%
 mlp = tv.MLP((7, 6, 5, 4), dtype="float64", rng=rng)
@@ -278,36 +281,6 @@ for name, value in seconds.items():
         f"{name:<16}{1e3 * value:12.3f} ms, {1e3 * around:12.3f} ms more than the products; "
         f"{seconds['Python loops'] / value:8,.0f} times as fast as the loops"
     )
-
-# %% [markdown]
-# And the whole network, an encoder 784-500-40, through the package's front door, with as many threads as it likes. Its
-# two layers have six products. A large one is split in halves between two threads, together with the loop that follows.
-
-# %%
-mlp = tv.MLP((n, m, 40), rng=rng)
-dout = rng.standard_normal((B, 40), "float32")  # B, 40
-h, W1 = y.copy(), mlp.params["W1"]  # B, m; m, 40
-
-
-def whole_mlp():
-    _, cache = mlp.forward(x)
-    mlp.backward(cache, dout)
-
-
-def whole_products():
-    products()
-    np.dot(h, W1)
-    np.dot(h.T, dout)
-    np.dot(dout, W1.T)
-
-
-turns = bench.alternate(
-    {"MLP": whole_mlp, "products": whole_products}, 5, 0.1
-)  # in turn, so that both see the same machine
-print(
-    f"MLP {1e3 * np.median(np.concatenate(turns['MLP'])):.2f} ms, "
-    f"{bench.ratio(turns['MLP'], turns['products'])['median']:.2f} times its products"
-)
 
 # %% [markdown]
 # ## What the hardware allows: the roofline
@@ -433,43 +406,264 @@ fig.savefig(FIGURES / "07_roofline.png", dpi=130)
 # is nearly as good as ours, on others several times slower. Where it has many operators, as in Adam, each of NumPy's
 # is a pass over all the data: there the gain is severalfold, and without it the update would take about as long as the
 # products. Measure before you write a loop; and where the products take nearly all of the time, stop.
+
+# %% [markdown]
+# ## A network in one call
+# The fused layer may still be above its products, and a network has many layers. What is left between the two?
+# Each product writes its result out, and the loop behind it reads it in again; each is a call from Python; and all of
+# it is one thread's. So the package compiles the *pass* over a whole network, `forward`, `deltas` and
+# `weight_gradients` in `tinyvae/kernels/passes.py`, each directly below the NumPy lines that say the same, and calls
+# BLAS from inside, for one **block** of a result after the other:
+#
+#     for each layer:
+#         for each block of h W:                # taken by whichever thread is free
+#             the block <- its rows of h times its columns of W     (BLAS)
+#             the block <- act(block + b)       # while it is in the cache
+#         wait until all blocks are done
+#
+# Python stays in the middle, where the estimator is, and calls each pass once. We time forward and backward of an
+# encoder 784-500-40, its five products one by one, and the same in blocks of two sizes, all on one thread. From here on
+# a time is not the median of many but the one that a tenth of them fall below: what the machine does when others leave
+# it alone.
+
+# %%
+mlp, again = tv.MLP((n, m, 40), rng=rng), arena.Arena()
+fast = mlp.using(again)  # its arrays are used again: no new memory, as above
+dout = rng.standard_normal((B, 40), "float32")  # B, 40
+W0, W1 = mlp.params["W0"], mlp.params["W1"]  # n, m; m, 40
+h, dh, out = np.empty((B, m), "float32"), np.empty((B, m), "float32"), np.empty((B, 40), "float32")
+dW1, grads = np.empty_like(W1), np.empty_like(mlp.theta)
+
+
+def whole_mlp():
+    again.rewind()
+    _, cache = fast.propagate(x)
+    fast.weight_gradients(cache, dout, fast.deltas(cache, dout), grads)
+    return grads
+
+
+def whole_products():
+    np.dot(x, W0, out=h)
+    np.dot(h, W1, out=out)
+    np.dot(dout, W1.T, out=dh)
+    np.dot(x.T, dh, out=dW)
+    np.dot(h.T, dout, out=dW1)
+
+
+def cut(sizes):
+    """How the passes cut their products from now on; on a machine where they cannot call BLAS, nothing."""
+    if blas.blocks() is not None:
+        blas.blocks()[2:] = sizes
+
+
+def in_blocks(sizes):
+    def run():
+        cut(sizes)
+        return whole_mlp()
+
+    return run
+
+
+@contextlib.contextmanager
+def threads(number):
+    """A context in which passes have so many threads."""
+    os.environ["TINYVAE_WORKERS"] = str(number)
+    with team.ready():
+        yield
+
+
+way, present = bench.machine()["way"], os.environ.get("TINYVAE_WORKERS")
+of_this_machine = blas.SMALL if blas.core() in blas.UNPACKED else blas.LARGE
+n_threads = workers.count()
+print(f"{way}; threads: {n_threads}")
+ways = {"products": whole_products, "large blocks": in_blocks(blas.LARGE), "small blocks": in_blocks(blas.SMALL)}
+with threads(1):
+    turns = bench.alternate(ways, rounds=10, seconds=0.05)
+least = {name: bench.milliseconds(times)["low"] for name, times in turns.items()}
+network_ms = {f"{name}, 1 thread": ms for name, ms in least.items()}
+for name, ms in least.items():
+    print(f"{name:<14}{ms:8.3f} ms, {ms / least['products']:.2f} times the products")
+
+# %% [markdown]
+# **Why small blocks?** A BLAS that multiplies large matrices first copies them, piece by piece, into an order that its
+# innermost loop likes: it *packs* them. For a batch of a hundred rows this is not little beside the product itself. The
+# kernels of OpenBLAS for AVX-512 have a second way, without packing, for products of at most a million
+# multiply-adds. A block of some 50 rows and columns is one, its long sums cut into chunks. Kernels without that way
+# (AVX2) pack every block anew: there small blocks lose, and large ones are the better choice. OpenBLAS tells the name
+# of its kernels, and by that name, never by chance, the package chooses. On a quiet machine, the line for the blocks
+# that it takes is near 1, although it did more than products: bias, tanh, its slope and the sums for db, in passing.
+#
+# How a matrix is cut depends on its shape and nothing else. So whoever computes a block, the sums inside it are the
+# same, in the same order: **one thread or several, the gradient has the same bits.** And with NumPy's one large product
+# it agrees up to rounding.
+
+# %%
+several = max(2, n_threads)
+found = {}
+for sizes in (blas.LARGE, blas.SMALL):
+    for number in (1, several):
+        with threads(number):
+            found[sizes, number] = in_blocks(sizes)().copy()
+    assert np.array_equal(found[sizes, 1], found[sizes, several])  # the same bits
+a1 = np.tanh(x @ W0 + mlp.params["b0"])  # B, m
+da1 = (dout @ W1.T) * (1 - a1 * a1)  # B, m
+expected = np.concatenate([(x.T @ da1).ravel(), da1.sum(axis=0), (a1.T @ dout).ravel(), dout.sum(axis=0)])
+off = max(np.abs(gradient - expected).max() / np.abs(expected).max() for gradient in found.values())
+assert off < 1e-5
+print(f"1 and {several} threads: the same bits; NumPy's products: equal to {off:.0e} of the largest number")
+
+cut(of_this_machine)
+with threads(n_threads):
+    turns = bench.alternate({"products": whole_products, "blocks": whole_mlp}, rounds=10, seconds=0.05)
+least = {name: bench.milliseconds(times)["low"] for name, times in turns.items()}
+network_ms[f"blocks of this machine, threads: {n_threads}"] = least["blocks"]
+print(
+    f"threads: {n_threads}, {least['blocks']:.3f} ms, "
+    f"{least['blocks'] / least['products']:.2f} times the products of one thread"
+)
+
+# %% [markdown]
+# ## What it costs to meet
+# Threads that share a pass take **tickets**: a counter in memory says which block is the next, and whoever is free adds
+# one to it. Another counts the blocks that are done; when it has reached their number, the next layer may begin. To
+# wait for that is a *barrier*. The waiting threads read the counter again and again (they *spin*), for to go to sleep
+# and be woken takes the system tens of microseconds, and a layer may take five. Between calls the helpers spin too, a
+# millisecond long, and then they sleep.
+#
+# What is one such meeting? We give the team a network with a single unit in each layer: there is next to nothing to
+# multiply, and what a further layer takes is the ticket, the call of BLAS, and the meeting. An empty pass shows
+# what the call from Python takes. `team.run(pass, dtype, ...)` takes what the NumPy twin takes; an activation goes
+# by its address, and `Typed` says for arrays of which type.
+
+# %%
+single = np.dtype("float32")
+identity = team.Typed(dense.bias_identity, (single, 2), (single, 1))
+one_number, updated = np.ones((1, 1), "float32"), [np.zeros(1, "float32") for _ in range(4)]
+
+
+def chain(n_layers):
+    sizes, weights = (1,) * (n_layers + 1), np.ones(2 * n_layers, "float32")
+    hidden, last = np.empty(n_layers - 1, "float32"), np.empty((1, 1), "float32")
+    return lambda: team.run(passes.forward, single, identity, sizes, 1, weights, one_number, hidden, hidden, last)
+
+
+def nothing():
+    team.run(passes.update, single, 0, *updated, np.ones(5))
+
+
+long, short = chain(201), chain(1)
+for number in sorted({1, n_threads}):
+    with threads(number):
+        for function in (long, short, nothing):
+            function()
+        of_long, of_short, of_nothing = (1e6 * bench.spread(bench.block(f, 0.2))["low"] for f in (long, short, nothing))
+    print(
+        f"{number} thread{'s' * (number > 1)}: a layer of one unit {1e3 * (of_long - of_short) / 200:.0f} ns, "
+        f"an empty pass {of_nothing:.1f} us"
+    )
+
+# %% [markdown]
+# With one thread nobody waits: what a layer takes there is not the meeting's. The rest is, and it is a tenth of a
+# microsecond or a few, as long as all threads run. Where the system has put one aside for another program, the others
+# would wait for milliseconds. So a thread that has waited for two of them takes the machine for busy: the calling
+# thread does the next calls alone, 32 of them or more, in the same blocks, with the same bits.
 #
 # ## A product that need not be made
 # The roof holds for those who multiply. In black and white digits some 13% of the pixels are ones, and a pixel that is
 # 0 or 1 multiplies nothing: row i of x W is the sum of the rows of W that the ones of x_i select, and row j of x' da
 # the sum of the rows of da whose pixel j is on. That is an addition for an eighth of the pixels in place of a
-# multiplication and an addition for each. The loops are in `kernels/sparse.py`; a first layer uses them by itself
-# where the pixels are bits and few are ones.
+# multiplication and an addition for each. The passes are `first_forward` and `first_gradient`; a first layer uses them
+# by itself where the pixels are bits, few are ones, and it has 100 units or more.
 
 # %%
 bits = (rng.random((B, n)) < 0.13).astype("uint8")  # B, n
 floats = bits.astype("float32")
-summed = np.empty_like(y)
+first = np.concatenate([W.ravel(), b])  # as they stand in a network's theta
+nothing_hidden = np.empty(0, "float32")
+room = np.empty((n + 1, n + 1), "int64")  # for the places of the ones
+multiplied_y, summed_y = (arena.empty((B, m), single) for _ in range(2))
+multiplied_grad, summed_grad = (arena.empty((n * m + m,), single) for _ in range(2))
 
 
 def multiplied():
-    np.dot(floats, W, out=y)
-    np.dot(floats.T, dy, out=dW)
+    none = nothing_hidden
+    team.run(passes.forward, single, identity, (n, m), B, first, floats, none, none, multiplied_y)
+    team.run(passes.weight_gradients, single, (n, m), B, floats, none, dy, none, None, None, multiplied_grad)
 
 
 def added_up():
-    ones = sparse.first_input(bits, m, y.dtype, np.empty)  # finds the ones, by row and by column
-    sparse.product(ones, W, out=summed)
-    sparse.product(ones.T, dy, out=dW)
+    team.run(first_layer.first_forward, single, identity, B, n, m, first, bits, summed_y, summed_y, room)
+    team.run(first_layer.first_gradient, single, B, n, m, bits, dy, summed_grad, room)
 
 
-with blas.one_thread():
+with threads(1):
     turns = bench.alternate({"multiplied": multiplied, "added up": added_up}, rounds=10, seconds=0.05)
-assert np.abs(summed - y).max() < 1e-5 * np.abs(y).max()
+assert np.abs(summed_y - multiplied_y).max() < 1e-5 * np.abs(multiplied_y).max()
+assert np.abs(summed_grad - multiplied_grad).max() < 1e-5 * np.abs(multiplied_grad).max()
+least = {name: bench.milliseconds(times)["low"] for name, times in turns.items()}
 print(
-    f"two products with {bits.mean():.0%} ones: {1e3 * np.median(np.concatenate(turns['multiplied'])):.2f} ms; "
-    f"added up, ones found first, {bench.ratio(turns['added up'], turns['multiplied'])['median']:.2f} of that"
+    f"two products with {bits.mean():.0%} ones: {least['multiplied']:.2f} ms; "
+    f"added up, {least['added up'] / least['multiplied']:.2f} of that"
 )
+
+# %% [markdown]
+# ## Where the last microseconds are
+# A whole training step of a VAE 784-500-20: minibatch, noise, both networks forward and backward, the estimator, Adam.
+# `bench.profile` times each pass, and each kernel that Python calls. What they leave of the step is Python's own: some
+# ten calls of passes, and the estimator, which is written so that it can be read. (Medians again. On a busy machine the
+# rest holds its interruptions too.)
+
+# %%
+if present is None:
+    del os.environ["TINYVAE_WORKERS"]
+else:
+    os.environ["TINYVAE_WORKERS"] = present
+vae = tv.VAE(n, 20, (m,), seed=0)
+step = bench.training_step(vae, bench.pixels(1000, n, binary=False), B)
+turns = bench.alternate({"step": step, "products": bench.bare_products(vae, B)}, rounds=5, seconds=0.1)
+step_ratio = bench.ratio(turns["step"], turns["products"])["median"]
+watched = []  # how long the whole step took, each time
+
+
+def watched_step():
+    began = time.perf_counter()
+    step()
+    watched.append(1e3 * (time.perf_counter() - began))
+
+
+rows = bench.profile(watched_step, 50)
+inside, step_ms = sum(row["ms"] for row in rows), float(np.median(watched))
+for row in rows:
+    print(f"{row['name']:<26}{row['calls']:3d} calls {row['ms']:8.3f} ms")
+print(f"all of these {inside:.3f} ms of a step's {step_ms:.3f} ms: the rest is Python's, and the watch's")
+print(f"the step, {step_ratio:.2f} times its bare products, which BLAS may do on as many threads as it likes")
+
+# %%
+fig, (left, right) = plt.subplots(1, 2, figsize=(11.5, 4.0), layout="constrained")
+shades = [GREEN, ORANGE, BLUE, BLUE]
+for place, (name, ms) in enumerate(network_ms.items()):
+    left.barh(place, ms, color=shades[place], height=0.8)
+    left.text(ms, place, f"  {name}: {ms:.2g}", va="center", fontsize=9)
+left.set(xlabel="ms", yticks=[], title="Encoder 784-500-40, batch 100: forward and backward")
+largest = rows[:7]
+parts = {row["name"]: row["ms"] for row in largest} | {
+    "other kernels": inside - sum(row["ms"] for row in largest),
+    "Python, NumPy": max(0.0, step_ms - inside),
+}
+for place, (name, ms) in enumerate(parts.items()):
+    right.barh(place, ms, color=ORANGE if name == "Python, NumPy" else BLUE, height=0.8)
+    right.text(ms, place, f"  {name}: {ms:.2g}", va="center", fontsize=9)
+right.set(xlabel="ms", yticks=[], title=f"One training step, 784-500-20: {step_ms:.1f} ms, pass by pass")
+for ax, values in ((left, network_ms), (right, parts)):
+    ax.invert_yaxis()
+    ax.set_xlim(right=1.7 * max(values.values()))
+fig.savefig(FIGURES / "07_step.png", dpi=130)
 
 # %% [markdown]
 # ## The headline
 # The gradients agree with finite differences to 1e-7 of their norm, whichever way they are computed. The fused layer
-# does what the loops do, and far more than 20 times as fast.
+# does what the loops do, and far more than 20 times as fast; the passes do it for a whole network, with the same bits
+# on one thread and on several.
 
 # %%
 assert max(errors.values()) < 1e-7
@@ -477,5 +671,6 @@ assert seconds["Python loops"] > 20 * seconds["fused loops"]
 print(
     f"Headline: largest error {max(errors.values()):.0e} of the gradient's norm; "
     f"from {seconds['Python loops']:.0f} s to {1e3 * seconds['fused loops']:.1f} ms, "
-    f"{seconds['fused loops'] / seconds['products alone']:.2f} times the bare products."
+    f"{seconds['fused loops'] / seconds['products alone']:.2f} times the bare products; "
+    f"a whole training step {step_ratio:.2f} times its own."
 )

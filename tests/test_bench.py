@@ -4,6 +4,7 @@ They run, their numbers hang together, and they leave the package as it was.
 """
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,10 @@ import pytest
 
 import tinyvae as tv
 from tinyvae import bench
-from tinyvae.kernels import dense
+from tinyvae.bench import hardware
+from tinyvae.kernels import dense, gaussian
+from tinyvae.machine import blas, team
+from tinyvae.models import reconstruction
 
 SCRIPT = Path(__file__).parent / "bench" / "run.py"
 SIZE = dict(n_features=30, hidden=(20, 10), n_latents=3, batch_size=10)
@@ -31,16 +35,37 @@ def test_the_parts_add_up_to_the_step(result):
     assert all(row["ms"] > 0 and row["calls"] > 0 for row in kernels)
 
 
+PARTS = {"forward", "losses", "deltas", "weight_gradients", "update", "gather", "gaussian_kl"}
+
+
 def test_each_part_of_the_step_is_seen(result):
     rows = {row["name"]: row for row in result["kernels"]}
-    assert {"np.dot", "bias_tanh", "tanh_backward", "bernoulli_loss_and_slope", "adam"} <= set(rows)
-    # Three layers each way: hidden (10, 20) and (10, 10) in the encoder, (10, 10) and (10, 20) in the decoder.
-    assert rows["bias_tanh"]["flops"] == 20 * 2 * (10 * 20 + 10 * 10)
+    assert PARTS <= set(rows) and not {"lead", "step", "bias_tanh", "adam"} & set(rows)
+    # Three layers each way, the first of the encoder with 600 weights; the data need no gradient.
+    weights, hidden = 2 * (30 * 20 + 20 * 10) + 10 * 6 + 3 * 10, 2 * (20 + 10)
+    assert rows["forward"]["flops"] == 2 * 10 * weights + 10 * (20 * hidden + 6 + 30)
+    assert rows["deltas"]["flops"] == 2 * 10 * (weights - 30 * 20) + 10 * 3 * hidden
+    inputs = 30 + 20 + 10 + 3 + 10 + 20
+    assert rows["weight_gradients"]["flops"] == pytest.approx(2 * 10 * (weights + hidden + 6 + 30), rel=0.05)
+    assert rows["weight_gradients"]["flops"] - 2 * 10 * (weights + hidden + 36) in (0, 10 * 33, 10 * inputs)
     n_parameters = len(tv.VAE(30, 3, (20, 10)).theta)
-    assert rows["adam"]["bytes"] == 7 * 4 * n_parameters
-    weights = 2 * (30 * 20 + 20 * 10) + 10 * 6 + 3 * 10
-    backward = 2 * weights - 30 * 20  # the data need no gradient
-    assert rows["np.dot"]["flops"] == pytest.approx(2 * 10 * (weights + backward), rel=0.05)  # and the bias gradients
+    assert rows["update"]["bytes"] == 7 * 4 * n_parameters and rows["update"]["calls"] == 1
+
+
+def test_rows_of_bits_have_passes_of_their_own():
+    vae, x = tv.VAE(30, 3, (100,)), bench.pixels(50, 30, True)
+    rows = {row["name"]: row for row in bench.profile(bench.training_step(vae, x[:10], 10), n_steps=2)}
+    assert PARTS | {"first_forward", "first_gradient"} <= set(rows)
+    assert rows["first_gradient"]["flops"] == (x[:10].sum() + 10) * 100  # additions, and those of the bias
+    assert rows["first_forward"]["bytes"] == 10 * 30 + 4 * (31 * 100 + 10 * 100)
+
+
+def test_the_same_parts_are_seen_where_numpy_does_them(monkeypatch):
+    monkeypatch.setattr(team, "usable", lambda: False)
+    monkeypatch.setattr(team, "X86", True)
+    assert hardware.way() == "NumPy's dot: no BLAS pointer"
+    step = bench.training_step(tv.VAE(30, 3, (20, 10)), bench.pixels(50, 30, True), 10)
+    assert {row["name"] for row in bench.profile(step, n_steps=1)} >= PARTS
 
 
 def test_numbers_are_plain_and_in_order(result):
@@ -54,28 +79,43 @@ def test_numbers_are_plain_and_in_order(result):
 def test_the_table_says_what_was_measured(result):
     text = bench.table(result)
     assert "30-20-10-3-10-20-30 tanh, Bernoulli, batch 10, 13% ones" in text
-    for word in ("step / products", "np.dot", "adam", "GB/s", "GFLOP/s", result["machine"]["numpy"]):
+    machine = result["machine"]
+    words = "step / products", "forward", "update", "GB/s", "GFLOP/s", f"NumPy {machine['numpy']}", machine["way"]
+    for word in (*words, f"{machine['workers']} worker"):
         assert word in text
 
 
-def test_the_package_is_as_before(result):
-    kernels = (dense.bias_tanh, tv.mlp.ACTIVATIONS["tanh"].forward, tv.Bernoulli.loss_and_slope, np.dot)
-    with pytest.raises(KeyError), bench.replaced(lambda name, function: lambda *args: None):
-        assert not any(
-            a is b
-            for a, b in zip(
-                kernels, (dense.bias_tanh, tv.mlp.ACTIVATIONS["tanh"].forward, tv.Bernoulli.loss_and_slope, np.dot)
-            )
+@pytest.mark.slow
+@pytest.mark.skipif(not (team.usable() and blas.core() in blas.UNPACKED), reason="no kernels to choose between")
+def test_the_way_hangs_on_the_name_of_the_kernels():
+    text = "from tinyvae.bench import hardware; print(hardware.way())"
+    ways = {
+        "Haswell": "passes on large blocks for Haswell kernels",
+        "SkylakeX": "passes on blocks for SkylakeX kernels",
+    }
+    for core, way in ways.items():
+        env = {**os.environ, "OPENBLAS_CORETYPE": core}
+        assert (
+            subprocess.run([sys.executable, "-c", text], env=env, capture_output=True, text=True).stdout == way + "\n"
         )
+
+
+def test_the_package_is_as_before(result):
+    def parts():
+        return team.run, gaussian.gaussian_sample, reconstruction.same, dense.bias_tanh
+
+    before = parts()
+    with pytest.raises(KeyError), bench.replaced(lambda name, function: lambda *args: None):
+        assert not any(a is b for a, b in zip(before, parts()))
         raise KeyError
-    assert kernels == (dense.bias_tanh, tv.mlp.ACTIVATIONS["tanh"].forward, tv.Bernoulli.loss_and_slope, np.dot)
+    assert before == parts()
 
 
 @pytest.mark.parametrize("n_samples", [1, 3])
 def test_the_floor_does_the_step_s_products(n_samples, monkeypatch):
     """Of the same shapes, each as often."""
     vae = tv.VAE(30, 3, (20, 10))
-    monkeypatch.setenv("TINYVAE_WORKERS", "1")
+    monkeypatch.setattr(team, "usable", lambda: False)  # the passes' twins, whose products are NumPy's
     step, floor = (
         bench.training_step(vae, bench.pixels(50, 30, True), 10, n_samples),
         bench.bare_products(vae, 10, n_samples),
@@ -127,6 +167,7 @@ def compare(folder, *arguments):
     return subprocess.run(command, capture_output=True, text=True, timeout=200)
 
 
+@pytest.mark.slow
 def test_the_comparison_runs_without_peers_and_goes_on_where_it_stopped(tmp_path):
     done = compare(tmp_path, "--only", "step-64-128-2-binary", "likelihood")
     assert done.returncode == 0, done.stderr

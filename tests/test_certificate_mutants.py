@@ -230,6 +230,7 @@ def test_a_problem_that_none_of_the_sizes_fits_is_refused():
         check.unbiased("dreg", check.bound_problems((2,)), (4,))
 
 
+@pytest.mark.slow
 def test_a_baseline_from_the_whole_batch_shows_in_small_batches_only():
     problems = [p for p in check.default_problems() if p.name == "quadratic"]
     certificate = check.unbiased(baseline_from_the_current_batch, problems, (1, 8), max_draws=40_000)
@@ -243,6 +244,7 @@ def test_a_baseline_from_the_whole_batch_shows_in_small_batches_only():
         )  # of so many values, one is the own: that share is lost
 
 
+@pytest.mark.slow
 def test_a_baseline_from_the_other_points_is_no_mistake():
     def others(q, target, eps, objective=None, rng=None):
         if len(q.mu) < 2:
@@ -274,6 +276,7 @@ def test_an_f_that_is_not_the_loss_is_found():
         assert "f, the loss: exact" in certificate.report() and "of its size" in certificate.report()
 
 
+@pytest.mark.slow
 def test_a_mixture_of_points_that_only_some_sample_sizes_show_is_found():
     def others(q, target, eps, objective=None, rng=None):
         f = target(q.sample(eps))
@@ -330,6 +333,7 @@ SLIPPERY = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutant", SLIPPERY, ids=lambda mutant: mutant.__name__)
 def test_a_slippery_mutant_is_caught(mutant, monkeypatch):
     monkeypatch.setattr(check.certificate, "CALLS", 5_000)
@@ -434,6 +438,7 @@ def test_an_estimator_that_its_calls_change_is_not_certified(monkeypatch):
 FAST = [name for name in tv.estimators.names() if name not in ("relax", "input_dependent", "measure_valued")]
 
 
+@pytest.mark.slow
 def test_false_alarms_of_all_estimators_keep_to_the_level(monkeypatch):
     # 200 seeds at a level of 0.1, the estimators taking turns: were the level kept exactly, more alarms than the bound
     # would come once in 1,000 times. A quarter of the usual draws, for their time, which makes the level hard to keep.

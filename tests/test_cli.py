@@ -364,7 +364,7 @@ def test_an_interrupted_run_is_taken_up_by_the_same_command(tmp_path, monkeypatc
     "ratio, step, remarks",
     [
         (1.2, (4, 5), []),
-        (0.9, (4, 5), ["the step came out faster than its own matrix products"]),
+        (0.9, (4, 5), []),  # small blocks may well be quicker than the products one by one
         (1.2, (4, 10), ["the step varied by a factor of 2.5"]),
     ],
 )

@@ -19,7 +19,7 @@ from scipy.stats import norm
 import tinyvae as tv
 from tinyvae import check, discover, estimators, likelihoods, noise, validate, variance
 from tinyvae.distributions import Prior, contract
-from tinyvae.machine import workers
+from tinyvae.machine import team
 from tinyvae.models.step import step, step_numpy
 
 # --- a discrete q -----------------------------------------------------------------------------------------
@@ -432,14 +432,14 @@ def test_a_thing_that_is_no_likelihood_is_named():
 
 @pytest.mark.parametrize("name", ["reparameterization", "delta_method", "measure_valued"])
 def test_its_gradient_is_right_where_a_second_thread_makes_it(name, monkeypatch):
-    # Large enough to be handed over; these estimators ask for f elsewhere before the task may run.
+    # These estimators ask for f elsewhere between the passes.
     monkeypatch.setenv("TINYVAE_WORKERS", "2")
     vae = tv.VAE(64, 2, (200, 200), likelihood=SharedGaussian(), dtype="float64", seed=1)
     rng = np.random.default_rng(0)
     x, eps, estimator = rng.normal(size=(200, 64)), rng.standard_normal((4, 200, 2)), tv.estimators.make(name)
     plain, fast = np.empty_like(vae.theta), np.empty_like(vae.theta)
     step_numpy(vae, x, eps, estimator, tv.ELBO(), np.random.default_rng(1), plain)
-    with workers.instead_of_blas():
+    with team.ready():
         for _ in range(10):
             step(vae, x, eps, estimator, tv.ELBO(), np.random.default_rng(1), fast)
             np.testing.assert_allclose(fast, plain, rtol=1e-9, atol=1e-11 * np.abs(plain).max())

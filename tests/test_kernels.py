@@ -3,6 +3,7 @@ import importlib
 import inspect
 import os
 import pkgutil
+import runpy
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from numba.core.dispatcher import Dispatcher
 
 import tinyvae
 import tinyvae.kernels
-from tinyvae.kernels import compile, data, scalars, sparse
+from tinyvae.kernels import compile, data, scalars
 
 MODULES = [importlib.import_module(f"tinyvae.kernels.{m.name}") for m in pkgutil.iter_modules(tinyvae.kernels.__path__)]
 DTYPES = [np.float32, np.float64]
@@ -40,12 +41,27 @@ LOOPS = {
 }
 
 
+# Whole passes are compared in test_passes.py; a call and its service, which have no twin, in test_team.py.
+ROOMS = "passes", "first_layer", "units"
+PASSES = {name for name, (module, *_) in LOOPS.items() if module.__name__.split(".")[-1] in ROOMS}
+CALLS = {"lead", "serve"}
+
+
 @pytest.mark.parametrize("name", LOOPS)
 def test_each_loop_stands_below_its_twin_and_takes_the_same_arguments(name):
     module, above, function, twin = LOOPS[name]
     assert twin.id == f"{name}_numpy"
     assert above is not None and above.name == twin.id, f"{name} must stand directly below {twin.id}"
-    assert ast.unparse(above.args) == ast.unparse(function.args)
+    if name not in PASSES:
+        assert ast.unparse(above.args) == ast.unparse(function.args)
+        return
+    assert ast.unparse(function.args) == "team, base, arguments, like"
+    words = [
+        node
+        for node in ast.walk(function)
+        if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "arguments"
+    ]
+    assert {node.slice.value for node in words} - {0} == set(range(1, len(above.args.args) + 1))
 
 
 def test_nothing_is_compiled_but_loops_with_a_twin():
@@ -55,7 +71,7 @@ def test_nothing_is_compiled_but_loops_with_a_twin():
 
 
 def test_every_pair_is_compared_below():
-    assert set(LOOPS) == set(PAIRS), "give a new kernel its arguments in PAIRS"
+    assert set(LOOPS) - PASSES - CALLS == set(PAIRS), "give a new kernel its arguments in PAIRS"
 
 
 # --- each pair gives the same ---------------------------------------------------------------------
@@ -184,33 +200,7 @@ def contrasts_scale(g, mean, n, u, before):
     return {1: sizes[-1], 3: sizes[1:], 4: sizes[:-1]}
 
 
-def places_of(x):
-    """Where a matrix of zeros and ones has its ones: places, starts."""
-    places, starts = np.zeros(x.size + 1, np.uint32), np.zeros(len(x) + 1, np.uint32)
-    sparse.find_ones_numpy(x, places, starts)
-    return places, starts
-
-
-def bits(draw, B, n):
-    return (draw(B, n) > 0).astype(np.uint8)
-
-
-def transpose_arguments(draw, B, n):
-    return [*places_of(bits(draw, B, n)), np.zeros(B * n + 1, np.uint32), np.full(n + 1, 7, np.uint32)]
-
-
-def selected_arguments(draw, B, n):
-    return [*places_of(bits(draw, B, n)), draw(n, 4), np.full((B, 4), -7, draw.dtype)]
-
-
-def selected_scale(places, starts, W, out):
-    sums = out.copy()
-    sparse.sum_selected_rows_numpy(places, starts, np.abs(W), sums)
-    return {3: sums}
-
-
 PAIRS = {
-    "wait_for_change": ((lambda draw, B, n: [np.array([B, n]), n, 1000]), None),
     "all_finite": ((lambda draw, B, n: [draw(B * n)]), None),
     "only_bits": ((lambda draw, B, n: [draw(B * n)]), None),
     "same": ((lambda draw, B, n: [draw(B * n)] * 2), None),
@@ -223,6 +213,7 @@ PAIRS = {
     "bias_softplus": bias_pair(),
     "bias_elu": bias_pair(),
     "bias_gelu": bias_pair(lambda a, b: {0: np.abs(a + b)}),  # 1 + erf cancels
+    "identity_backward": dense_pair(),
     "tanh_backward": dense_pair(lambda y: np.clip(y, -1, 1), lambda dy, y: {0: np.abs(dy)}),
     "relu_backward": dense_pair(),
     "leaky_relu_backward": dense_pair(),
@@ -247,12 +238,6 @@ PAIRS = {
     ),
     "gaussian_batch_gradient": (batch_gradient_arguments, batch_gradient_scale),
     "contrasts": (contrasts_arguments, contrasts_scale),
-    "find_ones": (
-        (lambda draw, B, n: [bits(draw, B, n), np.zeros(B * n + 1, np.uint32), np.full(B + 1, 7, np.uint32)]),
-        None,
-    ),
-    "transpose_ones": (transpose_arguments, None),
-    "sum_selected_rows": (selected_arguments, selected_scale),
     "add_replicate": (moments_arguments, moments_scale),
     "sgd": (sgd_arguments, sgd_scale),
     "adam": (adam_arguments, adam_scale),
@@ -467,16 +452,20 @@ def test_import_and_first_call_need_no_writable_folder(tmp_path):
         (file.parent / "__pycache__").touch()
     (tmp_path / "home").touch()
     script = """
-import numpy as np, tinyvae
+import io, sys, numpy as np, tinyvae
 from tinyvae.kernels import dense
+sys.stderr = io.StringIO()
 a = np.ones((1, 1))
 dense.bias_identity(a, np.ones(1))
 print(tinyvae.__file__, a[0, 0], type(dense.bias_identity._cache).__name__)
+print(sys.stderr.getvalue())
 """
     home = str(tmp_path / "home" / "below")
     nowhere = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "NUMBA_CACHE_DIR", "IPYTHONDIR"), home)
     found = run(script, PYTHONPATH=str(tmp_path), TINYVAE_NUMPY="0", **nowhere)
-    assert found == f"{tmp_path / 'tinyvae' / '__init__.py'} 2.0 NullCache"
+    first, announced = found.splitlines()
+    assert first == f"{tmp_path / 'tinyvae' / '__init__.py'} 2.0 NullCache"
+    assert "compiling the kernels, at each start" in announced
 
 
 CACHED = """
@@ -513,6 +502,17 @@ def test_an_edited_helper_is_compiled_anew_and_only_then(copied):
     assert fourth == [third[0], "1", "1"]
     helper.write_text(source)
     assert run_copy(CACHED).split() == first
+
+
+@pytest.mark.skipif(compile.USE_NUMPY, reason="nothing is compiled")
+def test_a_first_compilation_is_announced_once(tmp_path, capsys):
+    (tmp_path / "toy.py").write_text("def nothing(x):\n    pass\n")
+    for announced in (1, 0):
+        compile._announce.cache_clear()  # as in a new process
+        kernel = compile.loop(None)(runpy.run_path(str(tmp_path / "toy.py"))["nothing"])
+        kernel(1.0)
+        kernel(1)
+        assert capsys.readouterr().err.count("First run: compiling the kernels, once") == announced
 
 
 @pytest.mark.parametrize("suffix", ["nbi", "nbc"])

@@ -135,11 +135,20 @@ def test_weighted_rows_give_the_gradient_of_the_weighted_loss():
     x, dy, weights = rng.standard_normal((5, 3)), rng.standard_normal((5, 2)), rng.random(5)
     _, cache = mlp.forward(x)
     _, expected = mlp.backward(cache, weights[:, None] * dy)
-    grads = mlp.views(np.empty_like(mlp.theta))
-    for task in mlp.weight_gradients(cache, mlp.deltas(cache, dy), grads, weights):
-        task()
-    for name in grads:
-        np.testing.assert_allclose(grads[name], expected[name], rtol=0, atol=1e-14)
+    grads = np.empty_like(mlp.theta)
+    mlp.weight_gradients(cache, dy, mlp.deltas(cache, dy), grads, weights)
+    for name, view in mlp.views(grads).items():
+        np.testing.assert_allclose(view, expected[name], rtol=0, atol=1e-14)
+
+
+def test_hidden_layers_are_views_of_what_lies_one_behind_the_other():
+    mlp, x = make((3, 4, 5, 2)), np.ones((6, 3))
+    y, cache = mlp.forward(x)
+    first, second = mlp.hidden_layers(cache.hidden)
+    assert np.shares_memory(second, cache.hidden)
+    np.testing.assert_allclose(first, np.tanh(x @ mlp.params["W0"] + mlp.params["b0"]), rtol=0, atol=1e-14)
+    np.testing.assert_allclose(second @ mlp.params["W2"] + mlp.params["b2"], y, rtol=0, atol=1e-14)
+    assert make((3, 2)).hidden_layers(np.empty(0)) == []
 
 
 def test_no_rows_give_no_output_and_zero_gradients():

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 import tinyvae as tv
+from tinyvae.kernels import first_layer, passes
 from tinyvae.kernels.compile import USE_NUMPY
+from tinyvae.machine import team
 from tinyvae.machine.arena import Arena
-from tinyvae.machine.sparse import Ones, first_input
+from tinyvae.mlp import LEAST_UNITS
 from tinyvae.models.step import step, step_numpy
 
 OBJECTIVES = {
@@ -72,8 +74,8 @@ def test_for_every_activation_and_depth(hidden, activation):
 
 
 def test_bits_take_the_path_that_does_not_multiply():
-    _, x, _ = situation("float32", "bits")
-    assert isinstance(first_input(x, 101, np.dtype("float32"), np.empty), Ones)
+    vae, x, _ = situation("float32", "bits")
+    assert vae.hidden[0] >= LEAST_UNITS and vae.encoder.propagate(x)[1].x.dtype == np.uint8
 
 
 def test_the_two_take_the_same_arguments():
@@ -128,3 +130,31 @@ print(repr(record.loss), repr(float(vae.theta @ vae.theta)))
         assert done.returncode == 0, done.stderr
         found.append([float(word) for word in done.stdout.split()])
     np.testing.assert_allclose(found[0], found[1], rtol=1e-10)
+
+
+@pytest.mark.skipif(USE_NUMPY, reason="the plain step hands nothing over")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_is_handed_over_by_its_address_is_contiguous_and_of_the_network_s_precision(dtype, monkeypatch):
+    """A pass sees no types: another one's numbers would be read as its own."""
+    handed, run_ = [], team.run
+
+    def checked(pass_, real, *arguments):
+        for argument in arguments:
+            if isinstance(argument, np.ndarray):
+                own = argument.dtype in (real, np.uint8, np.int64) or pass_ is passes.update and len(argument) == 5
+                assert argument.flags.c_contiguous and own, (pass_, argument.dtype, argument.strides)
+        handed.append(pass_)
+        return run_(pass_, real, *arguments)
+
+    monkeypatch.setattr(team, "run", checked)
+    for pixels in ("bits", "grey"):
+        for name, objective in PAIRS:
+            vae, x, eps = situation(dtype, pixels, (100,))
+            estimator = tv.estimators.make(name)
+            grads = np.empty_like(vae.theta)
+            for _ in range(2):
+                step(vae, x, eps, estimator, OBJECTIVES[objective], np.random.default_rng(3), grads)
+                tv.Adam().step(vae.theta, grads)
+                if hasattr(estimator, "update"):
+                    estimator.update()
+    assert {passes.forward, first_layer.first_gradient, passes.losses, passes.update} <= set(handed)

@@ -1,4 +1,4 @@
-"""Threads: what is split is covered once, errors come back, nothing deadlocks; the number of workers changes no bit."""
+"""Tasks on threads: in order, errors come back; the number of workers changes no bit. How many threads BLAS has."""
 
 import contextlib
 import gc
@@ -15,18 +15,6 @@ import pytest
 import tinyvae as tv
 from tinyvae.machine import blas, workers
 
-LARGE = workers.WORTH_SPLITTING
-
-
-@pytest.fixture(autouse=True)
-def one_blas_thread(request):
-    """What `split` waits for."""
-    if "blas_threads" in request.fixturenames:  # these tests are about BLAS's threads themselves
-        yield
-        return
-    with blas.one_thread():
-        yield
-
 
 @pytest.fixture(params=["1", "2", "3"])
 def n_workers(request, monkeypatch):
@@ -37,205 +25,6 @@ def n_workers(request, monkeypatch):
 @pytest.fixture
 def two_workers(monkeypatch):
     monkeypatch.setenv("TINYVAE_WORKERS", "2")
-
-
-def within(seconds, function):
-    """function()'s result; a failure, instead of a wait without end, if it takes longer than `seconds`."""
-    result = []
-    thread = threading.Thread(target=lambda: result.append(function()), daemon=True)
-    thread.start()
-    thread.join(seconds)
-    assert not thread.is_alive(), "deadlock"
-    return result[0]
-
-
-def parts(n, work):
-    seen = []
-    workers.split(seen.append, n, work)
-    return seen
-
-
-# --- split ------------------------------------------------------------------------------------------------
-
-
-def test_nothing_is_split_while_blas_has_threads_of_its_own(two_workers, monkeypatch):
-    monkeypatch.setattr(blas, "threads", lambda: 2)
-    assert parts(10, LARGE) == [slice(0, 10)]
-
-
-@pytest.mark.parametrize("work", [0, LARGE - 1, LARGE])
-@pytest.mark.parametrize("n", [0, 1, 2, 3, 100, 101])
-def test_split_covers_the_range_once(n_workers, n, work):
-    covered = sorted(i for part in parts(n, work) for i in range(n)[part])
-    assert covered == list(range(n))
-
-
-def test_split_uses_a_second_thread_only_for_large_work(two_workers):
-    def threads(n, work):
-        seen = set()
-
-        def function(part):
-            seen.add(threading.get_ident())
-            time.sleep(0.05)  # or the first thread would take both halves before the second wakes
-
-        workers.split(function, n, work)
-        return seen
-
-    assert threads(100, LARGE - 1) == {threading.get_ident()}
-    assert len(threads(100, LARGE)) == 2
-    assert len(parts(1, LARGE)) == 1  # there is no half of one row
-
-
-@pytest.mark.parametrize("bad", ["first", "second", "both"])
-def test_split_raises_an_error_of_either_half_and_works_again(two_workers, bad):
-    def function(part):
-        half = "first" if part.start == 0 else "second"
-        time.sleep(0.02)  # both halves are under way
-        if bad in (half, "both"):
-            raise KeyError(half)
-
-    for _ in range(3):
-        with pytest.raises(KeyError, match="second" if bad == "second" else "first"):
-            workers.split(function, 10, LARGE)
-        assert len(parts(10, LARGE)) == 2
-
-
-def test_split_waits_for_the_second_half_when_the_first_fails(two_workers):
-    begun, finished = [], []
-
-    def function(part):
-        if part.start == 0:
-            while not begun:
-                time.sleep(0.001)
-            raise KeyError
-        begun.append(part)
-        time.sleep(0.05)
-        finished.append(part)
-
-    with pytest.raises(KeyError):
-        workers.split(function, 10, LARGE)
-    assert finished  # else it would go on writing into arrays that the caller has back
-
-
-def test_a_half_that_nobody_has_begun_is_done_here(two_workers):
-    release = threading.Event()
-    with workers.meanwhile([release.wait], LARGE):  # the helper is busy
-        time.sleep(0.05)
-        assert within(10, lambda: parts(10, LARGE)) == [slice(0, 5), slice(5, 10)]
-        release.set()
-
-
-def test_work_is_done_whether_the_helper_looks_out_or_sleeps(two_workers):
-    def halves():
-        return len(parts(10, LARGE))
-
-    for pause in (0, 0.001, 0.05):  # the last two: it has gone to sleep
-        time.sleep(pause)
-        assert [within(10, halves) for _ in range(200)] == [2] * 200
-
-
-# --- meanwhile --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("work", [0, LARGE])
-@pytest.mark.parametrize("n", [0, 1, 2, 50])
-def test_meanwhile_calls_each_once(n_workers, n, work):
-    called = []
-    for _ in range(20):
-        with workers.meanwhile([lambda i=i: called.append(i) for i in range(n)], work):
-            pass
-        assert sorted(called) == list(range(n))
-        called.clear()
-
-
-def test_meanwhile_shares_the_work(two_workers):
-    threads = []
-
-    def function():
-        threads.append(threading.get_ident())
-        time.sleep(0.05)
-
-    with workers.meanwhile([function] * 4, LARGE):
-        time.sleep(0.02)  # the helper begins
-    assert len(threads) == 4 and len(set(threads)) == 2
-    threads.clear()
-    workers.share([function] * 2, workers.WORTH_SPLITTING - 1)
-    assert set(threads) == {threading.get_ident()}
-
-
-def test_meanwhile_waits_for_what_the_helper_has_begun(two_workers):
-    begun, done = threading.Event(), []
-
-    def slow():
-        begun.set()
-        time.sleep(0.05)
-        done.append(threading.get_ident())
-
-    with workers.meanwhile([slow], LARGE):
-        assert begun.wait(10)
-    assert len(done) == 1 and done[0] != threading.get_ident()
-
-
-@pytest.mark.parametrize("work", [0, LARGE])
-def test_meanwhile_raises_what_went_wrong(two_workers, work):
-    for _ in range(5):
-        with pytest.raises(ZeroDivisionError), workers.meanwhile([lambda: 1 / 0] * 3, work):
-            time.sleep(0.01)
-
-
-def test_meanwhile_drops_what_is_not_begun_after_an_error_in_the_body(two_workers):
-    begun = []
-
-    def slow():
-        begun.append("begun")
-        time.sleep(0.1)
-        begun.append("ended")
-
-    with pytest.raises(KeyError), workers.meanwhile([slow] * 3, LARGE):
-        while not begun:
-            time.sleep(0.001)
-        raise KeyError
-    assert begun == ["begun", "ended"]
-    time.sleep(0.15)
-    assert begun == ["begun", "ended"]
-
-
-@pytest.mark.parametrize("work", [0, LARGE, 3 * LARGE, 100 * LARGE])
-@pytest.mark.parametrize("n", [0, 1, 3, 100])
-def test_parts_cover_the_range_once(n_workers, n, work):
-    found = workers.parts(n, work)
-    assert [i for part in found for i in range(n)[part]] == list(range(n))
-    assert len(found) == (min(n, 4, work // LARGE) if n_workers > 1 and n > 1 and work > LARGE else 1)
-
-
-def test_split_within_split_and_within_run_does_not_deadlock(two_workers):
-    def total(n):
-        sums = []
-
-        def outer(part):
-            workers.split(lambda inner: sums.append(sum(range(n)[part][inner])), part.stop - part.start, LARGE)
-
-        workers.split(outer, n, LARGE)
-        return sum(sums)
-
-    assert within(10, lambda: total(100)) == sum(range(100))
-    assert within(10, lambda: list(workers.run(total, [10, 100, 1000]))) == [sum(range(n)) for n in (10, 100, 1000)]
-
-
-def test_split_from_many_threads_at_once(two_workers):
-    def total(n):
-        sums = []
-        for _ in range(200):
-            workers.split(lambda part: sums.append(sum(range(n)[part])), n, LARGE)
-        return sum(sums)
-
-    results = {}
-    threads = [threading.Thread(target=lambda n=n: results.update({n: total(n)}), daemon=True) for n in (10, 20, 30)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-    assert results == {n: 200 * sum(range(n)) for n in (10, 20, 30)}
 
 
 # --- run --------------------------------------------------------------------------------------------------
@@ -277,7 +66,7 @@ def test_run_is_bitwise_independent_of_the_number_of_workers(monkeypatch):
     results = []
     for n in ("1", "2", "3"):
         monkeypatch.setenv("TINYVAE_WORKERS", n)
-        with blas.one_thread():  # TINYVAE_WORKERS=1 leaves the threads to BLAS: held fixed here
+        with blas.one_thread():
             results.append(list(workers.run(task, np.random.default_rng(0).spawn(5))))
     for other in results[1:]:
         assert all(np.array_equal(a, b) for a, b in zip(results[0], other))
@@ -302,12 +91,41 @@ def test_variances_are_bitwise_independent_of_the_number_of_workers(monkeypatch)
 # --- how many ---------------------------------------------------------------------------------------------
 
 
-def test_count_is_the_environment_s_or_two(monkeypatch):
+def test_count_is_the_environment_s_or_the_physical_cores_and_at_most_eight(monkeypatch):
     monkeypatch.setenv("TINYVAE_WORKERS", "7")
     assert workers.count() == 7
     for unset in (lambda: monkeypatch.setenv("TINYVAE_WORKERS", ""), lambda: monkeypatch.delenv("TINYVAE_WORKERS")):
         unset()
-        assert workers.count() == min(2, workers.CORES)
+        for cores in (1, 2, 8, 9, 64):
+            monkeypatch.setattr(workers, "cores", lambda: cores)
+            assert workers.count() == min(cores, 8)
+
+
+@pytest.mark.parametrize(
+    "siblings, found",
+    [
+        ({0: "0-1", 1: "0-1", 2: "2-3", 3: "2-3"}, 2),  # two threads a core
+        ({0: "0-1", 3: "2-3"}, 2),  # one of each of two
+        ({0: "0", 1: "1"}, 2),
+        ({}, 3),  # the system does not say
+    ],
+)
+def test_a_core_s_two_threads_count_once(siblings, found, monkeypatch):
+    class Read:
+        def __init__(self, path):
+            self.processor = int(path.split("cpu/cpu")[1].split("/")[0])
+
+        def read_text(self):
+            if self.processor not in siblings:
+                raise FileNotFoundError
+            return siblings[self.processor]
+
+    monkeypatch.setattr(workers, "Path", Read)
+    monkeypatch.setattr(workers.os, "sched_getaffinity", lambda _: set(siblings) or {0, 1, 2}, raising=False)
+    assert workers.cores.__wrapped__() == found
+    monkeypatch.delattr(workers.os, "sched_getaffinity")
+    monkeypatch.setattr(workers.os, "cpu_count", lambda: 6)
+    assert workers.cores.__wrapped__() == 6
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", " "])
@@ -315,53 +133,6 @@ def test_a_wrong_count_is_refused_with_its_name(monkeypatch, value):
     monkeypatch.setenv("TINYVAE_WORKERS", value)
     with pytest.raises(ValueError, match=f"TINYVAE_WORKERS must be a whole number of at least 1, got '{value}'"):
         workers.count()
-
-
-# --- fork -------------------------------------------------------------------------------------------------
-
-FORK = """
-import os
-from tinyvae.machine import workers
-
-def both():
-    seen = []
-    with workers.instead_of_blas():
-        workers.split(seen.append, 10, workers.WORTH_SPLITTING)
-    return len(seen)
-
-assert both() == 2
-child = os.fork()
-if child == 0:
-    os._exit(0 if both() == 2 and list(workers.run(abs, [-1, -2])) == [1, 2] else 1)
-status = os.waitpid(child, 0)[1]
-assert status == 0, status
-assert both() == 2
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_forked_child_has_a_helper_of_its_own():
-    env = {**os.environ, "TINYVAE_WORKERS": "2", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK],
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-
-
-def test_the_helper_does_not_keep_a_process_alive():
-    text = """
-from tinyvae.machine import blas, workers
-context = blas.one_thread()
-context.__enter__()
-workers.split(print, 10, workers.WORTH_SPLITTING)
-"""
-    env = {**os.environ, "TINYVAE_WORKERS": "2", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    done = subprocess.run([sys.executable, "-c", text], env=env, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0 and done.stdout.count("slice") == 2, done.stderr
 
 
 # --- BLAS -------------------------------------------------------------------------------------------------

@@ -1,18 +1,6 @@
 """tinyvae: how the gradient of an expectation is estimated, on variational autoencoders written by hand."""
 
-from tinyvae import (
-    check,
-    datasets,
-    distributions,
-    estimators,
-    evaluate,
-    likelihoods,
-    noise,
-    objectives,
-    optim,
-    problems,
-    variance,
-)  # fmt: skip
+from tinyvae import datasets, distributions, estimators, evaluate, likelihoods, noise, objectives, optim
 from tinyvae.distributions import DiagonalGaussian
 from tinyvae.estimators import Draws, Target
 from tinyvae.likelihoods import Bernoulli
@@ -29,3 +17,14 @@ __all__ = [
 ]  # fmt: skip
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name):
+    """The laboratory is loaded when it is first asked for: who only trains need not wait for it."""
+    if name in ("check", "problems", "variance"):
+        import tinyvae.check
+        import tinyvae.problems
+        import tinyvae.variance
+
+        return vars(tinyvae)[name]
+    raise AttributeError(f"module 'tinyvae' has no attribute {name!r}")

@@ -1,26 +1,31 @@
 """A multilayer perceptron with backprop written by hand.
 
-The parameters are one flat vector, `theta`, with named views into it. Forward and backward are plain
-maths: each line below carries the shape of what it computes.
+The parameters are one flat vector, `theta`, with named views into it. The maths, a few lines each, is in
+`kernels/passes.py`: `forward_numpy`, `deltas_numpy` and `weight_gradients_numpy`. Here are the parameters, the checks,
+and the calls of these passes.
 
 `forward` and `backward` are what a reader calls. Below them stand the parts that training calls, unchecked:
-`propagate`, `deltas`, `input_gradient`, `weight_gradients`. They take their arrays from the network's `empty`:
-`numpy.empty`, or something of its signature that hands out the same arrays at every step (see `MLP.using`).
+`propagate`, `deltas`, `weight_gradients`. They take their arrays from the network's `empty`: `numpy.empty`, or
+something of its signature that hands out the same arrays at every step (see `MLP.using`).
 """
 
 import copy
+import functools
 import math
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from tinyvae import validate
-from tinyvae.kernels import dense
-from tinyvae.machine import workers
-from tinyvae.machine.sparse import first_input, product
+from tinyvae.kernels import dense, first_layer, passes
+from tinyvae.machine import team
+from tinyvae.machine.arena import remember
 
 __all__ = ["MLP", "Activation", "ACTIVATIONS", "Cache", "glorot", "he", "INITIALISERS", "count_parameters"]
+
+
+WORD = np.dtype("int64")
+LEAST_UNITS = 100  # of a first layer that adds up rows for the ones among bits: with fewer, a product is as quick
 
 
 class Activation(NamedTuple):
@@ -103,18 +108,24 @@ INITIALISERS = {"glorot": glorot, "he": he}
 
 
 class Cache(NamedTuple):
-    """What backward needs of one forward pass, a list entry a layer.
+    """What backward needs of one forward pass. `MLP.hidden_layers` gives the views into `hidden` and `saved`.
 
     Attributes
     ----------
-    inputs : list of arrays (B, n_in)
-        The layer's input: x (which may be `Ones`), then each hidden output.
-    saved : list of arrays (B, n_out)
-        What its activation needs for the slope.
+    sizes : tuple of int
+        The network's.
+    x : array (B, n_in)
+        The input.
+    hidden : array (B * (n_1 + ...),)
+        Each hidden layer's output, one behind the other.
+    saved : array (B * (n_1 + ...),)
+        Likewise what the activation needs for its slope.
     """
 
-    inputs: list
-    saved: list
+    sizes: tuple
+    x: np.ndarray
+    hidden: np.ndarray
+    saved: np.ndarray
 
 
 class MLP:
@@ -168,10 +179,9 @@ class MLP:
             draw = INITIALISERS["glorot" if linear and init is None else hidden]
             self.params[f"W{layer}"][:] = draw(rng, n_in, n_out)
 
-    @property
-    def n_layers(self):
-        """How many layers of weights there are, the linear last one included."""
-        return len(self.sizes) - 1
+    n_layers = property(
+        lambda self: len(self.sizes) - 1, doc="How many layers of weights there are, the last included."
+    )
 
     @property
     def n_params(self):
@@ -189,7 +199,7 @@ class MLP:
 
     def bind(self, theta):
         """Let the parameters live in `theta` (P,), as it is: its numbers are not changed."""
-        self._theta, self.params = theta, self.views(theta)
+        self._theta, self.params = remember(theta), self.views(theta)
 
     def __getstate__(self):
         # For copy and pickle: a copied view is a view no more, so that those into theta are made anew.
@@ -242,93 +252,87 @@ class MLP:
         """
         if not isinstance(cache, Cache):
             raise TypeError(f"cache must be the Cache that forward returned, got {type(cache).__name__}")
-        sizes, dtype = (*(h.shape[1] for h in cache.inputs), cache.saved[-1].shape[1]), cache.saved[-1].dtype
-        if (sizes, dtype) != (self.sizes, self.dtype):
-            raise ValueError(f"cache must be of sizes {self.sizes} and {self.dtype}, got {sizes} and {dtype}")
-        dy = validate.array("dy", dy, (len(cache.inputs[0]), self.sizes[-1]), self.dtype)
-        grads = self.views(np.empty_like(self.theta))
-        deltas = self.deltas(cache, dy)
-        for task in self.weight_gradients(cache, deltas, grads):
-            task()
-        return self.input_gradient(deltas), grads
+        got = cache.sizes, cache.hidden.dtype
+        if got != (self.sizes, self.dtype):
+            raise ValueError(f"cache must be of sizes {self.sizes} and {self.dtype}, got {got[0]} and {got[1]}")
+        dy = validate.array("dy", dy, (len(cache.x), self.sizes[-1]), self.dtype)
+        flat, dx = np.empty_like(self.theta), np.empty((len(dy), self.sizes[0]), self.dtype)
+        self.weight_gradients(cache, dy, self.deltas(cache, dy, dx), flat)
+        return dx, self.views(flat)
 
     # --- the parts, unchecked -------------------------------------------------------------------------
 
     def propagate(self, x):
         """`forward`, for x (B, n_in) of the network's dtype or uint8 holding 0 and 1 -> y (B, n_out) and the Cache."""
-        hidden, linear = ACTIVATIONS[self.activation], ACTIVATIONS["identity"]
-        cache, h = Cache([], []), first_input(x, self.sizes[1], self.dtype, self.empty)
-        for layer in range(self.n_layers):
-            W, b = self.params[f"W{layer}"], self.params[f"b{layer}"]
-            activation = hidden if layer < self.n_layers - 1 else linear
-            a = self.empty((len(h), W.shape[1]), self.dtype)
-            saved = self.empty(a.shape, self.dtype) if activation.from_input else a
+        x = self._first_input(x)
+        rows, sizes, theta, activation = len(x), self.sizes, self.theta, ACTIVATIONS[self.activation]
+        y = self.empty((rows, sizes[-1]), self.dtype)
+        hidden = self.empty((rows * sum(sizes[1:-1]),), self.dtype)
+        saved = self.empty(hidden.shape, self.dtype) if activation.from_input else hidden
+        act, _ = _typed(self.activation, self.dtype)
+        cache = Cache(sizes, x, hidden, saved)
+        if x.dtype != self.dtype:
+            n_in, n_out = sizes[:2]
+            room = self.empty((rows, n_in + 1), WORD)
+            team.run(first_layer.first_forward, self.dtype, act, rows, n_in, n_out, theta, x, hidden, saved, room)
+            sizes, theta, x = sizes[1:], theta[(n_in + 1) * n_out :], hidden[: rows * n_out].reshape(rows, n_out)
+            hidden = hidden[rows * n_out :]
+            saved = saved[rows * n_out :] if activation.from_input else hidden
+        team.run(passes.forward, self.dtype, act, sizes, rows, theta, x, hidden, saved, y)
+        return y, cache
 
-            def rows(part):
-                product(h[part], W, out=a[part])  # B, n_out
-                if activation.from_input:
-                    np.add(a[part], b, out=saved[part])  # B, n_out
-                activation.forward(a[part], b)  # B, n_out
+    def deltas(self, cache, dy, dx=None):
+        """From dL/dy (B, n_out) to dL/da of the hidden layers (B * (n_1 + ...),), a = x W + b; dx <- dL/dx, if any."""
+        d = self.empty(cache.hidden.shape, self.dtype)
+        _, slope = _typed(self.activation, self.dtype)
+        team.run(passes.deltas, self.dtype, slope, self.sizes, len(dy), self.theta, dy, cache.saved, d, dx)
+        return d
 
-            workers.split(rows, len(h), len(h) * W.size)
-            cache.inputs.append(h)
-            cache.saved.append(saved)
-            h = a
-        return h, cache
-
-    def deltas(self, cache, dy):
-        """dL/dy (B, n_out) -> [dL/da of each layer (B, n_out)], a = x W + b being the value before the activation."""
-        backward = ACTIVATIONS[self.activation].backward
-        deltas = [dy]
-        for layer in range(self.n_layers - 1, 0, -1):
-            W = self.params[f"W{layer}"]
-            delta, saved, dh = deltas[0], cache.saved[layer - 1], self.empty((len(dy), W.shape[0]), self.dtype)
-
-            def rows(part):
-                np.dot(delta[part], W.T, out=dh[part])  # B, n_in
-                backward(dh[part], saved[part])  # B, n_in
-
-            workers.split(rows, len(dy), len(dy) * W.size)
-            deltas.insert(0, dh)
-        return deltas
-
-    def input_gradient(self, deltas):
-        """dL/dx (B, n_in) from the first layer's delta."""
-        W = self.params["W0"]
-        return np.dot(deltas[0], W.T, out=self.empty((len(deltas[0]), W.shape[0]), self.dtype))
-
-    def weight_gradients(self, cache, deltas, grads, weights=None):
-        """Functions, independent of each other, the largest first, that write dL/dW = x' delta and dL/db = 1' delta.
+    def weight_gradients(self, cache, dy, d, grads, weights=None):
+        """Write dL/dW = (weights h)' delta and dL/db = weights' delta of each layer into grads (P,), laid out as theta.
 
         Parameters
         ----------
         cache : Cache
             Of the forward pass.
-        deltas : list of arrays (B, n_out)
+        dy : array (B, n_out)
+            dL/dy.
+        d : array (B * (n_1 + ...),)
             As from `deltas`.
-        grads : dict
-            {"W0": ..., "b0": ..., ...}, written when the functions are called.
+        grads : array (P,)
+            Written.
         weights : array (B,)
-            Multiplies each row's share of the loss: dL/dW = (weights x)' delta. None is 1 for each. Not for an x that
-            is `Ones`.
-
-        Returns
-        -------
-        list of functions
-            Of no arguments.
+            Multiplies each row's share of the loss; None is 1 for each. Not for an x of bits.
         """
-        products, sums = [], []
-        for layer, (h, delta) in enumerate(zip(cache.inputs, deltas)):
-            dW, db = grads[f"W{layer}"], grads[f"b{layer}"]
-            if weights is None:
-                sums.append(partial(dense.column_sums, delta, db))  # n_out
-            else:
-                h = np.multiply(h, weights[:, None], out=self.empty(h.shape, self.dtype))  # B, n_in
-                sums.append(partial(np.dot, weights, delta, out=db))  # n_out
-            for part in workers.parts(len(dW), len(h) * dW.size):
-                products.append(partial(product, h.T[part], delta, out=dW[part]))  # n_in, n_out
-        products.sort(key=lambda product: -product.keywords["out"].size)
-        return products + sums
+        rows, x, hidden, sizes = len(dy), cache.x, cache.hidden, self.sizes
+        if x.dtype != self.dtype:
+            n_in, n_out = sizes[:2]
+            room = self.empty((n_in + 1, rows + 1), WORD)
+            team.run(first_layer.first_gradient, self.dtype, rows, n_in, n_out, x, d, grads, room)
+            n = rows * n_out
+            sizes, grads, x, hidden, d = sizes[1:], grads[(n_in + 1) * n_out :], hidden[:n], hidden[n:], d[n:]
+        weighted = None if weights is None else self.empty((rows * sum(sizes[:-1]),), self.dtype)
+        team.run(passes.weight_gradients, self.dtype, sizes, rows, x, hidden, dy, d, weights, weighted, grads)
+
+    def hidden_layers(self, flat):
+        """[(B, n_1), ...]: views into what holds the hidden layers' arrays one behind the other."""
+        return passes.hidden_of(self.sizes, len(flat) // max(1, sum(self.sizes[1:-1])), flat)
+
+    def _first_input(self, x):
+        """x as it is where its bits are to be added up, else of the network's dtype, contiguous."""
+        bits = x.dtype == np.uint8 and len(self.sizes) > 2 and self.sizes[1] >= LEAST_UNITS
+        if x.dtype == self.dtype or bits:
+            return np.ascontiguousarray(x)
+        dense = self.empty(x.shape, self.dtype)
+        dense[...] = x
+        return dense
+
+
+@functools.cache
+def _typed(activation, dtype):
+    """An activation's two loops, for a pass."""
+    forward, backward, *_ = ACTIVATIONS[activation]
+    return team.Typed(forward, (dtype, 2), (dtype, 1)), team.Typed(backward, (dtype, 2), (dtype, 2))
 
 
 def count_parameters(sizes):

@@ -6,7 +6,9 @@ import numpy as np
 
 from tinyvae import validate
 from tinyvae.kernels import optimizers as kernels
-from tinyvae.machine import workers
+from tinyvae.kernels import passes
+from tinyvae.machine import team
+from tinyvae.machine.arena import zeros
 
 __all__ = ["SGD", "Adam"]
 
@@ -166,16 +168,17 @@ class Adam:
             least = np.finfo(theta.dtype).tiny
             raise ValueError(f"epsilon is {self.epsilon:g}, which is 0 in {theta.dtype}; give at least {least:g}")
         if self.m is None:
-            self.m, self.v = m, np.zeros_like(theta)
+            self.m, self.v = (zeros(theta.shape, theta.dtype) for _ in "mv")
+        _check(self, theta, grad, self.v)
         self.t += 1
         rate = self.rate / (1 - self.beta1**self.t)
         correction = 1 / math.sqrt(1 - self.beta2**self.t)
 
-        def elements(part):
-            m, v = self.m[part], self.v[part]
-            kernels.adam(theta[part], grad[part], m, v, rate, self.beta1, self.beta2, correction, self.epsilon)
-
-        workers.split(elements, len(theta), 20 * len(theta))  # bound by memory, hence more than its 10 multiply-adds
+        numbers = np.array([rate, self.beta1, self.beta2, correction, self.epsilon])
+        if not all(array.flags.c_contiguous for array in (theta, grad, self.m, self.v)):
+            kernels.adam(theta, grad, self.m, self.v, *numbers)
+            return
+        team.run(passes.update, theta.dtype, len(theta), theta, grad, self.m, self.v, numbers)
 
     def state(self):
         """What the steps so far left behind, and the present rate and its like, as arrays by name."""
@@ -192,8 +195,8 @@ class Adam:
         if not state:
             self.t, self.m, self.v = 0, None, None
             return
-        m, v = (validate.array(name, state[name], ("P",)).copy() for name in ("m", "v"))
-        validate.check_shape("v", v, m.shape)
+        m = validate.array("m", state["m"], ("P",)).copy()
+        v = validate.array("v", state["v"], m.shape, m.dtype).copy()
         if (v < 0).any():
             raise ValueError(f"v must be at least 0, being a mean of squares, got {v.min():g}")
         fresh = Adam(*(float(state[name]) for name in ("rate", "beta1", "beta2", "epsilon")))

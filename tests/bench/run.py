@@ -35,6 +35,7 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tinyvae import bench  # noqa: E402
+from tinyvae.machine import workers  # noqa: E402
 
 BUSY = 0.1  # the share of the machine that others may use
 PATIENCE = 600  # seconds after which a worker that says nothing is ended
@@ -77,34 +78,65 @@ class Row(NamedTuple):
 # --- the rows ---------------------------------------------------------------------------------------------
 
 
+class Size(NamedTuple):
+    """A network and its batch, and its goals: {kind of data: (largest step / floor, the peers' least time / ours)}."""
+
+    widths: tuple
+    batch: int
+    goals: dict
+    haswell: float  # the largest step / floor on kernels that pack small blocks
+
+
+SIZES = {
+    "784-500-20": Size((784, 500, 20, 500, 784), 100, {"dense": (1.15, 1.2), "binary": (0.95, 1.4)}, 1.3),
+    "784-200-200-50": Size((784, 200, 200, 50, 200, 200, 784), 20, {"dense": (1.2, 1.4), "binary": (1.1, 1.5)}, 1.6),
+    "64-128-2": Size((64, 128, 2, 128, 64), 100, {"dense": (1.9, 2.0), "binary": (None, 2.0)}, None),
+}
+STEPPERS = {
+    "tinyvae": Contender("ours"),
+    "PyTorch eager": Contender("peers_torch"),
+    "torch.compile": Contender("peers_torch", {"compiled": True}),
+    "JAX jit": Contender("peers_jax"),
+}
+
+
 def comparisons(quick):
     """{name: Row}."""
     rows = {}
-    sizes = {
-        "784-500-20": ((784, 500, 20, 500, 784), 100, {"dense": 1.3, "binary": 1.5}, 1.15),
-        "784-200-200-50": ((784, 200, 200, 50, 200, 200, 784), 20, {"dense": 1.3, "binary": 1.5}, None),
-        "64-128-2": ((64, 128, 2, 128, 64), 100, {"dense": 4.0, "binary": 4.0}, None),
-    }
-    steppers = {
-        "tinyvae": Contender("ours"),
-        "NumPy twins": Contender("ours", {"floor": False}, environment={"TINYVAE_NUMPY": "1"}),
-        "PyTorch eager": Contender("peers_torch"),
-        "torch.compile": Contender("peers_torch", {"compiled": True}),
-        "JAX jit": Contender("peers_jax"),
-    }
+    twins = Contender("ours", {"floor": False}, environment={"TINYVAE_NUMPY": "1"})
     for kind in ("dense", "binary"):
-        for size, (widths, batch, goals, floor) in sizes.items():
-            rows[f"step-{size}-{kind}"] = Row(
-                f"training step {'-'.join(map(str, widths))}, batch {batch}, {kind}",
-                "train_step",
-                {"sizes": widths, "batch_size": batch, "binary": kind == "binary"},
-                steppers,
-                {ANY: goals[kind]},
-                floor if kind == "dense" else None,
+        for name, size in SIZES.items():
+            title, arguments = step_of(size, kind)
+            floor, peers = size.goals[kind]
+            rows[f"step-{name}-{kind}"] = Row(
+                title, "train_step", arguments, {**STEPPERS, "NumPy twins": twins}, {ANY: peers}, floor
             )
+    for name, size in SIZES.items():
+        title, arguments = step_of(size, "dense")
+        by_number = {
+            f"{n} worker{'s' * (n > 1)}": Contender("ours", {"floor": False}, environment={"TINYVAE_WORKERS": str(n)})
+            for n in range(1, most_workers() + 1)
+        }
+        rows[f"workers-{name}"] = Row(
+            f"{title}, by the number of workers",
+            "train_step",
+            arguments,
+            {"tinyvae": STEPPERS["tinyvae"], **by_number},
+            {},
+        )
+        packing = STEPPERS["tinyvae"]._replace(environment={"OPENBLAS_CORETYPE": "Haswell"})
+        rows[f"haswell-{name}"] = Row(
+            f"{title}, with OPENBLAS_CORETYPE=Haswell",
+            "train_step",
+            arguments,
+            {**STEPPERS, "tinyvae": packing},
+            {} if name == "784-500-20" else {ANY: 1.0},
+            size.haswell,
+        )
 
     ours, theirs = (100, 10) if quick else (1000, 250)
-    for estimator in ("score_function", "leave_one_out", "reparameterization"):
+    goals = {"score_function": (4.0, 2.0), "leave_one_out": (2.8, 1.7), "reparameterization": (2.8, 1.7)}
+    for estimator, (torch, jax) in goals.items():
         vmap = [{"chunk": n} for n in ((5, 10) if quick else (5, 10, 25))]
         rows[f"variance-{estimator}"] = Row(
             f"a gradient, of {ours} for their variance, 784-500-20, batch 100, {estimator.replace('_', ' ')}",
@@ -116,7 +148,7 @@ def comparisons(quick):
                 "JAX scan": Contender("peers_jax", {"n_draws": theirs}, per=theirs),
                 "JAX vmap": Contender("peers_jax", {"n_draws": theirs}, vmap, per=theirs),
             },
-            {("peers_torch",): 3.0, ("peers_jax",): 2.0},
+            {("peers_torch",): torch, ("peers_jax",): jax},
             rounds=5,
             seconds=0.5,
         )
@@ -133,7 +165,7 @@ def comparisons(quick):
             "torch.compile, best chunk": Contender("peers_torch", {"compiled": True}, chunks[1:3], per=points),
             "JAX, best chunk": Contender("peers_jax", {}, chunks[:4], per=points),
         },
-        {("peers_torch",): 2.0},
+        {ANY: 1.5},
         rounds=6,
         seconds=0.5,
         minutes=1.6,
@@ -141,28 +173,39 @@ def comparisons(quick):
     return rows
 
 
+def step_of(size, kind):
+    """A step's title and arguments."""
+    title = f"training step {'-'.join(map(str, size.widths))}, batch {size.batch}, {kind}"
+    return title, {"sizes": size.widths, "batch_size": size.batch, "binary": kind == "binary"}
+
+
+def most_workers():
+    """As many as this package would ever use here, two at least."""
+    return max(2, min(workers.MOST, workers.cores()))
+
+
 def compare(row, options):
     """Measure a Row."""
     contenders = {name: c for name, c in row.contenders.items() if not missing(c.module, options)}
     absent = {name: missing(c.module, options) for name, c in row.contenders.items() if name not in contenders}
-    workers, failed = {}, {}
+    processes, failed = {}, {}
     try:
         for name, contender in contenders.items():  # they prepare and compile side by side
-            workers[name] = Worker(row.function, row.arguments, contender)
-        for name in list(workers):
+            processes[name] = Worker(row.function, row.arguments, contender)
+        for name in list(processes):
             try:
-                workers[name].prepared()
+                processes[name].prepared()
             except RuntimeError as error:
                 failed[name] = str(error)
-                workers.pop(name).close()
+                processes.pop(name).close()
         times = {}
         for _ in range(options.rounds or row.rounds):
-            for name, worker in workers.items():
+            for name, worker in processes.items():
                 for part, seconds in worker.block(options.seconds or row.seconds).items():
                     label = "bare products" if part == "floor" else name
                     times.setdefault(label, []).append(1e3 * np.array(seconds) / contenders[name].per)
     finally:
-        for worker in workers.values():
+        for worker in processes.values():
             worker.close()
     result = {
         "title": row.title,
@@ -170,7 +213,7 @@ def compare(row, options):
         "absent": absent | failed,
         "values": {name: bench.spread(np.concatenate(rounds)) for name, rounds in times.items()},
         "ratios": {name: bench.ratio(rounds, times["tinyvae"]) for name, rounds in times.items() if name != "tinyvae"},
-        "notes": {name: worker.notes for name, worker in workers.items()},
+        "notes": {name: worker.notes for name, worker in processes.items()},
         "goals": [],
     }
     if row.floor_goal:
@@ -182,7 +225,7 @@ def compare(row, options):
             )
         )
     for modules, least in row.goals.items():
-        peers = [name for name in workers if contenders[name].module in modules]
+        peers = [name for name in processes if contenders[name].module in modules]
         if peers:
             fastest = min(peers, key=lambda name: result["values"][name]["median"])
             result["goals"].append(goal(f"{fastest} / tinyvae", result["ratios"][fastest], least=least))
@@ -211,8 +254,9 @@ def missing(module, options):
 
 
 def environment(**changes):
-    """This one's without tinyvae's switches, with the package of this checkout first."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("TINYVAE_")}
+    """This one's without tinyvae's switches, with the package of this checkout first; bytecode is cached."""
+    switches = "TINYVAE_", "PYTHONDONTWRITEBYTECODE"
+    env = {name: value for name, value in os.environ.items() if not name.startswith(switches)}
     path = os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH")]))
     return {**env, "PYTHONPATH": path, **changes}
 
@@ -291,6 +335,7 @@ IMPORT = "import time; began = time.perf_counter(); import {}; print(time.perf_c
 
 def imports(options):
     times = {"import tinyvae": [], "import numpy, numba": []}
+    script(IMPORT.format("tinyvae"))  # caches the bytecode
     for _ in range(2 if options.quick else 15):
         for name, seconds in times.items():
             seconds.append(1e3 * script(IMPORT.format(name.removeprefix("import ")))[0])
@@ -352,12 +397,13 @@ def first_run(options):
                 seconds[state].append(time.perf_counter() - began)
                 announced = "compil" in done.stderr if state == "cold" else announced
     compiling = bench.spread(np.subtract(seconds["cold"], seconds["warm"]))
+    cold = bench.spread(seconds["cold"])
     return {
         "title": "`tinyvae compare --epochs 1`, with an empty cache of compiled code and with a full one",
         "unit": "s",
         "values": {name: bench.spread(values) for name, values in seconds.items()} | {"compiling": compiling},
         "goals": [
-            goal("seconds of compiling", compiling, most=20),
+            goal("seconds, nothing compiled yet", cold, most=60),
             goal("a line says that it compiles (1: yes)", bench.spread([announced]), least=1),
         ],
     }
@@ -468,55 +514,52 @@ def plot(settings, result, path):
 
 
 BUSY_LOOP = "while True: pass"
+STATES = "alone", "beside a busy process", "two trainings at a time"
 
 
-def threads(options):
-    """The step under each setting of threads.
-
-    Alone, beside a process that keeps a core busy, and two runs at a time.
-    """
-    arguments = {"sizes": (784, 500, 20, 500, 784), "batch_size": 100, "binary": True}
-    settings = {
-        "default": {},
-        "OPENBLAS_NUM_THREADS=1": {"OPENBLAS_NUM_THREADS": "1"},
-        "TINYVAE_WORKERS=1": {"TINYVAE_WORKERS": "1"},
-        "both 1": {"OPENBLAS_NUM_THREADS": "1", "TINYVAE_WORKERS": "1"},
-    }
+def neighbours(size, options):
+    """The step alone, beside a process that keeps a core busy, and two trainings at a time."""
+    title, arguments = step_of(size, "dense")
+    one_worker = Contender("ours", environment={"TINYVAE_WORKERS": "1"})
     contenders = {
-        f"tinyvae, {name}": Contender("ours", {"floor": False}, environment=env) for name, env in settings.items()
+        name: contender._replace(
+            arguments=contender.arguments | ({"floor": False} if contender.module == "ours" else {})
+        )
+        for name, contender in {**STEPPERS, "tinyvae, 1 worker": one_worker}.items()
+        if not missing(contender.module, options)
     }
-    if not missing("peers_torch", options):
-        contenders["PyTorch eager"] = Contender("peers_torch")
-    workers, times, seconds = {}, {}, options.seconds or 0.3
+    pairs, times, seconds = {}, {}, options.seconds or 0.3
     try:
         for name, contender in contenders.items():
-            workers[name] = [Worker("train_step", arguments, contender) for _ in range(2)]
-        for pair in workers.values():
+            pairs[name] = [Worker("train_step", arguments, contender) for _ in range(2)]
+        for pair in pairs.values():
             for worker in pair:
                 worker.prepared()
-        for _ in range(options.rounds or 5):
-            for name, (one, other) in workers.items():
-                times.setdefault(f"{name}: alone", []).extend(one.block(seconds)[""])
-                busy = subprocess.Popen([sys.executable, "-c", BUSY_LOOP])
+        for _ in range(options.rounds or 8):
+            for name, (one, other) in pairs.items():
+                alone, busy, two = (times.setdefault((name, state), []) for state in STATES)
+                alone.append(one.block(seconds)[""])
+                neighbour = subprocess.Popen([sys.executable, "-c", BUSY_LOOP])
                 try:
-                    times.setdefault(f"{name}: beside a busy process", []).extend(one.block(seconds)[""])
+                    busy.append(one.block(seconds)[""])
                 finally:
-                    busy.kill()
-                    busy.wait()
+                    neighbour.kill()
+                    neighbour.wait()
                 second = threading.Thread(target=other.block, args=(1.5 * seconds,))
                 second.start()
-                times.setdefault(f"{name}: two runs at a time", []).extend(one.block(seconds)[""])
+                two.append(one.block(seconds)[""])
                 second.join()
     finally:
-        for pair in workers.values():
+        for pair in pairs.values():
             for worker in pair:
                 worker.close()
-    values = {name: bench.spread(1e3 * np.array(seconds)) for name, seconds in times.items()}
+    against = {state: bench.ratio(times["tinyvae", state], times["tinyvae", STATES[0]]) for state in STATES[1:]}
     return {
-        "title": "step 784-500-20, batch 100, binary: no thread-pool fights",
+        "title": f"{title}, and its neighbours",
         "unit": "ms",
-        "values": values,
-        "goals": [],
+        "values": {f"{name}: {state}": bench.milliseconds(rounds) for (name, state), rounds in times.items()},
+        "absent": {name: why for name, contender in STEPPERS.items() if (why := missing(contender.module, options))},
+        "goals": [goal(f"{state} / alone", against[state], most=most) for state, most in zip(STATES[1:], (2.0, 2.1))],
     }
 
 
@@ -530,12 +573,14 @@ def plan(options):
         for name, row in comparisons(options.quick).items()
     }
     rows |= {
+        f"busy-{name}": (0.8, lambda options, size=size: neighbours(size, options)) for name, size in SIZES.items()
+    }
+    rows |= {
         "import": (0.6, imports),
         "second-run": (0.3, second_run),
         "first-run": (0.8, first_run),
         "memory": (0.2, memory),
         "scaling": (0.6, scaling),
-        "threads": (0.8, threads),
     }
     return {name: row for name, row in rows.items() if not options.only or name.startswith(tuple(options.only))}
 
@@ -579,8 +624,8 @@ def parse(argv):
         "--only",
         nargs="+",
         metavar="ROW",
-        help="rows whose names start so: step, variance, likelihood, import, second-run, first-run, memory, scaling, "
-        "threads",
+        help="rows whose names start so: step, workers, haswell, variance, likelihood, busy, import, second-run, "
+        "first-run, memory, scaling",
     )
     parser.add_argument("--without", nargs="+", default=[], choices=tuple(PEERS), help="peers to leave out")
     parser.add_argument("--anyway", action="store_true", help="measure on a busy machine too")
@@ -660,6 +705,7 @@ def table(record):
     m = record["machine"]
     lines = [
         f"{m['cpu']}, {m['cores']} cores; {m['system']}. NumPy {m['numpy']}, Numba {m['numba']}, Python {m['python']}.",
+        f"tinyvae's step: {m['way']}, {m['workers']} workers.",
         *("" if not v else f"{k}={v}." for k, v in record["environment"].items() if v),
         "",
         "| work | measured (10% to 90%) | target | met |",

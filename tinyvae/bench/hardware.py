@@ -3,15 +3,16 @@
 import contextlib
 import os
 import platform
+from concurrent.futures import ThreadPoolExecutor
 
 import numba
 import numpy as np
 
 from tinyvae.bench.timing import block
-from tinyvae.kernels.compile import loop
-from tinyvae.machine import blas, workers
+from tinyvae.kernels.compile import USE_NUMPY, loop
+from tinyvae.machine import blas, team, workers
 
-__all__ = ["machine", "bandwidth", "peak", "add_twice_numpy", "add_twice"]
+__all__ = ["machine", "way", "bandwidth", "peak", "add_twice_numpy", "add_twice"]
 
 
 def machine():
@@ -20,8 +21,8 @@ def machine():
     Returns
     -------
     dict
-        "cpu", "system", "python", "numpy", "numba": str; "cores", "workers": int; "blas_threads": int, or None where
-        that cannot be told; "load_average": list of float over 1, 5 and 15 minutes, or None.
+        "cpu", "system", "python", "numpy", "numba", "way": str, see `way`; "cores", "workers": int; "blas_threads":
+        int, or None where that cannot be told; "load_average": list of float over 1, 5 and 15 minutes, or None.
     """
     cpu = platform.processor() or platform.machine()
     with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
@@ -35,8 +36,24 @@ def machine():
         "numba": numba.__version__,
         "blas_threads": blas.threads(),
         "workers": workers.count(),
+        "way": way(),
         "load_average": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
     }
+
+
+def way():
+    """Which way a network's passes run here, see `machine.team` and `machine.blas`.
+
+    Returns
+    -------
+    str
+        Compiled, on blocks cut for the kernels of this machine's BLAS, or NumPy's `dot`, and why.
+    """
+    if team.usable():
+        return f"passes on {'blocks for' if blas.core() in blas.UNPACKED else 'large blocks for'} {blas.core()} kernels"
+    if USE_NUMPY:
+        return "NumPy's dot: TINYVAE_NUMPY or NUMBA_DISABLE_JIT is set"
+    return f"NumPy's dot: {'no BLAS pointer' if team.X86 else 'not an x86 processor'}"
 
 
 def add_twice_numpy(a, b):
@@ -60,7 +77,7 @@ def add_twice(a, b):
         a[i] += two * b[i]
 
 
-def bandwidth(n_bytes, seconds=0.3, threads=2):
+def bandwidth(n_bytes, seconds=0.3, threads=None):
     """The bandwidth of a += 2 b, float32. The best of many calls: it is a roof.
 
     In place, so that each byte that moves is counted: to write into a third array, its old contents would be loaded
@@ -73,7 +90,7 @@ def bandwidth(n_bytes, seconds=0.3, threads=2):
     seconds : float
         How long to call it.
     threads : int
-        2 splits it between two threads where they are worth it, see `workers.split`; any other number does not.
+        Each has a part of its own; None for `workers.count`. More than one are for arrays of many megabytes.
 
     Returns
     -------
@@ -81,16 +98,16 @@ def bandwidth(n_bytes, seconds=0.3, threads=2):
         GB/s.
     """
     a, b = np.zeros((2, n_bytes // 8), np.float32)
-
-    def run():
-        add_twice(a, b)
-
-    if threads == 2:
+    threads = threads or workers.count()
+    parts = list(zip(np.array_split(a, threads), np.array_split(b, threads)))
+    with ThreadPoolExecutor(threads) as pool:
 
         def run():
-            workers.split(lambda part: add_twice(a[part], b[part]), len(a), 4 * len(a))
+            if threads == 1:
+                add_twice(a, b)
+            else:
+                list(pool.map(lambda part: add_twice(*part), parts))
 
-    with workers.instead_of_blas():  # or nothing would be split
         run()
         return float(3e-9 * a.nbytes / min(block(run, seconds)))
 

@@ -1,41 +1,82 @@
-"""Where a step's time goes, loop by loop.
+"""Where a step's time goes, pass by pass and loop by loop.
 
 COSTS holds the bytes that a call reads and writes, an array counted once for each, and its floating point operations
 (+, -, *, /, the root), as the float32 loops stand there. A loop that is missing there is shown with its arrays' bytes
-and no operations.
+and no operations. LOOPS holds the operations an element of the loops that a pass calls; others count as none.
 """
 
 import contextlib
 import sys
-import threading
 import time
+from itertools import pairwise
 
 import numpy as np
 
-from tinyvae import likelihoods, mlp
+from tinyvae.machine import team
 
 __all__ = ["profile", "replaced", "COSTS"]
 
+INSIDE = (
+    "tinyvae.kernels.passes",
+    "tinyvae.kernels.first_layer",
+    "tinyvae.kernels.units",
+    "tinyvae.kernels.team",
+)  # what `team.run` holds is its own
+LOOPS = {"bias_identity": 1, "bias_tanh": 20, "tanh_backward": 3, "bernoulli_loss_and_slope": 45}
+
+
+def _operations(typed):
+    return LOOPS.get(_name(typed.loop), 0)
+
+
+def _weights(sizes):
+    return sum(n_in * n_out for n_in, n_out in pairwise(sizes))
+
+
+def _forward(act, sizes, rows, theta, x, hidden, saved, y):
+    moved = theta.nbytes + x.nbytes + 2 * hidden.nbytes + y.nbytes + (saved.nbytes if saved is not hidden else 0)
+    return moved, 2 * rows * _weights(sizes) + _operations(act) * hidden.size + y.size
+
+
+def _deltas(slope, sizes, rows, theta, dy, saved, d, dx):
+    products = _weights(sizes if dx is not None else sizes[1:])
+    moved = products * d.itemsize + dy.nbytes + saved.nbytes + 2 * d.nbytes + (0 if dx is None else dx.nbytes)
+    return moved, 2 * rows * products + _operations(slope) * d.size
+
+
+def _weight_gradients(sizes, rows, x, hidden, dy, d, weights, weighted, grads):
+    moved, weighing = x.nbytes + hidden.nbytes + dy.nbytes + d.nbytes + grads.nbytes, 0
+    if weights is not None:
+        moved, weighing = moved + 2 * weighted.nbytes, weighted.size
+    return moved, 2 * rows * (_weights(sizes) + sum(sizes[1:])) + weighing
+
+
+def _first_forward(act, rows, n_in, n_out, W, x, h, saved, places):
+    moved = x.nbytes + ((n_in + 1) * n_out + rows * n_out * (2 if saved is not h else 1)) * h.itemsize
+    return moved, (np.count_nonzero(x) + _operations(act) * rows) * n_out
+
+
+def _first_gradient(rows, n_in, n_out, x, delta, grads, places):
+    return x.nbytes + (n_in + 1 + rows) * n_out * grads.itemsize, (np.count_nonzero(x) + rows) * n_out
+
+
 COSTS = {
-    "np.dot": lambda a, b, out: (a.nbytes + b.nbytes + out.nbytes, 2 * a.shape[-1] * out.size),
-    "bias_identity": lambda a, b: (2 * a.nbytes, a.size),
-    "bias_tanh": lambda a, b: (2 * a.nbytes, 20 * a.size),
-    "tanh_backward": lambda dy, y: (3 * dy.nbytes, 3 * dy.size),
-    "column_sums": lambda delta, out: (delta.nbytes, delta.size),
-    "bernoulli_loss_and_slope": lambda logits, x, loss: (2 * logits.nbytes + x.nbytes, 45 * logits.size),
-    "adam": lambda theta, *_: (7 * theta.nbytes, 12 * theta.size),
-    "find_ones": lambda x, places, starts: (x.nbytes + 4 * int(starts[-1]), 0),
-    "transpose_ones": lambda places, starts, *_: (8 * int(starts[-1]), 0),
-    "sum_selected_rows": lambda places, starts, W, out: (
-        W.nbytes + out.nbytes,
-        int(starts[-1] - starts[0]) * W.shape[1],
+    "forward": _forward,
+    "losses": lambda loss_and_slope, rows, n_outputs, outputs, n_points, n_features, bits, x, loss: (
+        2 * outputs.nbytes + x.nbytes + loss.nbytes,
+        _operations(loss_and_slope) * outputs.size,
     ),
+    "deltas": _deltas,
+    "weight_gradients": _weight_gradients,
+    "first_forward": _first_forward,
+    "first_gradient": _first_gradient,
+    "update": lambda n, theta, *_: (7 * theta.nbytes, 12 * n),
     "gather": lambda x, rows, out: (out.size * x.itemsize + out.nbytes, 0),
 }
 
 
 def profile(step, n_steps=50):
-    """What the compiled loops and the matrix products do in one of the steps; a median.
+    """What the passes, and the compiled loops that Python calls, do in one of the steps; a median.
 
     Parameters
     ----------
@@ -47,17 +88,17 @@ def profile(step, n_steps=50):
     Returns
     -------
     list of dict
-        [{name, calls, ms, bytes, flops}], the slowest first. `ms` is the main thread's time; bytes and flops are those
-        of both halves where a loop is split between two threads; flops is None for a loop that COSTS does not hold.
+        [{name, calls, ms, bytes, flops}], the slowest first. `ms` is the time of the thread that calls; bytes and
+        flops are those of the whole team; flops is None for a loop that COSTS does not hold.
     """
-    calls, main = [], threading.get_ident()
+    calls = []
 
     def timed(name, function):
         def call(*args, **options):
             began = time.perf_counter()
             result = function(*args, **options)
             seconds = time.perf_counter() - began
-            calls.append((name, seconds * (threading.get_ident() == main), _cost(name, [*args, *options.values()])))
+            calls.append((name, seconds, _cost(name, [*args, *options.values()])))
             return result
 
         return call
@@ -84,9 +125,16 @@ def _cost(name, args):
     return COSTS[name](*args) if name in COSTS else (sum(a.nbytes for a in args if isinstance(a, np.ndarray)), 0)
 
 
+def _name(function):
+    """Of a kernel or its twin."""
+    return getattr(function, "twin", function).__name__.removesuffix("_numpy")
+
+
 @contextlib.contextmanager
 def replaced(timed):
-    """A context in which timed(name, function) stands wherever the package refers to a kernel, and for `numpy.dot`.
+    """A context in which timed(name, function) stands for each pass, and for each kernel that Python calls.
+
+    Not for the kernels that a pass calls: these are in its time. A pass is called with its twin's arguments.
 
     Parameters
     ----------
@@ -96,35 +144,30 @@ def replaced(timed):
     modules = [
         module
         for name, module in sys.modules.items()
-        if name.startswith("tinyvae.") and not name.startswith(__package__)
+        if name.startswith("tinyvae.") and not name.startswith((__package__, *INSIDE))
     ]
     twins = {name for module in modules for name in vars(module) if name.endswith("_numpy")}
     kernels = {
         id(function): timed(name, function)
         for module in modules
+        if module.__name__.startswith("tinyvae.kernels.")
         for name, function in list(vars(module).items())
         if name + "_numpy" in twins
     }
+    run = team.run
+
+    def run_timed(pass_, dtype, *arguments):
+        timed(_name(pass_), lambda *arguments: run(pass_, dtype, *arguments))(*arguments)
+
     with contextlib.ExitStack() as undo:
 
         def put(owner, name, value):
             undo.callback(setattr, owner, name, vars(owner)[name])
             setattr(owner, name, value)
 
-        for owner in (*modules, *likelihoods.LIKELIHOODS.values()):
-            for name, value in list(vars(owner).items()):
-                if id(getattr(value, "__func__", value)) in kernels:
-                    function = kernels[id(getattr(value, "__func__", value))]
-                    put(owner, name, staticmethod(function) if isinstance(owner, type) else function)
-        put(
-            mlp,
-            "ACTIVATIONS",
-            {
-                name: activation._replace(
-                    **{field: kernels.get(id(value), value) for field, value in activation._asdict().items()}
-                )
-                for name, activation in mlp.ACTIVATIONS.items()
-            },
-        )
-        put(np, "dot", timed("np.dot", np.dot))
+        for module in modules:
+            for name, value in list(vars(module).items()):
+                if id(value) in kernels:
+                    put(module, name, kernels[id(value)])
+        put(team, "run", run_timed)
         yield

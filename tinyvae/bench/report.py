@@ -44,8 +44,8 @@ def run(n_features=784, hidden=(500,), n_latents=20, batch_size=100, binary=True
         step, floor, twins: milliseconds of the step, its matrix products, the step on NumPy twins alone (in a process
             of its own)
         ratio: step / floor, from neighbouring blocks;  speedup: twins / step
-        kernels: for each loop the calls, ms, bytes and flops of a step, and its share;  rest: what they leave of the
-            step
+        kernels: for each pass and loop the calls, ms, bytes and flops of a step, and its share;  rest: what they leave
+            of the step, Python's
         roof: GB/s from memory and from the cache, GFLOP/s of a large product
 
     Raises
@@ -120,8 +120,9 @@ def table(result):
     kind = f"{ONES:.0%} ones, uint8" if size["binary"] else "dense, float32"
     lines = [
         f"One training step, {'-'.join(map(str, widths))} tanh, Bernoulli, batch {size['batch_size']}, {kind}",
-        f"{m['cpu']}, {m['cores']} cores; {m['workers']} workers, {m['blas_threads'] or '?'} BLAS threads; "
-        f"NumPy {m['numpy']}, Numba {m['numba']}, Python {m['python']}",
+        f"{m['cpu']}, {m['cores']} cores; NumPy {m['numpy']}, Numba {m['numba']}, Python {m['python']}",
+        f"The step: {m['way']}, {m['workers']} worker{'s' * (m['workers'] != 1)}; "
+        f"the bare products: NumPy's dot, BLAS threads: {m['blas_threads'] or '?'}",
         f"This machine: {roof['memory']:.0f} GB/s from memory, "
         f"{roof['cache']:.0f} GB/s from the cache of one core (a += 2 b); "
         f"{roof['flops']:.0f} GFLOP/s (matrix product, float32)",
@@ -148,6 +149,6 @@ def table(result):
         if row["flops"]:
             cells += f"{row['flops'] / 1e6:9.2f}{row['flops'] * rate:9.1f}{row['flops'] / row['bytes']:8.2f}"
         lines.append(cells)
-    lines.append(f"{'Python, NumPy, waiting':<28}{'':>6}{result['rest']['ms']:9.3f}{result['rest']['share']:8.1%}")
-    lines.append("A loop on two threads has the main thread's time, and the bytes and operations of both.")
+    lines.append(f"{'Python, NumPy':<28}{'':>6}{result['rest']['ms']:9.3f}{result['rest']['share']:8.1%}")
+    lines.append("A pass has the calling thread's time, and the bytes and operations of all workers.")
     return "\n".join(lines)

@@ -25,7 +25,6 @@ def variance(args):
     """
     functions = [words.estimator(word) for word in args.estimators]
     results.require(args, "variance.json", "variance.png", *["decomposition.png"] * args.decompose)
-    words.announce_compilation()
     if args.problem:
         return _on_problem(args, functions)
     if args.model and len(args.model) > 1:

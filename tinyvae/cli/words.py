@@ -4,17 +4,15 @@ import contextlib
 import math
 import sys
 import textwrap
-from pathlib import Path
 
 import numpy as np
 
 from tinyvae import compare as comparison
 from tinyvae import datasets, estimators
 from tinyvae.cli import reader
-from tinyvae.kernels import optimizers
 
 __all__ = [
-    "estimator", "is_file", "built_in", "dataset", "objective", "image_shape", "announce_compilation", "Progress",
+    "estimator", "is_file", "built_in", "dataset", "objective", "image_shape", "Progress",
     "settings", "is_grey", "grey_sentence", "number", "percent", "counted", "say", "interval", "print_table", "fail",
 ]  # fmt: skip
 
@@ -128,13 +126,6 @@ def image_shape(n_pixels):
 
 
 # --- values into words ------------------------------------------------------------------------------------
-
-
-def announce_compilation():
-    """Say on the standard error that kernels will be compiled, where none are in Numba's cache yet."""
-    stats = getattr(optimizers.adam, "stats", None)  # a NumPy twin has none
-    if stats and not (stats.cache_path and any(Path(stats.cache_path).glob("optimizers.adam*.nbi"))):
-        print("First run: compiling the kernels takes some seconds; later runs start at once.", file=sys.stderr)
 
 
 class Progress:

@@ -63,7 +63,8 @@ class DiagonalGaussian(Distribution):
         """The Gaussian of params = [mu, logvar] (B, 2K), unchecked and not copied."""
         q, n = cls.__new__(cls), params.shape[1] // 2
         q.params, q.mu, q.logvar, q.prior = params, params[:, :n], params[:, n:], prior
-        q.std = np.exp(0.5 * q.logvar)  # the one place where a log-variance becomes a standard deviation
+        half = 0.5 * q.logvar
+        q.std = np.exp(half, out=half)  # the one place where a log-variance becomes a standard deviation
         return q
 
     @property

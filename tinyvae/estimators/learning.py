@@ -179,7 +179,9 @@ class SmallNetwork:
 
     def input_gradient(self, cache):
         """dy/dinputs, (n, n_in), at the inputs of a call's cache."""
-        return self.mlp.input_gradient(self.mlp.deltas(cache, np.full((len(cache.inputs[0]), 1), self.std)))
+        dx = np.empty_like(cache.x)
+        self.mlp.deltas(cache, np.full((len(dx), 1), self.std), dx)
+        return dx
 
     def learn(self, passes, values):
         """Follow the scale of `values`; then one optimiser step down the sum of slope dy/dtheta over `passes`.
@@ -206,11 +208,9 @@ class SmallNetwork:
         if not std or not self.variance:
             return
         total, part = np.zeros_like(self.mlp.theta), np.empty_like(self.mlp.theta)
-        grads = self.mlp.views(part)
         for cache, slope in passes:
-            deltas = self.mlp.deltas(cache, slope[:, None] * (std / self.variance))
-            for write in self.mlp.weight_gradients(cache, deltas, grads):  # the inputs' gradient is not needed
-                write()
+            dy = (slope[:, None] * (std / self.variance)).astype("float64")  # n, 1
+            self.mlp.weight_gradients(cache, dy, self.mlp.deltas(cache, dy), part)
             total += part
         self.optimizer.step(self.mlp.theta, total)
 

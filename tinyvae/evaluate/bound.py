@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyvae import validate
-from tinyvae.machine import workers
+from tinyvae.machine import team
 from tinyvae.objectives import finite
 
 __all__ = ["Bound", "bound"]
@@ -66,7 +66,7 @@ def bound(vae, x, n_samples=1, seed=0, batch_size=1000):
         1, validate.integer("batch_size", batch_size, least=1) // validate.integer("n_samples", n_samples, least=1)
     )
     reconstruction = kl = 0.0
-    with workers.instead_of_blas():  # as in training, whatever runs beside it
+    with team.ready():  # as in training, whatever runs beside it
         for start in range(0, len(x), rows):
             piece = x[start : start + rows].astype(vae.dtype, copy=False)
             q = vae.encode(piece)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinyvae import validate
-from tinyvae.machine import workers
+from tinyvae.machine import team, workers
 from tinyvae.machine.arena import one_per_thread
 from tinyvae.objectives import finite
 
@@ -49,7 +49,7 @@ def log_likelihood(vae, x, n_samples=5000, rng=None):
     x = vae.check_data(x)
     n_samples = validate.integer("n_samples", n_samples, least=1)
     seed = np.random.SeedSequence(validate.generator("rng", rng).integers(2**63, size=2))
-    with workers.instead_of_blas():  # as in training, whatever runs beside it
+    with team.ready():  # as in training, whatever runs beside it
         return np.concatenate([_some(vae, x[i : i + POINTS], n_samples, seed) for i in range(0, len(x), POINTS)])
 
 

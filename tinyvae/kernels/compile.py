@@ -4,6 +4,7 @@ import contextlib
 import functools
 import os
 import pickle
+import sys
 from pathlib import Path
 
 import numba
@@ -39,14 +40,9 @@ def loop(twin):
     def choose(function):
         if USE_NUMPY:
             return twin
-        options = dict(nopython=True, nogil=True, fastmath=FASTMATH, error_model="numpy")
-        try:
-            compiled = numba.jit(cache=True, **options)(function)
-        except RuntimeError:  # no folder for the cache can be written
-            return numba.jit(**options)(function)
-        folder = compiled.stats.cache_path
-        _forget(compiled, _old_indexes(folder))
-        compiled.compile = _again_without_index(compiled.compile, lambda: _forget(compiled, _times(folder, ".nbi")))
+        compiled = numba.jit(nopython=True, nogil=True, fastmath=FASTMATH, error_model="numpy")(function)
+        compiled.twin = twin
+        compiled.compile = _cached(compiled)
         return compiled
 
     return choose
@@ -68,15 +64,49 @@ def instead_of(twin):
     return lambda function: twin if USE_NUMPY else function
 
 
-def _forget(compiled, indexes):
-    """Remove a kernel's own among these indexes in Numba's cache: without it, what is cached is not found."""
+def _cached(compiled):
+    """A kernel's `compile` that uses Numba's cache, and says so where there is nothing in it yet.
+
+    The cache is looked for at the first call: for all kernels, this would be a fourth of the package's import.
+    """
+    plain = compiled.compile
+
+    def compile_(signature):
+        try:
+            compiled.enable_caching()
+        except RuntimeError:  # no folder for the cache can be written
+            compiled.compile = plain
+            _announce("at each start, for no folder for Numba's cache can be written")
+            return plain(signature)
+        folder = compiled.stats.cache_path
+        _forget(compiled, _old_indexes(folder))
+        if not any(map(_is_of(compiled), _times(folder, ".nbi"))):
+            _announce("once")
+        compiled.compile = _again_without_index(plain, lambda: _forget(compiled, _times(folder, ".nbi")))
+        return compiled.compile(signature)
+
+    return compile_
+
+
+@functools.cache
+def _announce(when):
+    if sys.stderr:
+        print(f"First run: compiling the kernels, {when}; some 20 s for a training.", file=sys.stderr, flush=True)
+
+
+def _is_of(compiled):
+    """Whether a file of Numba's cache is a kernel's, by its name."""
     function = compiled.py_func
     # <module>.<name>-<line>.py311.nbi; of "<locals>" in a name Numba leaves "locals"
     name = f"{Path(function.__code__.co_filename).stem}.{function.__qualname__}-".replace("<", "").replace(">", "")
-    for file in indexes:
-        if file.startswith(name):
-            with contextlib.suppress(OSError):  # another process was quicker, or it may not be removed
-                os.unlink(os.path.join(compiled.stats.cache_path, file))
+    return lambda file: file.startswith(name)
+
+
+def _forget(compiled, indexes):
+    """Remove a kernel's own among these indexes in Numba's cache: without it, what is cached is not found."""
+    for file in filter(_is_of(compiled), indexes):
+        with contextlib.suppress(OSError):  # another process was quicker, or it may not be removed
+            os.unlink(os.path.join(compiled.stats.cache_path, file))
 
 
 # A full disk or a crash can leave a file of the cache cut short, even empty. Numba reads it at the first call, and

@@ -2,7 +2,7 @@
 
 OpenBLAS's own threads meet in a spinning wait at every product. On a busy machine a thread that was put aside keeps the
 others waiting for tens of milliseconds, and loops on other threads fight with them for the cores. So BLAS is kept to
-one thread, and `workers` splits what is large.
+one thread; `team` shares a network's pass, `workers` independent tasks.
 """
 
 import contextlib
@@ -14,8 +14,24 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["threads", "one_thread", "own_threads"]
+__all__ = ["threads", "one_thread", "own_threads", "blocks", "core"]
 
+
+# Kernels that multiply a small block without packing it first.
+UNPACKED = ("SkylakeX", "Cooperlake", "Sapphirerapids")
+# How products are cut, in the order of `kernels.blocks`: SMALL for those kernels, LARGE for all others.
+SMALL = (
+    400_000,  # MOST
+    50,  # ROWS
+    64,  # COLUMNS
+    1_000_000,  # BACK_MOST
+    1_200,  # BACK
+    48,  # BACK_COLUMNS
+    50,  # SHORT_ROWS
+    128,  # SHORT_COLUMNS
+    12_000,  # GRADIENT
+)
+LARGE = 2**40, 128, 256, 2**40, 128 * 256, 256, 128, 256, 64_000
 
 # A number of threads is the whole process's. So that no run's last bits hang on what ends beside it, each open context
 # below keeps its wish here in the order of entry: the latest counts, and when the last has gone, BLAS's own number.
@@ -42,6 +58,47 @@ def _found():
                 get, set_ = (getattr(library, f"scipy_openblas_{verb}_num_threads{suffix}") for verb in ("get", "set"))
                 return get, set_, get()
     return None
+
+
+@functools.cache
+def _library():
+    """NumPy's own OpenBLAS of 64-bit integers, or None."""
+    package = Path(np.__file__).parent
+    for path in [*package.parent.glob("numpy.libs/*openblas*64*"), *package.glob(".dylibs/*openblas*64*")]:
+        library = ctypes.PyDLL(str(path))
+        if hasattr(library, "scipy_cblas_sgemm64_"):
+            return library
+    return None
+
+
+def core():
+    """The name of OpenBLAS's kernels, such as "SkylakeX".
+
+    Returns
+    -------
+    str or None
+    """
+    library = _library()
+    if library is None or not hasattr(library, "scipy_openblas_get_corename64_"):
+        return None
+    library.scipy_openblas_get_corename64_.restype = ctypes.c_char_p
+    return library.scipy_openblas_get_corename64_().decode()
+
+
+@functools.cache
+def blocks():
+    """How a pass reaches BLAS and cuts its products, see `kernels.blocks.BLOCKS`; None where it cannot reach it.
+
+    Returns
+    -------
+    array (BLOCKS,) or None
+        int64. It is never freed.
+    """
+    library = _library()
+    if library is None:
+        return None
+    gemm = (ctypes.cast(getattr(library, f"scipy_cblas_{name}gemm64_"), ctypes.c_void_p).value for name in "sd")
+    return np.array([*gemm, *(SMALL if core() in UNPACKED else LARGE)], np.int64)
 
 
 def threads():

@@ -6,7 +6,9 @@ import numpy as np
 
 from tinyvae import validate
 from tinyvae.estimators.contract import Target
+from tinyvae.kernels import passes
 from tinyvae.kernels.data import same
+from tinyvae.machine import team
 from tinyvae.objectives import NonFiniteLoss, finite
 
 __all__ = ["Reconstruction", "NonFiniteLoss", "finite"]
@@ -32,6 +34,7 @@ class Reconstruction(Target):
 
     def __init__(self, decoder, likelihood, x, own=None):
         super().__init__(self._losses, self._dz)
+        x = np.ascontiguousarray(x, None if x.dtype == np.uint8 else decoder.dtype)
         self.decoder, self.likelihood, self.x, self.own = decoder, likelihood, x, own or {}
         self._z = self._deltas = None
 
@@ -49,48 +52,56 @@ class Reconstruction(Target):
 
         Returns {"decoder.W0": ..., ..., "likelihood.NAME": ...}, arrays of the parameters' shapes.
         """
-        grads = self.decoder.views(np.empty_like(self.decoder.theta))
-        own = {name: np.empty_like(value) for name, value in self.own.items()}
-        for task in self.weight_gradient_tasks(z, weights, grads, own):
-            task()
-        parts = ("decoder", grads), ("likelihood", own)
+        grads, own = np.empty_like(self.decoder.theta), {name: np.empty_like(a) for name, a in self.own.items()}
+        self.write_weight_gradients(z, weights, grads, own)
+        parts = ("decoder", self.decoder.views(grads)), ("likelihood", own)
         return {f"{part}.{name}": array for part, arrays in parts for name, array in arrays.items()}
 
-    def weight_gradient_tasks(self, z, weights, grads, own):
-        """Functions, independent of each other, that write the same into the views `grads` and `own`."""
-        deltas = self.backward(z)
-        weights = weights.reshape(-1)  # S * B
-        tasks = self.decoder.weight_gradients(self._cache, deltas, grads, weights)
+    def write_weight_gradients(self, z, weights, grads, own):
+        """Write the same into grads (P,), laid out as the decoder's theta, and into the views `own`."""
+        weights = np.ascontiguousarray(weights.reshape(-1), self.decoder.dtype)  # S * B
+        slope, deltas = self.backward(z)
+        self.decoder.weight_gradients(self._cache, slope, deltas, grads, weights)
         if self.own:
-            # Bound now: whoever runs it later may find another z remembered.
-            tasks.append(functools.partial(self._write_own, self._outputs, weights, own))
-        return tasks
+            self._write_own(self._outputs, weights, own)
 
     def backward(self, z):
-        """dL/da of each decoder layer, (S * B, n_out), for L the sum of all f(z)."""
+        """For L the sum of all f(z): dL/dy (S * B, n_out) of the decoder, and dL/da as from `MLP.deltas`."""
         self._losses(z)
         if self._deltas is None:
-            self._deltas = self.decoder.deltas(self._cache, self._slope)
-        return self._deltas
+            self._dx = self.decoder.empty((len(self._slope), z.shape[-1]), self.decoder.dtype)
+            self._deltas = self.decoder.deltas(self._cache, self._slope, self._dx)
+        return self._slope, self._deltas
 
-    def inputs(self, z):
-        """The input of each decoder layer, (S * B, n_in)."""
+    def cache(self, z):
+        """Of the decoder's forward pass at z."""
         self._losses(z)
-        return self._cache.inputs
+        return self._cache
 
     def _losses(self, z):
         if self._z is None or z.shape != self._z.shape or not same(z.ravel(), self._z.ravel()):
-            z = z.copy()  # an estimator may write into its own
-            flat = z.reshape(-1, z.shape[-1])  # S * B, K
+            dtype = self.decoder.dtype
+            flat = self.decoder.empty((z.shape[0] * z.shape[1], z.shape[2]), dtype)  # S * B, K
+            flat[...] = z.reshape(flat.shape)  # a copy: an estimator may write into its own
+            z = flat.reshape(z.shape)
             outputs, self._cache = self.decoder.propagate(flat)  # S * B, D (times the numbers a pixel takes)
-            losses = self.decoder.empty(z.shape[:2], z.dtype)  # S, B
+            losses = self.decoder.empty(z.shape[:2], dtype)  # S, B
             self._outputs = outputs.copy() if self.own else None  # for the gradient of its own parameters
-            self.likelihood.loss_and_slope(outputs, self.x, losses.reshape(-1), **self.own)
+            self._loss_and_slope(outputs, losses)
             self._z, self._f, self._slope, self._deltas = z, losses, outputs, None
         return self._f.copy()
 
+    def _loss_and_slope(self, outputs, losses):
+        loop, x = self.likelihood.loss_and_slope, self.x
+        if self.own or not hasattr(loop, "twin"):
+            loop(outputs, x, losses.reshape(-1), **self.own)
+            return
+        typed, bits = _typed(loop, outputs.dtype.char, x.dtype.char), int(x.dtype == np.uint8)
+        team.run(passes.losses, outputs.dtype, typed, *outputs.shape, outputs, *x.shape, bits, x, losses)
+
     def _dz(self, z):
-        return self.decoder.input_gradient(self.backward(z)).reshape(z.shape)
+        self.backward(z)
+        return self._dx.reshape(z.shape).copy()
 
     def _write_own(self, outputs, weights, own):
         x = np.resize(self.x, (len(weights), self.x.shape[1]))  # S * B, D
@@ -98,3 +109,10 @@ class Reconstruction(Target):
         for name, view in own.items():
             validate.check_shape(f"the likelihood's gradient of {name}", np.asarray(found[name]), view.shape)
             view[...] = found[name]
+
+
+@functools.cache
+def _typed(loop, real, pixel):
+    """A likelihood's loop, for a pass; real, pixel: the characters of the outputs' and the data's dtype."""
+    real, pixel = np.dtype(real), np.dtype(pixel)
+    return team.Typed(loop, (real, 2), (pixel, 2), (real, 1))

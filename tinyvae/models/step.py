@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinyvae import validate
 from tinyvae.estimators.contract import ask
 from tinyvae.kernels.compile import instead_of
-from tinyvae.machine import workers
 from tinyvae.models.reconstruction import finite
 from tinyvae.objectives import Integrand, answer
 
@@ -89,7 +89,7 @@ def step_numpy(vae, x, eps, estimator, objective, rng, grads):
 
 @instead_of(step_numpy)
 def step(vae, x, eps, estimator, objective, rng, grads):
-    """The same, fast: arrays are used again, bits not multiplied, the decoder's weights take a second thread.
+    """The same, fast: arrays are used again, bits not multiplied, each network's pass shared by all cores.
 
     Parameters
     ----------
@@ -116,13 +116,12 @@ def step(vae, x, eps, estimator, objective, rng, grads):
     reconstruction = finite("the reconstruction term", float(f.sum()) / f.size)
     losses = Integrand(q, target, objective).from_target(f, z)  # S, B
     weights = answer(objective, "weights", losses, losses.shape, vae.dtype) / len(x)  # S, B
-    decoder_tasks = target.weight_gradient_tasks(z, weights, decoder_grads, own_grads)
+    target.write_weight_gradients(z, weights, decoder_grads, own_grads)
 
-    with workers.meanwhile(decoder_tasks, f.size * vae.decoder.theta.size):  # they need nothing of what follows
-        draws = ask(estimator, q, target, eps, objective, rng)
-        loss = float(answer(objective, "value", draws.f, (len(x),)).sum()) / len(x)
-        loss += float(answer(objective, "kl_value", q, ()))
-        _encoder_backward(vae, q, cache, draws, objective, encoder_grads)
+    draws = ask(estimator, q, target, eps, objective, rng)
+    loss = float(answer(objective, "value", draws.f, (len(x),)).sum()) / len(x)
+    loss += float(answer(objective, "kl_value", q, ()))
+    _encoder_backward(vae, q, cache, draws, objective, encoder_grads)
     return Step(loss, reconstruction, kl)
 
 
@@ -152,7 +151,8 @@ def encoder_gradient(vae, x, eps, estimator, objective, rng, grads):
 
 
 def _encoder_backward(vae, q, cache, draws, objective, grads):
-    """Write the gradient of the encoder's weights into the views `grads`, from an estimator's draws at its output."""
+    """Write the gradient of the encoder's weights into `grads`, from an estimator's draws at its output."""
     dparams = finite("the gradient of the encoder's output", q.batch_gradient(draws.dparams, objective))  # B, P
-    tasks = vae.encoder.weight_gradients(cache, vae.encoder.deltas(cache, dparams), grads)
-    workers.share(tasks, len(dparams) * vae.encoder.theta.size)
+    validate.check_shape("the gradient of the encoder's output", dparams, q.params.shape)
+    dparams = np.ascontiguousarray(dparams, vae.dtype)
+    vae.encoder.weight_gradients(cache, dparams, vae.encoder.deltas(cache, dparams), grads)

@@ -11,6 +11,7 @@ from tinyvae import distributions, estimators, likelihoods, validate
 from tinyvae.estimators.contract import check_samples
 from tinyvae.evaluate import log_likelihood
 from tinyvae.machine import files
+from tinyvae.machine.arena import empty, remember
 from tinyvae.mlp import MLP
 from tinyvae.models.reconstruction import Reconstruction, finite
 from tinyvae.models.step import step
@@ -95,7 +96,8 @@ class VAE:
         self.dtype = self.encoder.dtype
         own = {name: np.asarray(value, self.dtype) for name, value in self.likelihood.parameters(n_features).items()}
         self._own_shapes = {name: value.shape for name, value in own.items()}
-        self._bind(np.concatenate([self.encoder.theta, self.decoder.theta, *(value.ravel() for value in own.values())]))
+        parts = [self.encoder.theta, self.decoder.theta, *(value.ravel() for value in own.values())]
+        self._bind(np.concatenate(parts, out=empty((sum(map(len, parts)),), self.dtype)))
 
     @property
     def config(self):
@@ -158,13 +160,18 @@ class VAE:
         return {f"{part}.{name}": view for part, views in named for name, view in views.items()}
 
     def gradient_views(self, grads):
-        """Views of the encoder's, the decoder's and the likelihood's part of `grads` (P,).
+        """The encoder's part of `grads` (P,), the decoder's, and {name: view} of the likelihood's own.
 
         They are remembered while the same array comes.
         """
-        if self._viewed is None or self._viewed[0] is not grads:
-            self._viewed = grads, self._split(grads)
-        return self._viewed[1]
+        viewed = self._viewed
+        if viewed is None or viewed[0] is not grads:
+            first, second = self.n_encoder, self.n_encoder + self.n_decoder
+            self._viewed = viewed = (
+                grads,
+                (remember(grads[:first]), remember(grads[first:second]), self._split(grads)[2]),
+            )
+        return viewed[1]
 
     def _split(self, flat):
         """Three dicts of views into a flat vector: the encoder's, the decoder's, the likelihood's."""

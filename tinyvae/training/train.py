@@ -13,9 +13,9 @@ from tinyvae import estimators, evaluate, validate
 from tinyvae import noise as schemes
 from tinyvae.kernels.data import all_finite, gather
 from tinyvae.likelihoods import takes_bits
-from tinyvae.machine import files, workers
-from tinyvae.machine.arena import Arena
-from tinyvae.machine.sparse import as_bits
+from tinyvae.machine import files, team
+from tinyvae.machine.arena import Arena, empty
+from tinyvae.machine.bits import as_bits, batch_dtype
 from tinyvae.models import NonFiniteLoss
 from tinyvae.objectives import ELBO, check_objective
 from tinyvae.optim import Adam
@@ -161,12 +161,12 @@ def _steps(plan, last):
     """Yield the records of the epochs after the one of the Record `last`."""
     if last is START:
         _check_owner(plan)  # again: it may have learnt since the generator was made
-    with workers.instead_of_blas():
+    with team.ready():
         yield from _epochs(plan, last)
 
 
 def _epochs(plan, last):
-    arena, grads = Arena(), np.empty_like(plan.vae.theta)
+    arena, grads = Arena(), empty(plan.vae.theta.shape, plan.vae.dtype)
     vae, step, seconds = plan.vae.using(arena), last.step, last.seconds
     for _, learner in _learners(plan):
         with contextlib.suppress(TypeError):  # one that takes no weak reference is nobody's
@@ -177,13 +177,13 @@ def _epochs(plan, last):
             np.random.default_rng, np.random.SeedSequence([plan.seed, epoch]).spawn(3)
         )
         plan.take()
-        x = plan.x
+        x, pixels = plan.x, batch_dtype(plan.x, vae.dtype)
         order = order_rng.permutation(len(x))
         for start in range(0, len(x), plan.batch_size):
             began = time.perf_counter()
             rows = order[start : start + plan.batch_size]
             arena.rewind()
-            batch = arena((len(rows), vae.n_features), vae.dtype if x.dtype.kind == "f" else x.dtype)
+            batch = arena((len(rows), vae.n_features), pixels)
             gather(x, rows, batch)
             eps = vae.noise(noise_rng, plan.n_samples, len(rows), plan.noise)
             step += 1

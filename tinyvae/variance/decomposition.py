@@ -7,7 +7,6 @@ import numpy as np
 from tinyvae import validate
 from tinyvae.variance.measurement import chosen_blocks, vae_moments
 from tinyvae.variance.plan import Plan
-from tinyvae.variance.replicates import unsplit
 from tinyvae.variance.report import Interval, around, log_reach
 
 __all__ = ["Decomposition", "decompose", "PARTS"]
@@ -119,7 +118,7 @@ def decompose(
     chosen = (x[rng.choice(len(x), batch_size, replace=False)] for _ in range(n_batches))
     batches = [batch.astype(vae.dtype, copy=False) for batch in chosen]
     plan.eps(vae.encode(batches[0]))  # raises where the noise does not fit
-    unsplit(plan.warm, [(unsplit(vae.encode, batch), vae.target(batch)) for batch in batches])
+    plan.warm([(vae.encode(batch), vae.target(batch)) for batch in batches])
 
     means = {(name, block): [] for name in plan.functions for block in blocks}
     within = {key: [] for key in means}

@@ -6,12 +6,12 @@ from tinyvae import validate
 from tinyvae.estimators import Target
 from tinyvae.likelihoods import takes_bits
 from tinyvae.machine.arena import one_per_thread
-from tinyvae.machine.sparse import as_bits
+from tinyvae.machine.bits import as_bits
 from tinyvae.objectives import PLAIN
 from tinyvae.variance import cost
 from tinyvae.variance.moments import Outputs, squarable
 from tinyvae.variance.plan import Plan
-from tinyvae.variance.replicates import replicates, unsplit
+from tinyvae.variance.replicates import replicates
 from tinyvae.variance.report import report
 from tinyvae.variance.weights import DecoderWeights, EncoderWeights, decoder_gradients
 
@@ -113,9 +113,9 @@ def measure(
     plan = Plan(estimators, objective, n_draws, n_samples, seed, n_timings, noise, warmup)
     blocks = chosen_blocks(blocks, block_names(vae))
     x = data.astype(vae.dtype, copy=False)
-    q = unsplit(vae.encode, x)
+    q = vae.encode(x)
     eps = plan.eps(q)
-    unsplit(plan.warm, [(q, vae.target(x))])
+    plan.warm([(q, vae.target(x))])
     bits = as_bits(data) if takes_bits(vae.likelihood) else data
     as_trained = x if bits.dtype.kind == "f" else bits
     costs = cost.costs(lambda function: cost.vae_call(vae, as_trained, eps, function, plan.objective), plan)
@@ -158,7 +158,7 @@ def vae_moments(vae, x, plan, blocks):
     dict
         {name: {block: Block}}.
     """
-    params, cache = unsplit(vae.encoder.propagate, x)
+    params, cache = vae.encoder.propagate(x)
     q, target = vae.latents(params), vae.target(x)
     outputs = {name: Outputs(q) for name in plan.functions}
     encoders = {}
@@ -249,7 +249,7 @@ def measure_target(
         estimators, PLAIN if objective is None else objective, n_draws, n_samples, seed, n_timings, noise, warmup
     )
     eps = plan.eps(q)
-    unsplit(plan.warm, [(q, target)])
+    plan.warm([(q, target)])
     costs = cost.costs(lambda function: cost.target_call(q, target, eps, function, plan.objective), plan)
     outputs = {name: Outputs(q) for name in plan.functions}
     per_chunk = max(1, TARGET_NUMBERS // (plan.n_samples * q.mean.size))

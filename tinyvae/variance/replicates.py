@@ -10,7 +10,7 @@ from tinyvae.estimators.contract import ask
 from tinyvae.machine import workers
 from tinyvae.noise import in_use
 
-__all__ = ["replicates", "unsplit", "folded", "analytic_kl_grad"]
+__all__ = ["replicates", "folded", "analytic_kl_grad"]
 
 AHEAD = 16  # chunks that may wait, so that the workers need not when the results are taken in batches
 
@@ -86,25 +86,6 @@ def analytic_kl_grad(q, objective):
     """
     weights = objective.kl_weights(q)
     return q.by_params(weights) * q.kl_grad() if np.any(weights) else 0.0
-
-
-def unsplit(function, *arguments):
-    """function(*arguments), by a worker: its products are then not split in halves, which can change the last bit.
-
-    Parameters
-    ----------
-    function : callable
-        What is called, once.
-    *arguments : object
-        Its arguments.
-
-    Returns
-    -------
-    object
-        What the function returned.
-    """
-    (result,) = workers.run(lambda _: function(*arguments), [None])
-    return result
 
 
 def folded(target, rows):

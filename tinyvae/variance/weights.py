@@ -6,7 +6,8 @@ The encoder's come without forming one for each replicate, the decoder's one by 
 import numpy as np
 
 from tinyvae.kernels.moments import add_replicate
-from tinyvae.machine import workers
+from tinyvae.kernels.units import unit_moments
+from tinyvae.machine import team, workers
 from tinyvae.machine.arena import Arena
 from tinyvae.mlp import ACTIVATIONS, Cache
 from tinyvae.objectives import Integrand
@@ -64,12 +65,11 @@ class EncoderWeights:
     """
 
     def __init__(self, mlp, cache, n_draws):
-        self.mlp, self.rows = mlp, len(cache.inputs[0])
-        self.inputs = [
-            np.concatenate([h, np.ones((self.rows, 1), h.dtype)], axis=1) for h in cache.inputs
-        ]  # B, n_in + 1
+        self.mlp, self.rows = mlp, len(cache.x)
+        ones, inputs = np.ones((self.rows, 1), mlp.dtype), (cache.x, *mlp.hidden_layers(cache.hidden))
+        self.inputs = [np.concatenate([h, ones], axis=1) for h in inputs]  # B, n_in + 1
         self.grams = [h @ h.T for h in self.inputs]  # B, B
-        self.slopes = [self._slope(saved) for saved in cache.saved[:-1]]
+        self.slopes = [self._slope(saved) for saved in mlp.hidden_layers(cache.saved)]
         self.by_covariance = [self._covariance_pays(h.shape[1], n, n_draws) for h, n in zip(self.inputs, mlp.sizes[1:])]
         self.sums = [
             np.zeros((n, self.rows, self.rows) if pays else (n, h.shape[1]), mlp.dtype)
@@ -106,12 +106,18 @@ class EncoderWeights:
         self.waiting = []
         squares = 0.0
         for layer, delta in enumerate(self._deltas(u)):
+            if self.by_covariance[layer]:
+                found, room = np.empty((len(delta), len(u)), delta.dtype), self.empty(delta.shape, delta.dtype)
+                moments = len(delta), len(u), self.rows, delta, self.grams[layer], self.sums[layer], found, room
+                team.run(unit_moments, delta.dtype, *moments)
+                squares = squares + found.sum(axis=0, dtype="float64")
+                continue
             for start in range(0, len(delta), self.units):
                 part = slice(start, start + self.units)
                 units = delta[part]  # n, R, B
                 product = np.dot(units.reshape(-1, self.rows), self.grams[layer]).reshape(units.shape)  # n, R, B
                 squares = squares + np.einsum("jrb,jrb->r", units, product)
-                self.sums[layer][part] += self._second_moments(layer, units)
+                self.sums[layer][part] += [np.square(unit @ self.inputs[layer]).sum(axis=0) for unit in units]
         self.squares.append(squares)
         self.projections.append(np.einsum("rbk,bk->r", u, self._image(self.before)))
 
@@ -138,12 +144,6 @@ class EncoderWeights:
                 product += np.dot(self.mlp.params[f"W{layer}"].T, self.slopes[layer - 1][:, 0] * image)
             image = product
         return image.T / self.rows  # B, P
-
-    def _second_moments(self, layer, delta):
-        """Sums over replicates, for n units: of C_j's products (n, B, B) or of the squared gradients (n, n_in + 1)."""
-        if self.by_covariance[layer]:
-            return np.matmul(delta.transpose(0, 2, 1), delta)
-        return np.stack([np.square(unit @ self.inputs[layer]).sum(axis=0) for unit in delta])
 
     def _layer_sums(self, layer):
         """Sums of squared gradients, (n_in + 1, n_out)."""
@@ -230,7 +230,7 @@ def decoder_gradients(mlp, q, target, eps, objective, rows):
     z = q.sample(eps)
     losses = Integrand(q, target, objective)(z)  # S, R * B
     weights = (objective.weights(losses) / rows).astype(z.dtype, copy=False)
-    deltas, layers = target.backward(z), target.inputs(z)
+    (slope, deltas), cache = target.backward(z), target.cache(z)
     gradients = np.empty((z.shape[1] // rows, len(mlp.theta)), mlp.dtype)
     for r, gradient in enumerate(gradients):
 
@@ -238,9 +238,10 @@ def decoder_gradients(mlp, q, target, eps, objective, rows):
             """The rows of replicate r, (S * B, n), of an array (S * R * B, n)."""
             return array.reshape(len(z), -1, rows, array.shape[-1])[:, r].reshape(-1, array.shape[-1])
 
-        inputs, slopes = [replicate(a) for a in layers], [replicate(a) for a in deltas]
-        for task in mlp.weight_gradients(
-            Cache(inputs, []), slopes, mlp.views(gradient), replicate(weights.reshape(-1, 1)).ravel()
-        ):
-            task()
+        def replicates(flat):
+            return np.concatenate([np.empty(0, mlp.dtype), *(replicate(a).ravel() for a in mlp.hidden_layers(flat))])
+
+        part = Cache(mlp.sizes, replicate(cache.x), replicates(cache.hidden), cache.hidden)
+        weights_r = np.ascontiguousarray(replicate(weights.reshape(-1, 1)).ravel())
+        mlp.weight_gradients(part, np.ascontiguousarray(replicate(slope)), replicates(deltas), gradient, weights_r)
     return gradients

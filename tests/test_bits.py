@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 import tinyvae as tv
-from tinyvae.machine.sparse import FEW, PIXELS, UNITS, Ones, as_bits, first_input, product
+from tinyvae.kernels import first_layer, passes
+from tinyvae.machine import team
+from tinyvae.machine.bits import FEW, as_bits, batch_dtype
+from tinyvae.mlp import LEAST_UNITS
 
-N_OUT = UNITS
+N_OUT = LEAST_UNITS
 SHAPE = (100, 300)
 
 
@@ -16,47 +19,68 @@ def pixels(share, shape=SHAPE, seed=0):
     return (np.random.default_rng(seed).random(shape) < share).astype("uint8")
 
 
-def as_input(x, n_out=N_OUT, dtype="float64"):
-    return first_input(x, n_out, np.dtype(dtype), np.empty)
+@pytest.fixture
+def ran(monkeypatch):
+    """The passes that run."""
+    passes_, run = [], team.run
+    monkeypatch.setattr(team, "run", lambda pass_, *rest: passes_.append(pass_) or run(pass_, *rest))
+    return passes_
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("share", [0, 0.001, 0.13, 0.24])
-def test_both_products_are_the_dense_ones(share, dtype):
-    x, rng = pixels(share), np.random.default_rng(1)
-    ones, X = as_input(x, dtype=dtype), x.astype("float64")
-    assert isinstance(ones, Ones) and len(ones) == 100 and len(ones.T) == 300
-    W, delta = rng.standard_normal((300, N_OUT)).astype(dtype), rng.standard_normal((100, N_OUT)).astype(dtype)
-    for part in (slice(0, None), slice(0, 37), slice(37, 100), slice(0, 0)):
-        for matrix, dense, other in ((ones, X, W), (ones.T, X.T, delta)):
-            out = np.full((len(dense[part]), N_OUT), -7, dtype)
-            assert product(matrix[part], other, out=out) is out
-            allowed = 300 * np.finfo(dtype).eps * np.abs(dense[part]) @ np.abs(other.astype("float64"))
-            assert (np.abs(out - dense[part] @ other) <= allowed).all()
+@pytest.mark.parametrize("share", [0, 0.001, 0.13, 1])
+def test_both_products_are_the_dense_ones(share, dtype, ran):
+    mlp = tv.MLP((300, N_OUT, 7), dtype=dtype, rng=np.random.default_rng(0))
+    mlp.theta += 0.1
+    x, dy, found = pixels(share), np.random.default_rng(1).standard_normal((100, 7)).astype(dtype), []
+    for batch in (x, x.astype(dtype)):
+        y, cache = mlp.propagate(batch)
+        grads = np.full_like(mlp.theta, np.nan)
+        mlp.weight_gradients(cache, dy, mlp.deltas(cache, dy), grads)
+        found.append((y, grads))
+    assert ran.count(first_layer.first_forward) == ran.count(first_layer.first_gradient) == 1
+    for bits, dense in zip(*found):
+        np.testing.assert_allclose(bits, dense, rtol=0, atol=1000 * np.finfo(dtype).eps * np.abs(dense).max())
 
 
 @pytest.mark.parametrize(
-    "x, n_out",
+    "x, sizes",
     [
-        (pixels(FEW + 0.02), N_OUT),
-        (np.ones(SHAPE, "uint8"), N_OUT),
-        (pixels(0.13), UNITS - 1),
-        (pixels(0.13, (PIXELS // 300, 300)), N_OUT),
-        (pixels(0.13).astype("float32"), N_OUT),
-        (pixels(0.13).astype("float64"), N_OUT),
+        (pixels(0.13), (300, LEAST_UNITS - 1, 2)),
+        (pixels(0.13), (300, LEAST_UNITS)),
+        (pixels(0.13).astype("float32"), (300, LEAST_UNITS, 2)),
+        (pixels(0.13).astype("float64"), (300, LEAST_UNITS, 2)),
     ],
-    ids=["too many ones", "nothing but ones", "few units", "few pixels", "float32", "float64"],
+    ids=["few units", "no hidden layer", "float32", "float64"],
 )
-def test_otherwise_the_input_is_the_dense_matrix(x, n_out):
-    found = as_input(x, n_out)
-    assert type(found) is np.ndarray and found.dtype == "float64"
-    np.testing.assert_array_equal(found, x)
+def test_otherwise_the_input_is_multiplied(x, sizes, ran):
+    mlp = tv.MLP(sizes, dtype="float64", rng=np.random.default_rng(0))
+    y, cache = mlp.propagate(x)
+    np.testing.assert_array_equal(cache.x, x)
+    assert cache.x.dtype == "float64" and ran == [passes.forward]
+    np.testing.assert_array_equal(y, mlp.forward(x.astype("float64"))[0])
 
 
-def test_nothing_but_a_product_is_made_of_ones():
-    for wrong in (np.sum, lambda ones: np.dot(ones, np.ones((300, 2)))):
-        with pytest.raises(TypeError):
-            wrong(as_input(pixels(0.13)))
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_batch_is_of_bits_where_few_of_all_pixels_are_ones(dtype):
+    for x, bits in (
+        (pixels(FEW - 0.02), True),
+        (pixels(FEW + 0.02), False),
+        (pixels(0.13).astype(bool), True),
+        (np.zeros(SHAPE, "uint8"), True),
+        (np.ones(SHAPE, "uint8"), False),
+        (pixels(0.13).astype("float32"), False),
+    ):
+        assert batch_dtype(x, dtype) == np.dtype("uint8" if bits else dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("value", [0.5, -1, 2, np.nan])
+def test_data_is_kept_as_bits_only_if_all_of_it_is(dtype, value):
+    x = pixels(0.13).astype(dtype)
+    assert as_bits(x).dtype == np.uint8
+    x[-1, -1] = value
+    assert as_bits(x) is x
 
 
 @pytest.mark.parametrize("estimator", ["reparameterization", "leave_one_out"])
@@ -64,7 +88,6 @@ def test_the_gradient_is_the_one_of_the_same_pixels_in_float(estimator):
     vae = tv.VAE(300, 3, hidden=(N_OUT,), dtype="float64", seed=3)
     vae.theta += 0.1 * np.random.default_rng(2).standard_normal(vae.theta.shape)
     x, eps = pixels(0.13), np.random.default_rng(4).standard_normal((2, 100, 3))
-    assert isinstance(as_input(x), Ones)
     loss, grads = vae.loss_and_grads(x, eps, estimator)
     dense_loss, dense_grads = vae.loss_and_grads(x.astype("float64"), eps, estimator)
     assert loss == pytest.approx(dense_loss, rel=1e-14)
