@@ -487,6 +487,7 @@ def copied(tmp_path):
     return folder, lambda script: run(script, **environment)
 
 
+@pytest.mark.slow
 def test_an_edited_helper_is_compiled_anew_and_only_then(copied):
     folder, run_copy = copied
     tanh = np.tanh(np.float32(0.5))
@@ -515,6 +516,7 @@ def test_a_first_compilation_is_announced_once(tmp_path, capsys):
         assert capsys.readouterr().err.count("First run: compiling the kernels, once") == announced
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["nbi", "nbc"])
 @pytest.mark.parametrize("share", [0, 0.5])
 def test_what_a_file_of_the_cache_that_was_cut_short_should_hold_is_compiled_anew(copied, suffix, share):
