@@ -76,7 +76,7 @@ def run(function, tasks, ahead=2):
         Of a task.
     tasks : iterable
     ahead : int
-        At most so many tasks, or one for each worker if these are more, are begun beyond the result that is read next.
+        At most so many tasks, or two for each worker if these are more, are begun beyond the result that is read next.
 
     Yields
     ------
@@ -96,7 +96,7 @@ def run(function, tasks, ahead=2):
             for task in tasks:
                 busy = workers == 1 or sum(not future.done() for future in pending) >= workers
                 pending.append(_computed(function, task) if busy else pool.submit(function, task))
-                while pending and (pending[0].done() or len(pending) > max(ahead, workers)):
+                while pending and (pending[0].done() or len(pending) > max(ahead, 2 * workers)):
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
