@@ -5,12 +5,12 @@ import pytest
 
 import tinyvae as tv
 from tinyvae import mlp
-from tinyvae.kernels import bernoulli, first_layer, passes
+from tinyvae.kernels import bernoulli, first_layer, passes, units
 from tinyvae.kernels.compile import loop
 from tinyvae.machine import blas, team
 
-PASSES = {**vars(passes), **vars(first_layer)}
-SCRATCH = {("weight_gradients", 7), ("first_forward", 8), ("first_gradient", 6)}
+PASSES = {**vars(passes), **vars(first_layer), **vars(units)}
+SCRATCH = {("weight_gradients", 7), ("first_forward", 8), ("first_gradient", 6), ("unit_moments", 7)}
 N_WORKERS = (1, 2, 3, 5)
 TINY = 300, 3, 5, 300, 60, 8, 4, 6, 30  # many ragged blocks, and k in chunks, of small matrices
 CUTTINGS = {"small": blas.SMALL, "large": blas.LARGE, "tiny": TINY}
@@ -138,6 +138,16 @@ def test_a_pass_over_two_layers_is_its_twin(cutting, teams, monkeypatch):
     net = Network(0, "float64", "tanh", sizes=(40, 130, 40), rows=60)
     net.y[:] = 1  # what was there is not to be added, nor NaN to hide that it was
     compare("forward", "float64", net.forward(), teams, monkeypatch)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_moments_of_units_are_their_twins(seed, cutting, teams, monkeypatch):
+    rng, dtype = np.random.default_rng(seed), ("float32", "float64")[seed % 2]
+    n, draws, rows = (int(k) for k in rng.integers(1, (9, 70, 60)))
+    delta, h = (rng.standard_normal(shape).astype(dtype) for shape in ((n, draws, rows), (rows, 5)))
+    sums = rng.standard_normal((n, rows, rows)).astype(dtype)  # to be added to
+    squares, room = np.full((n, draws), np.nan, dtype), np.empty_like(delta)
+    compare("unit_moments", dtype, [n, draws, rows, delta, h @ h.T, sums, squares, room], teams, monkeypatch)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

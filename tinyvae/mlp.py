@@ -273,7 +273,7 @@ class MLP:
         cache = Cache(sizes, x, hidden, saved)
         if x.dtype != self.dtype:
             n_in, n_out = sizes[:2]
-            room = self.empty((rows, n_in + 1), WORD)
+            room = self.empty(first_layer.places_shape(rows, n_in, first_layer.POINTS), WORD)
             team.run(first_layer.first_forward, self.dtype, act, rows, n_in, n_out, theta, x, hidden, saved, room)
             sizes, theta, x = sizes[1:], theta[(n_in + 1) * n_out :], hidden[: rows * n_out].reshape(rows, n_out)
             hidden = hidden[rows * n_out :]
@@ -307,7 +307,7 @@ class MLP:
         rows, x, hidden, sizes = len(dy), cache.x, cache.hidden, self.sizes
         if x.dtype != self.dtype:
             n_in, n_out = sizes[:2]
-            room = self.empty((n_in + 1, rows + 1), WORD)
+            room = self.empty(first_layer.places_shape(n_in, rows, first_layer.PIXELS), WORD)
             team.run(first_layer.first_gradient, self.dtype, rows, n_in, n_out, x, d, grads, room)
             n = rows * n_out
             sizes, grads, x, hidden, d = sizes[1:], grads[(n_in + 1) * n_out :], hidden[:n], hidden[n:], d[n:]

@@ -1,3 +1,3 @@
-"""The fused loops around BLAS, each below its NumPy twin. TINYVAE_NUMPY=1 switches the twins in."""
+"""Compiled loops, and passes over a whole network, each below its NumPy twin. TINYVAE_NUMPY=1 switches the twins in."""
 
 __all__ = []

@@ -11,10 +11,23 @@ from tinyvae.kernels.blocks import pieces
 from tinyvae.kernels.compile import loop
 from tinyvae.kernels.team import meet, tickets
 
-__all__ = ["first_forward_numpy", "first_forward", "first_gradient_numpy", "first_gradient"]
+__all__ = [
+    "POINTS",
+    "PIXELS",
+    "places_shape",
+    "first_forward_numpy",
+    "first_forward",
+    "first_gradient_numpy",
+    "first_gradient",
+]
 
 POINTS = 5  # of a block of the forward pass
 PIXELS = 25  # of a block of the gradient
+
+
+def places_shape(n_sums, n_terms, block):
+    """The shape of the room that a pass needs for the places of ones: for each block, and for sums of so many terms."""
+    return pieces(n_sums, block) + 1, n_terms + 1
 
 
 @register_jitable
@@ -44,8 +57,8 @@ def add_rows(places, n, W, n_columns, total, like):
 def first_forward_numpy(activation, rows, n_in, n_out, theta, x, h, saved, places):
     """h <- act(x W + b), x (B, n_in) uint8 holding 0 and 1; theta begins with W and b; h, saved with B n_out elements.
 
-    Where pixels are ones, rows of W are added up: nothing is multiplied. places (B, n_in + 1)
-    int64, room.
+    Where pixels are ones, rows of W are added up: nothing is multiplied. places: `places_shape`, int64,
+    room.
     """
     n = rows * n_out
     b, out = theta[n_in * n_out :][:n_out], h[:n].reshape(rows, n_out)
@@ -80,7 +93,7 @@ def first_forward(team, base, arguments, like):
 def first_gradient_numpy(rows, n_in, n_out, x, delta, grads, places):
     """dW = x' delta, db = 1' delta, one behind the other in grads; x (B, n_in) uint8 holding 0 and 1.
 
-    places (n_in + 1, B + 1) int64, room.
+    places: `places_shape`, int64, room.
     """
     delta = delta[: rows * n_out].reshape(rows, n_out)
     np.dot(x.astype(delta.dtype).T, delta, out=grads[: n_in * n_out].reshape(n_in, n_out))

@@ -1,4 +1,6 @@
-"""How many threads NumPy's BLAS uses, if it is the OpenBLAS that NumPy's wheels bring; elsewhere nothing is changed.
+"""NumPy's OpenBLAS: how many threads it uses, where its products stand, into which blocks they are cut.
+
+Where NumPy has another BLAS than its wheels bring, nothing is changed, and passes are not compiled.
 
 OpenBLAS's own threads meet in a spinning wait at every product. On a busy machine a thread that was put aside keeps the
 others waiting for tens of milliseconds, and loops on other threads fight with them for the cores. So BLAS is kept to
