@@ -450,16 +450,12 @@ def whole_products():
     np.dot(h.T, dout, out=dW1)
 
 
-def cut(sizes):
-    """How the passes cut their products from now on; on a machine where they cannot call BLAS, nothing."""
-    if blas.blocks() is not None:
-        blas.blocks()[2:] = sizes
-
-
 def in_blocks(sizes):
+    """How to run the whole network in such blocks; on a machine where the passes cannot call BLAS, as ever."""
+
     def run():
-        cut(sizes)
-        return whole_mlp()
+        with team.cut_into(sizes):
+            return whole_mlp()
 
     return run
 
@@ -473,7 +469,6 @@ def threads(number):
 
 
 way, present = bench.machine()["way"], os.environ.get("TINYVAE_WORKERS")
-of_this_machine = blas.SMALL if blas.core() in blas.UNPACKED else blas.LARGE
 n_threads = workers.count()
 print(f"{way}; threads: {n_threads}")
 ways = {"products": whole_products, "large blocks": in_blocks(blas.LARGE), "small blocks": in_blocks(blas.SMALL)}
@@ -512,7 +507,6 @@ off = max(np.abs(gradient - expected).max() / np.abs(expected).max() for gradien
 assert off < 1e-5
 print(f"1 and {several} threads: the same bits; NumPy's products: equal to {off:.0e} of the largest number")
 
-cut(of_this_machine)
 with threads(n_threads):
     turns = bench.alternate({"products": whole_products, "blocks": whole_mlp}, rounds=10, seconds=0.05)
 least = {name: bench.milliseconds(times)["low"] for name, times in turns.items()}

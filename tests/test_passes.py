@@ -19,11 +19,9 @@ WIDTHS = (1, 2, 11, 12, 13, 31, 32, 33, 63, 64, 65, 100, 129, 257, 400, 1023, 11
 
 
 @pytest.fixture(params=CUTTINGS)
-def cutting(request, monkeypatch):
-    if team.usable():
-        blocks = np.array([*blas.blocks()[:2], *CUTTINGS[request.param]], np.int64)
-        monkeypatch.setattr(team, "_blocks_address", lambda: blocks.ctypes.data)
-    return request.param
+def cutting(request):
+    with team.cut_into(CUTTINGS[request.param]):
+        yield request.param
 
 
 @pytest.fixture(scope="module")

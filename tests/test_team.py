@@ -1,5 +1,7 @@
 """The team: tickets once, a meeting of all, helpers that come late, sleep and wake; safe in whatever a process does."""
 
+import ctypes
+import gc
 import os
 import signal
 import subprocess
@@ -14,6 +16,7 @@ import tinyvae as tv
 from tinyvae.kernels import dense, passes
 from tinyvae.kernels import team as kernels
 from tinyvae.kernels.addresses import vector
+from tinyvae.kernels.blocks import BLOCKS
 from tinyvae.kernels.compile import loop
 from tinyvae.kernels.team import done, meet, take
 from tinyvae.machine import blas, team
@@ -153,7 +156,7 @@ def test_a_helper_that_comes_late_touches_no_array(name):
         "update": (38, theta, theta.copy(), theta.copy(), theta.copy(), np.ones(5)),
     }[name]
     pass_ = count if name == "count" else getattr(passes, name)
-    numbers = np.array([team._blocks_address(), *map(team._word, arguments)], np.int64)
+    numbers = np.array([team._blocks(), *map(team._word, arguments)], np.int64)
     kernels.lead(words, entry(pass_), numbers, REAL)
     before = words[[kernels.NEXT, kernels.DONE]].copy()
     assert before[0] == before[1] > 0
@@ -163,6 +166,26 @@ def test_a_helper_that_comes_late_touches_no_array(name):
     room = np.zeros(kernels.ARGUMENTS, np.int64)
     assert kernels.serve(words, 0, 10, room, REAL) == words[kernels.CALL] > 0
     np.testing.assert_array_equal(words[[kernels.NEXT, kernels.DONE]], before)
+
+
+def test_blocks_stay_where_a_late_helper_may_read_them():
+    """Had they gone, it could read another's sizes there, find a ticket in a past call, and write to freed memory."""
+
+    def read(place):
+        return np.array((ctypes.c_int64 * BLOCKS).from_address(place))
+
+    sizes = tuple(range(1, 1 + len(blas.SMALL)))
+    with team.cut_into(sizes):
+        place = team._state["blocks"]
+        with team.cut_into(blas.LARGE):
+            assert team._state["blocks"] != place
+        assert team._state["blocks"] == place
+    with team.cut_into(blas.SMALL):
+        gc.collect()
+    assert not team._state["blocks"]
+    np.testing.assert_array_equal(read(place), [*blas.blocks()[:2], *sizes])
+    with pytest.raises(ValueError, match="blocks have 9 sizes, got 8"), team.cut_into(sizes[1:]):
+        pass
 
 
 def test_a_call_that_is_being_written_is_not_served():
@@ -457,14 +480,13 @@ print("alike", flush=True)
 def test_many_small_steps_of_random_sizes_on_teams_of_random_size(n_steps, monkeypatch):
     from tinyvae.models import step
 
-    tiny = np.array([*blas.blocks()[:2], 300, 3, 5, 60, 8, 4, 6, 30], np.int64)
-    usual, teams, rng = team._blocks_address(), [team.Team(n) for n in range(1, 6)], np.random.default_rng(n_steps)
+    tiny, usual = (300, 3, 5, 300, 60, 8, 4, 6, 30), blas.SMALL if blas.core() in blas.UNPACKED else blas.LARGE
+    teams, rng = [team.Team(n) for n in range(1, 6)], np.random.default_rng(n_steps)
     names = ("reparameterization", "leave_one_out", "score_function")
     for i in range(n_steps):
         one = teams[rng.integers(5)]
         one.words[kernels.ALONE] = one.words[kernels.REST] = 0
         monkeypatch.setitem(team._state, "team", one)
-        monkeypatch.setattr(team, "_blocks_address", lambda: usual if i % 2 else tiny.ctypes.data)
         n_in, n_latents, rows, n_samples = (int(n) for n in rng.integers(1, (40, 5, 30, 4)))
         hidden = tuple(int(n) for n in rng.integers(1, 130 if i % 5 == 0 else 20, rng.integers(0, 4)))
         activation = list(tv.mlp.ACTIVATIONS)[rng.integers(len(tv.mlp.ACTIVATIONS))]
@@ -474,7 +496,7 @@ def test_many_small_steps_of_random_sizes_on_teams_of_random_size(n_steps, monke
         estimator = tv.estimators.make(names[i % 3])
         for way in (step.step, step.step_numpy):
             grads = np.full_like(vae.theta, np.nan)
-            with monkeypatch.context() as patch:
+            with monkeypatch.context() as patch, team.cut_into(usual if i % 2 else tiny):
                 patch.setattr(team, "usable", lambda: way is step.step)
                 found.append((*way(vae, x, eps, estimator, tv.ELBO(), np.random.default_rng(i), grads), grads))
         for mine, twin in zip(*found):

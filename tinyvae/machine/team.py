@@ -17,12 +17,13 @@ from numba import types
 
 from tinyvae.kernels import team as kernels
 from tinyvae.kernels.addresses import address, array_type
+from tinyvae.kernels.blocks import BLOCKS
 from tinyvae.kernels.compile import USE_NUMPY
 from tinyvae.machine import blas, workers
 from tinyvae.machine.arena import PLACES
 from tinyvae.machine.workers import this_thread
 
-__all__ = ["run", "Typed", "ready", "usable", "Team"]
+__all__ = ["run", "Typed", "ready", "cut_into", "usable", "Team"]
 
 # How n words are put into a call: quicker than to assign a list to an array.
 PACK = [struct.Struct(f"{n}q").pack_into for n in range(kernels.ARGUMENTS + 1)]
@@ -50,7 +51,7 @@ def run(pass_, dtype, *arguments):
         return
     known = PLACES.get  # an array's address, remembered: to ask NumPy takes longer than a small layer
     words = [a if type(a) is int else known(id(a)) or _word(a) for a in arguments]
-    _team().call(_entry(pass_, dtype), (_blocks_address(), *words), PRECISIONS[dtype])
+    _team().call(_entry(pass_, dtype), (_state.get("blocks") or _blocks(), *words), PRECISIONS[dtype])
 
 
 class Typed:
@@ -108,9 +109,35 @@ def usable():
     return not USE_NUMPY and X86 and blas.blocks() is not None
 
 
+@contextlib.contextmanager
+def cut_into(sizes):
+    """A context in which all passes cut their products into blocks of other sizes, to measure what these do.
+
+    Parameters
+    ----------
+    sizes : tuple of int
+        Such as `blas.SMALL`.
+
+    Yields
+    ------
+    None
+    """
+    before = _state.get("blocks")
+    _state["blocks"] = _blocks(sizes) if usable() else None
+    try:
+        yield
+    finally:
+        _state["blocks"] = before
+
+
 @functools.cache
-def _blocks_address():
+def _blocks(sizes=None):
+    """Where `blocks` stands. Never freed and never changed: from what it says a late helper sees that it is late."""
     kept = blas.blocks()
+    if sizes is not None:
+        kept = np.concatenate([kept[: -len(blas.SMALL)], np.array(sizes, np.int64)])
+    if len(kept) != BLOCKS:
+        raise ValueError(f"blocks have {len(blas.SMALL)} sizes, got {len(sizes)}")
     _forever.append(kept)
     return kept.ctypes.data
 
@@ -248,7 +275,7 @@ def _close():
 
 def _after_fork():
     global _lock
-    _state.clear()  # threads do not survive a fork
+    _state.pop("team", None)  # threads do not survive a fork
     _lock = threading.Lock()
 
 
