@@ -105,8 +105,8 @@ c = rng.standard_normal((B, m))  # B, m
 def error_of(name, by_hand):
     """The largest relative error of the gradient with respect to one argument, the others held fixed."""
 
-    def loss_and_gradient(theta):
-        given = {**layer, name: theta.reshape(layer[name].shape)}
+    def loss_and_gradient(flat):
+        given = {**layer, name: flat.reshape(layer[name].shape)}
         y = forward(**given)  # B, m
         gradients = dict(zip(("x", "W", "b"), by_hand(given["x"], given["W"], y, c)))
         return (c * y).sum(), gradients[name].ravel()
@@ -241,34 +241,35 @@ vae.theta += 0.1 * rng.standard_normal(len(vae.theta))  # biases start at 0: mov
 eps = rng.standard_normal((len(x), K))  # B, K
 
 
-def of_theta(theta, **slips):
-    """The loss and its gradient as a vector, for `check.gradients`."""
-    dtype = theta.dtype
-    loss, grads = vae_by_hand(vae.views(theta), x.astype(dtype), eps.astype(dtype), **slips)
+def of_flat(flat, **slips):
+    """The loss and its gradient, as one vector as the weights are, for `check.gradients`."""
+    dtype = flat.dtype
+    loss, grads = vae_by_hand(vae.views(flat), x.astype(dtype), eps.astype(dtype), **slips)
     return loss, np.concatenate([grad.ravel() for grad in grads.values()])
 
 
-loss, gradient = of_theta(vae.theta)
+loss, gradient = of_flat(vae.theta)
 package_loss, package_gradient = vae.loss_and_grads(x, eps[None])  # eps: S = 1, B, K
 norm = np.linalg.norm(gradient)
 to_package = np.linalg.norm(gradient - package_gradient) / norm
-error = check.gradients(of_theta, vae.theta).error
+error = check.gradients(of_flat, vae.theta).error
 print(f"loss {loss:.6f} nats an image, of the package {package_loss:.6f}; {len(gradient)} parameters")
 print(f"gradient: {to_package:.1e} of its norm from the package's, {error:.1e} from central differences")
 assert abs(loss - package_loss) < 1e-9 and to_package < 1e-10
 
 # %% [markdown]
 # ## How small a nudge?
-# A central difference (L(θ + δv) - L(θ - δv)) / 2δ errs by about δ² for the curve that it cuts off, and by u/δ for the
-# rounding of L, where u is the precision: 1e-16 in float64, 6e-8 in float32. Small is not good enough, and too small is
-# bad; the sum is least where δ is near the cube root of u, 5e-6 or 4e-3. (`check.gradients` combines two
-# central differences, so that a larger δ will do.) Here along the gradient, where the slope is the gradient's norm:
+# Let w be all the weights. A central difference (L(w + δv) - L(w - δv)) / 2δ errs by about δ² for the curve that it
+# cuts off, and by u/δ for the rounding of L, where u is the precision: 1e-16 in float64, 6e-8 in float32. Small is not
+# good enough, and too small is bad: the sum is least where δ is near the cube root of u, 5e-6 or 4e-3.
+# (`check.gradients` combines two central differences, so that a larger δ will do.) Here along the gradient, where the
+# slope is the gradient's norm:
 
 
 # %%
 def nudge_error(delta, dtype, one_sided=False):
-    v, theta = (gradient / norm).astype(dtype), vae.theta.astype(dtype)  # P; P
-    up, down = of_theta(theta + dtype(delta) * v)[0], of_theta(theta - dtype(delta) * v * (not one_sided))[0]
+    v, w = (gradient / norm).astype(dtype), vae.theta.astype(dtype)  # P; P
+    up, down = of_flat(w + dtype(delta) * v)[0], of_flat(w - dtype(delta) * v * (not one_sided))[0]
     return abs((float(up) - float(down)) / (delta if one_sided else 2 * delta) / norm - 1)
 
 
@@ -312,7 +313,7 @@ slips = {
         "sample_backward": lambda dz, logvar, eps: (dz, dz * np.exp(logvar) * eps),
     },
 }
-found = {name: check.gradients(lambda th: of_theta(th, **slip), vae.theta, tolerance=10).error
+found = {name: check.gradients(lambda flat: of_flat(flat, **slip), vae.theta, tolerance=10).error
          for name, slip in slips.items()}  # fmt: skip
 nodes, weights = check.gauss_hermite(10, 1)  # 10, 1; 10
 for name, slip in slips.items():
