@@ -288,7 +288,7 @@ fig, ax = plt.subplots(figsize=(8, 4.2), layout="constrained")
 for name, (errors, color, line) in curves.items():
     ax.loglog(deltas, np.maximum(errors, 1e-13), line, color=color, label=name)
 ax.axhline(1e-7, color=RED, lw=1)
-ax.text(1, 7e-8, "below this line `check.gradients` passes", color=RED, ha="right", va="top")
+ax.text(1, 7e-8, "`check.gradients` passes", color=RED, ha="right", va="top")
 ax.set(xlabel="nudge δ, units of the weights", ylabel="error, share of the gradient", ylim=(1e-13, 10))
 ax.set_title("Too large a nudge cuts the curve, too small a one drowns in rounding")
 ax.legend(frameon=False, loc="lower left")
