@@ -1,0 +1,8 @@
+# expects: logarithm of sigma
+import numpy as np
+
+
+def bernoulli_and_kl_backward(logits, x, mu, logvar, beta):
+    p, n = 1 / (1 + np.exp(-logits)), len(mu)
+    share = n * len(logits)
+    return (p - x) / share, beta * mu / n, beta * (np.exp(2 * logvar) - 1) / n

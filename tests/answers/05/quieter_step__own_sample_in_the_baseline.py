@@ -1,0 +1,8 @@
+# expects: own f
+import tinyvae as tv
+
+
+def quieter_step(q, target, eps, objective=None, rng=None):
+    z = q.sample(eps)
+    f = target(z)
+    return tv.Draws(f, (f - f.mean(axis=0))[..., None] * q.score(z))

@@ -1,0 +1,8 @@
+# expects: as noisy as the score function
+import tinyvae as tv
+
+
+def quieter_step(q, target, eps, objective=None, rng=None):
+    z = q.sample(eps)
+    f = target(z)
+    return tv.Draws(f, f[..., None] * q.score(z))

@@ -1,0 +1,10 @@
+# expects: right at sigma = 1 only
+import tinyvae as tv
+
+
+def variance_of_a_quartic(mu, sigma):
+    eps, weights = tv.check.gauss_hermite(12, 1)
+    eps = eps[:, 0]
+    z = mu + sigma * eps
+    mean = 4 * mu**3 + 12 * mu * sigma**2
+    return weights @ (z**4 * eps - mean * sigma) ** 2, weights @ (4 * z**3 - mean) ** 2

@@ -1,0 +1,5 @@
+# expects: is a mean square
+
+
+def variance_of_leave_one_out(a, sigma, n_samples):
+    return 8 * a**2 + 10 * sigma**2 + (8 * a**2 + 2 * sigma**2) / (n_samples - 1) + 4 * a**2 * n_samples
