@@ -347,4 +347,6 @@ fig.savefig(FIGURES / "03_aggregate.png", dpi=130)
 # %%
 R, I, KL, thin = np.array([run[:4] for run in runs]).T  # one a seed
 assert (abs(I + KL - R) < 1e-3).all() and (abs(R - 2.4) < 0.4).all() and (KL < 0.15).all() and (thin < 0.05).all()
-print(f"Headline: a digit's code is {R.mean():.2f} nats from the prior, all of them {KL.mean():.2f}; I {I.mean():.2f}.")
+print(
+    f"Headline: {R.mean():.2f} nats from code to prior = information {I.mean():.2f} + {KL.mean():.2f} for all together."
+)
