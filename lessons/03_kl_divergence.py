@@ -89,8 +89,7 @@ ax.set(yscale="log", ylim=(5e-17, 9), xlabel="nodes N", ylabel="relative error o
 ax.set(title="A few nodes do for what is smooth; a kink or a spike stays wrong")
 ax.legend(frameon=False, loc="center right")
 fig.savefig(FIGURES / "03_quadrature.png", dpi=130)
-assert errors[0][1:].max() < 1e-9 and errors[1][3] < 2e-9 / np.exp(-0.5)  # 4 nodes and more; 8 nodes
-assert errors[2].min() > 1e-3 and errors[3][-1] > 0.1
+assert errors[0][1:].max() < 1e-9 and errors[1][3] < 2e-9 / 0.6 and errors[2].min() > 1e-3 and errors[3][-1] > 0.1
 
 # %% [markdown]
 # ## The KL of two Gaussians, by hand
@@ -99,7 +98,7 @@ assert errors[2].min() > 1e-3 and errors[3][-1] > 0.1
 #     log q - log p = -log σ - ε²/2 + log t + (μ + σ ε - m)²/(2t²)
 #     KL(q || p)    = log(t/σ) + [σ² + (μ - m)²]/(2t²) - 1/2                 because E[ε] = 0 and E[ε²] = 1
 #
-# **Predict before you run.** q = N(0, 1), p = N(0, 4): is KL(q || p) larger, or KL(p || q)? How many nodes do?
+# **Predict before you run.** q = N(0, 1), p = N(0, 4): is KL(q || p) larger, or KL(p || q)? How many nodes are enough?
 
 
 # %%
@@ -144,12 +143,13 @@ def kl_full(mu, cov, m, P):
     return 0.5 * (np.trace(inverse @ cov) + (mu - m) @ inverse @ (mu - m) - len(mu) + log_dets)
 
 
+zero = np.zeros(2)  # K
 q = tv.DiagonalGaussian(np.array([[1.0, 0.0]]), 2 * np.log([[0.5, 1.0]]))  # B = 1, K = 2
 kl = 0.5 * (q.mu**2 + q.std**2 - 1 - q.logvar).sum(axis=1)  # B
 printed = -(1 + q.logvar - q.mu**2 - q.std**2).sum(axis=1)  # B, β = 1
 print(f"μ = 1, σ = 1/2: KL {kl[0]:.4f}; in the bound {-kl[0]:.4f}; as printed {printed[0]:+.4f}, which is +2 KL")
-assert abs(q.kl() - kl) < 1e-9 and abs(kl_full(q.mu[0], np.diag(q.std[0] ** 2), np.zeros(2), np.eye(2)) - kl) < 1e-9
-assert abs(printed - 2 * kl) < 1e-9 and round(kl[0], 4) == 0.8181
+assert abs(q.kl() - kl) < 1e-9 and abs(printed - 2 * kl) < 1e-9
+assert abs(kl_full(q.mu[0], np.diag(q.std[0] ** 2), zero, np.eye(2)) - kl) < 1e-9
 
 # %% [markdown]
 # ## "The codes are independent, hence q is diagonal"
@@ -162,7 +162,6 @@ assert abs(printed - 2 * kl) < 1e-9 and round(kl[0], 4) == 0.8181
 precision = np.eye(2) + 4 * np.ones((2, 2))  # K, K
 posterior = np.linalg.inv(precision)  # K, K
 diagonal = np.diag(1 / np.diag(precision))  # K, K
-zero = np.zeros(2)  # K, both means: q can have the posterior's
 missed = kl_full(zero, diagonal, zero, posterior)
 eps, weights = tv.check.gauss_hermite(2, 2)  # N = 4, K; N
 z = eps @ np.sqrt(diagonal)  # N, K
@@ -173,8 +172,9 @@ assert abs(posterior[0, 1] / posterior[0, 0] + 0.8) < 1e-9 and round(posterior[0
 assert all(kl_full(zero, factor * diagonal, zero, posterior) > missed for factor in (0.9, 1.1, 25 / 9))
 
 # %% [markdown]
-# The bound is log p(x) minus this KL, so a diagonal q gives away log(5/3) = .511 nats of it, whatever is learnt. It is
-# also too sure of itself, variance .200 against .556. Why too narrow and not too wide?
+# The bound is log p(x) minus this KL: with this decoder, a diagonal q gives away log(5/3) = .511 nats of it. (With w =
+# (√2, 0), p(x) is the same and the posterior is diagonal. So the bound prefers that decoder: q chooses among equals.)
+# And q is too sure of itself, variance .200 against .556. Why too narrow and not too wide?
 #
 # ## Mode-seeking and covering
 # Take z ~ N(0, 1) and one pixel, x = z² + noise of width 1/2. At x = 2 the posterior p has two peaks, at ±√1.875: set
@@ -213,8 +213,10 @@ for ax, x, title in zip(axes, (2, 1), ("peaks far apart: one peak or the middle"
     std, away = np.exp(log_std), kl.min()
     q, cover = normal(z, mean, std), normal(z, 0, np.sqrt((p * z**2).sum() * dz))  # G; G
     empty = (cover * (p < p.max() / 100)).sum() * dz  # mass of the covering q where p is below 1% of its peak
-    print(f"x = {x}: least KL(q || p) {away:.4f} at N({mean:.3f}, {std:.3f}²); covering q: {empty:.0%} where p is ~ 0")
-    assert abs(away - np.log(2)) < 0.02 and 1.32 < mean < 1.34 and 0.5 < empty < 0.53 if x == 2 else mean < 1e-4
+    print(
+        f"x = {x}: least KL(q || p) {away:.4f} at N({abs(mean):.3f}, {std:.3f}²); covering q: {empty:.0%} where p is ~ 0"
+    )
+    assert abs(away - np.log(2)) < 0.02 and 1.32 < mean < 1.34 and 0.5 < empty < 0.53 if x == 2 else abs(mean) < 1e-4
     ax.fill_between(z, p, color="#CCCCCC", label="posterior p")
     ax.plot(z, q, color=WINE, lw=2, label=f"least KL(q || p) = {away:.2f}")
     ax.plot(z, cover, "--", color=INDIGO, lw=2, label=f"least KL(p || q) = {kl_on_grid(p, cover):.2f}")
@@ -223,13 +225,13 @@ for ax, x, title in zip(axes, (2, 1), ("peaks far apart: one peak or the middle"
 fig.savefig(FIGURES / "03_two_kls.png", dpi=130)
 
 # %% [markdown]
-# Left: the KL of the bound takes one peak and pays log 2 = .693 for the other, and .02 because a peak is no Gaussian
-# (where q lives, p is half as large as one peak alone would be). The covering q puts half of its mass where p is next
-# to nothing. "Mode-seeking" is no law: on the right the same KL takes the middle.
+# Left: the KL of the bound takes one peak, either will do. There p is half of what it would be with one peak: log 2 =
+# .693 nats, and .02 because a peak is no Gaussian. The covering q has half of its mass where p is next to nothing.
+# "Mode-seeking" is no law: on the right the same KL takes the middle.
 #
 # ## Why everyone uses the log-variance
-# Against N(0, 1), dKL/dσ = σ - 1/σ is unbounded as q gets narrow, and dKL/dlogvar = (σ² - 1)/2 stays above -1/2.
-# (Both grow as q gets wide.) And nothing has to keep logvar positive.
+# Against N(0, 1), dKL/dσ = σ - 1/σ: as q gets narrow, it is unbounded, -1000 at σ = .001. dKL/dlogvar = (σ² - 1)/2 is
+# never below -1/2. (As q gets wide, both grow.) Besides, logvar may be any number, while σ has to stay positive.
 
 # %%
 sigma, rate = 1e-3, 0.01
@@ -274,7 +276,6 @@ assert max(abs(R - np.log(2) / 2), abs(I - R)) < 1e-9
 # %% [markdown]
 # Mean 0 and variance 1 do not make a Gaussian: .474 nats. And a "rate against q(z)" would be I, which does not see
 # where the codes are: at ±5, far from all draws of the prior, I is .693 instead of .690, R is 13.2 instead of 1.2.
-#
 # Now the digits, K = 2, three seeds. Each number is computed in its own way: R by formula, I by quadrature around each
 # code (log q(z) is smooth there), KL(q(z) || p) on a grid. If they add up, algebra *and* integrals are right.
 
@@ -347,6 +348,5 @@ fig.savefig(FIGURES / "03_aggregate.png", dpi=130)
 # %%
 R, I, KL, thin = np.array([run[:4] for run in runs]).T  # one a seed
 assert (abs(I + KL - R) < 1e-3).all() and (abs(R - 2.4) < 0.4).all() and (KL < 0.15).all() and (thin < 0.05).all()
-print(
-    f"Headline: {R.mean():.2f} nats from code to prior = information {I.mean():.2f} + {KL.mean():.2f} for all together."
-)
+R, I, KL = np.round([R.mean(), I.mean(), KL.mean()], 2)
+print(f"Headline: a code is {R} nats from the prior; {I} of them are information, {KL} is all codes together.")
