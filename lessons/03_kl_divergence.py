@@ -326,7 +326,7 @@ axes[2].legend(frameon=False, loc="upper left", ncols=2, fontsize=9)
 fig.savefig(FIGURES / "03_aggregate.png", dpi=130)
 
 # %% [markdown]
-# They do, to better than 1e-4. A digit's code is far from the prior, all of them together are near it. That is a result,
+# They do, to 1e-4. A digit's code is far from the prior, all of them together are near it. That is a result,
 # not a law: the loss holds R, and a larger KL(q(z) || p) may pay for a better reconstruction. Nor is the latent space
 # complete: 1.6 to 3% of the prior's draws land where q(z) is less than half as dense as p(z).
 #
@@ -340,7 +340,7 @@ fig.savefig(FIGURES / "03_aggregate.png", dpi=130)
 #
 # **Exercises:** `tinyvae exercise 03`
 # 1. `expectation_by_quadrature`: E[f(z)] for any Gaussian, from nodes.
-# 2. `kl_of_two_gaussians`: with full covariances.
+# 2. `nats_given_away`: what a diagonal q costs in any linear-Gaussian model.
 # 3. `mutual_information`: what a set of codes says, by quadrature.
 
 # %%

@@ -29,21 +29,23 @@ def expectation_by_quadrature(f, mu, sigma, n_nodes):
     raise NotImplementedError
 
 
-def kl_of_two_gaussians(mu, cov, m, P):
-    """KL(q || p) in nats for q = N(mu, cov) and p = N(m, P), with full covariances.
+def nats_given_away(W, s):
+    """How many nats of the bound the best diagonal Gaussian q gives away: KL(q || posterior).
+
+    The model is z ~ N(0, I), x ~ N(W z, s^2 I). The posterior's covariance does not depend on x; nor does the result.
 
     Parameters
     ----------
-    mu, m : array (K,)
-        The means of q and p.
-    cov, P : array (K, K)
-        The covariances of q and p, positive definite.
+    W : array (D, K)
+        Any D and K.
+    s : float
+        The standard deviation of the noise.
 
     Returns
     -------
     float
 
-    Hint: derive it from log q - log p with z = mu + L eps, L L^T = cov; try K = 1 against the lesson's formula.
+    Hint: the lesson does W = [[1, 1]], s = 1/2; what becomes of tr(P⁻¹ Σ) at the best q?
     """
     raise NotImplementedError
 

@@ -1,11 +1,14 @@
-"""Judges of lesson 03: quadrature, the KL of two Gaussians, the mutual information of codes."""
+"""Judges of lesson 03: quadrature, what a diagonal q gives away, the mutual information of codes."""
 
 import numpy as np
 
 from tinyvae.distributions.gaussian import gauss_hermite
 from tinyvae.exercises.contract import Wrong, array, call, close, off
+from tinyvae.problems import LinearGaussian
 
-__all__ = ["expectation_by_quadrature", "kl_of_two_gaussians", "mutual_information"]
+__all__ = ["expectation_by_quadrature", "nats_given_away", "mutual_information"]
+
+SHAPES = ((5, 3), 1.4), ((4, 2), 0.9), ((1, 2), 0.6), ((2, 4), 0.5)  # of W, (D, K), and the noise's width
 
 
 def expectation_by_quadrature(answer):
@@ -86,95 +89,77 @@ def _refuse(got, f, mu, sigma, n_nodes, where):
     raise Wrong(f"{off(got, right)} {where}: try f = 1, f = z and f = (z - mu)^2, whose means you know")
 
 
-def kl_of_two_gaussians(answer):
-    """Judge the KL of two Gaussians with full covariances; the truth is from quadrature.
+def nats_given_away(answer):
+    """Judge what the best diagonal q gives away of the bound; the truth is log p(x) less the bound.
 
     Parameters
     ----------
     answer : callable
-        (mu, cov, m, P) -> float.
+        (W, s) -> float.
 
     Raises
     ------
     Wrong
-        Where it is off, or not 0 between equal ones.
+        Where it is off, or not 0 where the posterior is diagonal.
     """
     rng = np.random.default_rng(7)
-    cases = [(np.array([0.3]), np.array([[0.49]]), np.array([-1.0]), np.array([[3.6]]))]
-    for n_latents in (2, 3, 2):
-        a, b = rng.standard_normal((2, n_latents, n_latents + 2))
-        means = rng.standard_normal((2, n_latents))
-        cases.append((means[0], a @ a.T / 3, means[1], b @ b.T / 2))
-    for mu, cov, m, P in cases:
-        right = _kl_from_nodes(mu, cov, m, P)
-        got = array(call(answer, mu, cov, m, P))
+    for W, s in [(rng.standard_normal(shape), s) for shape, s in SHAPES]:
+        right = _gap(W, s)
+        got = array(call(answer, W.copy(), s))
         if not close(got, right):
-            raise Wrong(f"{_kl_mistake(got, right, mu, cov, m, P)} (K = {len(mu)})")
-    mu, cov = cases[1][:2]
-    got = array(call(answer, mu, cov, mu, cov))
-    if abs(got) > 1e-4:
-        raise Wrong("the KL of a Gaussian to itself is not 0")
+            raise Wrong(f"{_gap_mistake(got, right, W, s)} (W of shape {W.shape}, s = {s})")
+    for W in (np.array([[0.0, 1.7], [-0.4, 0.0], [1.2, 0.0]]), np.array([[1.5], [-0.3]])):
+        if abs(array(call(answer, W, 0.7))) > 1e-4:
+            raise Wrong(f"where the posterior is diagonal, nothing is given away: W = {W.tolist()}")
 
 
-def _log_density(z, mean, cov):
-    """log N(z; mean, cov), nats. z (N, K) -> (N,)."""
-    away = z - mean
-    return -0.5 * ((away @ np.linalg.inv(cov) * away).sum(axis=1) + np.linalg.slogdet(2 * np.pi * cov)[1])
+def _gap(W, s):
+    """log p(x) less the bound at the best diagonal q, nats; the same for every x."""
+    model, x = LinearGaussian(W=W, m=np.zeros(len(W)), s=s), np.ones((1, len(W)))
+    return (model.log_likelihood(x) - model.elbo(model.best(x), x))[0]
 
 
-def _kl_from_nodes(mu, cov, m, P):
-    """KL(N(mu, cov) || N(m, P)): E_q[log q - log p], a polynomial of degree 2 in each noise, at two nodes in each."""
-    eps, weights = gauss_hermite(2, len(mu))
-    z = mu + eps @ np.linalg.cholesky(cov).T
-    return weights @ (_log_density(z, mu, cov) - _log_density(z, m, P))
-
-
-def _kl_mistake(got, right, mu, cov, m, P):
-    """What is wrong with a KL, in words."""
-    away, n, inverse = mu - m, len(mu), np.linalg.inv(P)
-    trace, square = np.trace(inverse @ cov), away @ inverse @ away
+def _kl(cov, P):
+    """KL(N(0, cov) || N(0, P)), nats."""
     log_dets = np.linalg.slogdet(P)[1] - np.linalg.slogdet(cov)[1]
+    return 0.5 * (np.trace(np.linalg.solve(P, cov)) - len(P) + log_dets)
+
+
+def _gap_mistake(got, right, W, s):
+    """What is wrong with a gap, in words."""
+    cov = LinearGaussian(W=W, m=np.zeros(len(W)), s=s).posterior(np.zeros((1, len(W))))[1]
+    best, margins = np.diag(1 / np.diag(np.linalg.inv(cov))), np.diag(np.diag(cov))
+    noise = "s is the standard deviation of the noise: look at how it enters the posterior"
     mistakes = (
-        (_kl_from_nodes(m, P, mu, cov), "that is KL(p || q): the average is over draws from the first Gaussian"),
-        (2 * right, "twice what it should be: look at the factors of the two log-densities"),
+        (2 * right, "twice what it should be: look at the factors of the log-densities"),
         (-right, "the sign is wrong: a KL is never negative"),
-        (right - log_dets, "a log-determinant has the wrong sign: which of the two is large for a wide p?"),
-        (right - log_dets / 2, "the determinants are missing: a wide p is penalised nowhere"),
-        (right + log_dets / 2, "the log-determinants count too much: of variances, or of standard deviations?"),
-        (right + n / 2, "q = p does not give 0: what is left of E[εᵀ ε]?"),
-        (right + (n - 1) / 2, "what is taken off does not grow with K: what is E[εᵀ ε] in K dimensions?"),
-        (right - square / 2, "the distance of the two means has no effect"),
-        (right + square / 2, "the distance of the means counts twice"),
+        (_kl(margins, cov), "a q as wide as the posterior's own coordinates is not the best one: look at 'too narrow'"),
         (
-            right - trace / 2,
-            "the width of q, as p sees it, has no effect: what does the noise add to (z - m)ᵀ P⁻¹ (z - m)?",
+            _kl(cov, margins),
+            "that is KL(posterior || q), with the q that is best for it: the bound holds the other one",
         ),
-        (
-            right + (away @ np.linalg.inv(cov) @ away - square) / 2,
-            "the means' distance is measured with the wrong covariance",
-        ),
-        (right + (np.trace(np.linalg.inv(cov) @ P) - trace) / 2, "in the trace the wrong covariance is inverted"),
-        (right + (away @ away - square) / 2, "the means' distance does not depend on how wide p is"),
-        (
-            right + (away @ P @ away - square) / 2,
-            "a covariance is not inverted where the distance of the means is measured",
-        ),
-        (right + (np.trace(P @ cov) - trace) / 2, "a covariance is not inverted in the trace"),
-        (
-            _kl_from_nodes(mu, np.diag(np.diag(cov)), m, np.diag(np.diag(P))),
-            "only the diagonals are used: what lies beside them counts, too",
-        ),
-        (
-            right + (np.sum(cov / P) - trace) / 2,
-            "the trace is of a division element by element: that is no inverse of a matrix",
-        ),
-        (_kl_from_nodes(mu, cov @ cov, m, P @ P), "the covariances are treated as standard deviations"),
+        (_kl(cov, best), "q is the right one, the KL is taken in the wrong direction"),
+        (_kl(best, np.eye(len(best))), "that is a KL to the prior: what is given away is to the posterior"),
+        (_kl(cov, np.eye(len(best))), "that is a KL of the posterior to the prior: where is q?"),
+        (_gap(W, np.sqrt(s)), noise),
+        (_gap(W, s**2), noise),
+        (_gap(W, 1.0), "the width of the noise has no effect"),
+        (_gap(W, 1 / s), "less noise must give a narrower posterior, here it is wider"),
+        (_without_prior(W, s), "the posterior has no prior in it: z ~ N(0, I) makes it narrower"),
         (right / np.log(2), "this is in bits, not nats"),
+        (0.0, "0 only where the posterior is diagonal: here it is not"),
     )
     for value, message in mistakes:
-        if close(got, value):
+        if np.isfinite(value) and abs(got - value) < 1e-4 * max(abs(value), right):
             return message
-    return f"{off(got, right)} at means {np.round(mu, 2)} and {np.round(m, 2)}: try equal Gaussians, then K = 1 by hand"
+    return f"{off(got, right)}: try W = [[1, 1]], s = 1/2 first, which the lesson has"
+
+
+def _without_prior(W, s):
+    """The gap if the posterior were the likelihood alone; NaN where that has no width."""
+    precision = W.T @ W / s**2
+    sign, log_det = np.linalg.slogdet(precision)
+    return 0.5 * (np.log(np.diag(precision)).sum() - log_det) if sign > 0 and log_det > -20 else np.nan
 
 
 def mutual_information(answer):

@@ -8,11 +8,13 @@ def expectation_by_quadrature(f, mu, sigma, n_nodes):
     return np.float32(sum(b * float(f(mu + math.sqrt(2) * sigma * a)) for a, b in zip(x, w)) / math.sqrt(math.pi))
 
 
-def kl_of_two_gaussians(mu, cov, m, P):
-    L, M = np.linalg.cholesky(cov), np.linalg.cholesky(P)
-    A, b = np.linalg.solve(M, L), np.linalg.solve(M, mu - m)
-    mu[:] = 0  # a judge hands out copies
-    return np.array((np.sum(A**2) + b @ b - len(b)) / 2 - np.log(np.diag(A)).sum())
+def nats_given_away(W, s):
+    W = W.astype("float32")
+    W /= s  # a judge hands out copies
+    cov = np.linalg.inv(np.identity(len(W.T)) + np.einsum("dk,dj->kj", W, W))
+    q = 1 / np.diag(np.linalg.inv(cov))
+    inverse = np.linalg.inv(cov)
+    return [0.5 * (sum(np.diag(inverse) * q) - len(q) + math.log(np.linalg.det(cov)) - sum(np.log(q)))][0]
 
 
 def mutual_information(mu, logvar):
