@@ -21,7 +21,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = (
     "kernels", "machine", "validate", "discover", "objectives", "optim", "mlp", "datasets", "likelihoods", "noise",
     "distributions", "estimators", "plots", "evaluate", "models", "training", "variance", "problems", "check",
-    "compare", "bench", "cli",
+    "compare", "bench", "exercises", "cli",
 )  # fmt: skip
 
 
