@@ -63,7 +63,7 @@ def array(value, shape=(), what="the result"):
     try:
         found = np.asarray(value)
     except (ValueError, TypeError) as error:
-        raise Wrong(f"{what} is no array of numbers ({error}), expected {wanted}") from error
+        raise Wrong(f"{what} is no array of numbers, perhaps its rows differ in length; expected {wanted}") from error
     if found.dtype.kind not in "iuf":
         kind = type(value).__name__ if found.dtype.kind == "O" or not found.shape else f"array of {found.dtype}"
         raise Wrong(f"{what} is of type {kind}, expected {wanted}")
