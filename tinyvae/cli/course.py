@@ -100,10 +100,10 @@ def exercise(args):
 
 
 def _judge(args, lesson):
-    names = list(course.tasks(lesson))
+    names, room = list(course.tasks(lesson)), course.room(lesson)
     _require_code(args.check)
     rights, longest = 0, max(map(len, names))
-    with contextlib.closing(processes.judge(lesson.number, names, args.check, args.check, args.seconds)) as verdicts:
+    with contextlib.closing(processes.judge(room, names, args.check, args.check, args.seconds)) as verdicts:
         for judged in verdicts:
             kind, message = judged.verdict
             if kind == "unread":

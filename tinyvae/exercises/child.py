@@ -1,6 +1,6 @@
 """The process that an answer runs in: away from the reader's folder, keyboard and screen, with limits.
 
-It is told its lesson at the start, says "ready" when the judges are loaded, and waits for its order, a line of JSON. It
+It is told the judges at the start, says "ready" when the judges are loaded, and waits for its order, a line of JSON. It
 answers on what was its standard output, which an answer does not get to see: what is printed goes elsewhere.
 """
 
@@ -19,20 +19,20 @@ MEMORY = 2 * 2**30  # bytes that an answer may take beside what the package has
 FILES = 100 * 2**20  # bytes of a file that an answer writes
 
 
-def main(number):
+def main(room):
     """Judge one answer, and end the process.
 
     Parameters
     ----------
-    number : str
-        The lesson's, of two digits.
+    room : str
+        The module of the lesson's judges.
     """
     orders, channel = os.fdopen(os.dup(0), "rb"), os.dup(1)
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 0)
     os.dup2(2, 1)  # what is printed
     os.dup2(nowhere, 2)
-    course.judges(number)
+    course.judges(room)
     os.write(channel, b"ready\n")
     order = json.loads(orders.readline() or b"null")
     orders.close()
@@ -52,11 +52,11 @@ def main(number):
     os.chdir(order["folder"])
     sys.dont_write_bytecode = True
     _limit()
-    tell(*_verdict(number, order, tell))
+    tell(*_verdict(room, order, tell))
     os._exit(0)  # whatever threads are left
 
 
-def _verdict(number, order, tell):
+def _verdict(room, order, tell):
     path, name, limit = order["path"], order["name"], Limit(order["seconds"])
     try:
         with limit:
@@ -69,7 +69,7 @@ def _verdict(number, order, tell):
     if name not in found:
         return judging.Verdict("not done", f"{order['label']} does not define it")
     answer = found[name]
-    return judging.judge(number, name, limit.on(answer) if callable(answer) else answer, path, order["label"])
+    return judging.judge(room, name, limit.on(answer) if callable(answer) else answer, path, order["label"])
 
 
 class Limit:

@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Lesson", "folder", "lessons", "find", "stub", "tasks", "judges"]
+__all__ = ["Lesson", "folder", "lessons", "find", "stub", "tasks", "room", "judges"]
+
+ROOM = f"{__package__}.lesson_{{}}"
 
 
 class Lesson(NamedTuple):
@@ -51,7 +53,11 @@ def lessons():
     list of Lesson
         In their order.
     """
-    return [_read(path) for path in sorted(folder().glob("[0-9][0-9]_*.py"))]
+    return [_read(path) for path in _paths()]
+
+
+def _paths():
+    return sorted(folder().glob("[0-9][0-9]_*.py"))
 
 
 def _read(path):
@@ -85,10 +91,11 @@ def find(word):
         If there is none, naming those that there are.
     """
     stem = Path(word).name.removesuffix(".py")
-    for lesson in lessons():
-        if stem == lesson.path.stem or (stem.isdecimal() and stem.isascii() and int(stem) == int(lesson.number)):
-            return lesson
-    raise ValueError(f"there is no lesson {word!r}; there are {', '.join(one.number for one in lessons()) or 'none'}")
+    number = f"{stem:0>2}" if stem.isdecimal() else stem[:2]
+    for path in _paths():
+        if path.name[:2] == number and stem in (path.stem, path.name[:2], path.name[:2].lstrip("0") or "0"):
+            return _read(path)
+    raise ValueError(f"there is no lesson {word!r}; there are {', '.join(one.name[:2] for one in _paths()) or 'none'}")
 
 
 def stub(lesson):
@@ -111,7 +118,7 @@ def stub(lesson):
     """
     path = lesson.path.parent / "exercises" / lesson.path.name
     if not path.is_file():
-        having = [one.number for one in lessons() if (one.path.parent / "exercises" / one.path.name).is_file()]
+        having = [one.name[:2] for one in _paths() if (one.parent / "exercises" / one.name).is_file()]
         raise ValueError(f"lesson {lesson.number} has no exercises; those that have are {', '.join(having) or 'none'}")
     return path
 
@@ -137,18 +144,34 @@ def tasks(lesson):
     }
 
 
-def judges(number):
-    """A lesson's judges.
+def room(lesson):
+    """Where a lesson's judges are.
 
     Parameters
     ----------
-    number : str
-        The lesson's, of two digits.
+    lesson : Lesson
+        One with exercises.
+
+    Returns
+    -------
+    str
+        The module's name.
+    """
+    return ROOM.format(lesson.number)
+
+
+def judges(room):
+    """A room's judges.
+
+    Parameters
+    ----------
+    room : str
+        The module's name.
 
     Returns
     -------
     dict
         {name of the exercise: its judge, a function of the answer}.
     """
-    room = importlib.import_module(f"{__package__}.lesson_{number}")
-    return {name: getattr(room, name) for name in room.__all__}
+    module = importlib.import_module(room)
+    return {name: getattr(module, name) for name in module.__all__}

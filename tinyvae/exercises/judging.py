@@ -61,13 +61,13 @@ def load(path):
     return vars(module)
 
 
-def judge(number, name, answer, path, label=None):
+def judge(room, name, answer, path, label=None):
     """The verdict on one answer.
 
     Parameters
     ----------
-    number : str
-        The lesson's, of two digits.
+    room : str
+        The module of the lesson's judges.
     name : str
         The exercise's.
     answer : object
@@ -84,7 +84,7 @@ def judge(number, name, answer, path, label=None):
     if not callable(answer):
         return Verdict("wrong", f"{name} must be a function, it is of type {type(answer).__name__}")
     try:
-        course.judges(number)[name](answer)
+        course.judges(room)[name](answer)
     except Wrong as wrong:
         return Verdict("wrong", _line(str(wrong)))
     except BaseException as error:  # an answer may raise anything

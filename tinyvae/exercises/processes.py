@@ -43,13 +43,13 @@ class Judged(NamedTuple):
     more: int
 
 
-def judge(number, names, path, label, seconds=10.0):
+def judge(room, names, path, label, seconds=10.0):
     """Judge a file's answers, one after another.
 
     Parameters
     ----------
-    number : str
-        The lesson's, of two digits.
+    room : str
+        The module of the lesson's judges.
     names : sequence of str
         The exercises'.
     path, label : str
@@ -66,7 +66,7 @@ def judge(number, names, path, label, seconds=10.0):
         tempfile.TemporaryDirectory(prefix="tinyvae-", ignore_cleanup_errors=True) as folder,
         contextlib.ExitStack() as stack,
     ):
-        waiting = [stack.enter_context(_Process(number, folder)) for _ in names]  # they load beside each other
+        waiting = [stack.enter_context(_Process(room, folder)) for _ in names]  # they load beside each other
         for name, process in zip(names, waiting):
             order = {"name": name, "names": list(names), "path": os.path.abspath(path), "label": label}
             order |= {"seconds": seconds, "folder": process.folder, "token": process.token}
@@ -78,12 +78,12 @@ def judge(number, names, path, label, seconds=10.0):
 class _Process:
     """A process that has loaded the judges and waits for its order; a context that ends it, and all that it started."""
 
-    def __init__(self, number, folder):
+    def __init__(self, room, folder):
         self.printed, self.more, self.said = [], 0, queue.SimpleQueue()
         self.token, self.folder = secrets.token_hex(16), tempfile.mkdtemp(dir=folder)
         paths = [os.path.abspath(path) for path in sys.path]
         self.process = subprocess.Popen(
-            [sys.executable, "-c", CODE.format(paths, number)],
+            [sys.executable, "-c", CODE.format(paths, room)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
