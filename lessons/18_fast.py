@@ -288,7 +288,7 @@ dW1, grads = np.empty_like(W1), np.empty_like(mlp.theta)
 def whole_mlp():
     again.rewind()
     _, cache = fast.propagate(x)
-    fast.weight_gradients(cache, dout, fast.deltas(cache, dout), grads)
+    fast.backpropagate(cache, dout, grads)
     return grads
 
 
@@ -376,8 +376,8 @@ print(
 #
 # What is one such meeting? We give the team a network with a single unit in each layer: there is next to nothing to
 # multiply, and what a further layer takes is the ticket, the call of BLAS, and the meeting. An empty pass shows
-# what the call from Python takes. `team.run(pass, dtype, ...)` takes what the NumPy twin takes; an activation goes
-# by its address, and `Typed` says for arrays of which type.
+# what the call from Python takes. `team.run(dtype, (pass, ...))` takes what the NumPy twin takes, of one pass or of
+# several in one call; an activation goes by its address, and `Typed` says for arrays of which type.
 
 # %%
 single = np.dtype("float32")
@@ -388,11 +388,11 @@ one_number, updated = np.ones((1, 1), "float32"), [np.zeros(1, "float32") for _ 
 def chain(n_layers):
     sizes, weights = (1,) * (n_layers + 1), np.ones(2 * n_layers, "float32")
     hidden, last = np.empty(n_layers - 1, "float32"), np.empty((1, 1), "float32")
-    return lambda: team.run(passes.forward, single, identity, sizes, 1, weights, one_number, hidden, hidden, last)
+    return lambda: team.run(single, (passes.forward, identity, sizes, 1, weights, one_number, hidden, hidden, last))
 
 
 def nothing():
-    team.run(passes.update, single, 0, *updated, np.ones(5))
+    team.run(single, (passes.update, 0, *updated, np.ones(5)))
 
 
 long, short = chain(201), chain(1)
@@ -431,13 +431,13 @@ multiplied_grad, summed_grad = (arena.empty((n * m + m,), single) for _ in range
 
 def multiplied():
     none = nothing_hidden
-    team.run(passes.forward, single, identity, (n, m), B, first, floats, none, none, multiplied_y)
-    team.run(passes.weight_gradients, single, (n, m), B, floats, none, dy, none, None, None, multiplied_grad)
+    team.run(single, (passes.forward, identity, (n, m), B, first, floats, none, none, multiplied_y))
+    team.run(single, (passes.weight_gradients, (n, m), B, floats, none, dy, none, None, None, multiplied_grad))
 
 
 def added_up():
-    team.run(first_layer.first_forward, single, identity, B, n, m, first, bits, summed_y, summed_y, room)
-    team.run(first_layer.first_gradient, single, B, n, m, bits, dy, summed_grad, room)
+    team.run(single, (first_layer.first_forward, identity, B, n, m, first, bits, summed_y, summed_y, room))
+    team.run(single, (first_layer.first_gradient, B, n, m, bits, dy, summed_grad, room))
 
 
 with threads(1):

@@ -65,7 +65,7 @@ def test_adam_looks_at_what_it_has_learnt():
 @pytest.mark.skipif(not team.usable(), reason="nothing goes by its address here")
 def test_an_array_with_gaps_is_refused():
     with pytest.raises(ValueError, match="contiguous"):
-        team.run(tv.mlp.passes.update, np.dtype("float32"), 3, *[np.zeros(6, "float32")[::2]] * 4, np.ones(5))
+        team.run(np.dtype("float32"), (tv.mlp.passes.update, 3, *[np.zeros(6, "float32")[::2]] * 4, np.ones(5)))
 
 
 def test_the_weights_gradient_at_a_new_point_is_that_points():

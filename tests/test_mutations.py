@@ -40,6 +40,10 @@ MUTANTS = {
         TEAM, "while load(team, DONE) < base + n:", "while load(team, DONE) < base + n - 1:",
         ("test_team.py::test_a_meeting_waits_for_the_last_block",), compiled=True,
     ),
+    "the first pass of a call alone": Mutant(
+        TEAM, "    while passes[at]:\n", "    if passes[at]:\n",
+        ("test_team.py::test_the_passes_of_a_call_run_one_after_the_other",), compiled=True,
+    ),
     "a tile's last column left out": Mutant(
         PASSES, "min(block_n, n_out - j0)", "min(block_n, n_out - j0 - 1)",
         ("test_passes.py::test_a_pass_over_two_layers_is_its_twin",), compiled=True,

@@ -5,6 +5,7 @@ import pytest
 
 import tinyvae as tv
 from tinyvae import mlp
+from tinyvae.activations import Activation
 from tinyvae.kernels import bernoulli, first_layer, passes, units
 from tinyvae.kernels.compile import loop
 from tinyvae.machine import blas, team
@@ -36,7 +37,7 @@ def run(one, pass_, dtype, arguments, monkeypatch):
     """A pass on a team that has not been told to leave its helpers alone."""
     one.words[team.kernels.REST] = one.words[team.kernels.ALONE] = 0
     monkeypatch.setitem(team._state, "team", one)
-    team.run(pass_, dtype, *arguments)
+    team.run(dtype, (pass_, *arguments))
 
 
 def copies(arguments):
@@ -319,7 +320,7 @@ class Square(tv.Bernoulli):
 def test_a_new_activation_and_a_new_likelihood_need_no_new_pass(activation, likelihood, bits, teams, monkeypatch):
     from tinyvae.models import step
 
-    monkeypatch.setitem(mlp.ACTIVATIONS, "sine", mlp.Activation(bias_sine, sine_backward, from_input=True))
+    monkeypatch.setitem(mlp.ACTIVATIONS, "sine", Activation(bias_sine, sine_backward, from_input=True))
     ran, run_ = [], team.run
     monkeypatch.setattr(team, "run", lambda *arguments: ran.append(arguments) or run_(*arguments))
     monkeypatch.setitem(team._state, "team", teams[3])
@@ -332,7 +333,8 @@ def test_a_new_activation_and_a_new_likelihood_need_no_new_pass(activation, like
         found.append((one(vae, x, eps, tv.estimators.reparameterization, tv.ELBO(), rng, grads), grads))
     np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-12)
     np.testing.assert_allclose(found[0][1], found[1][1], rtol=0, atol=1e-11)
-    loops = {argument.loop for arguments in ran for argument in arguments if isinstance(argument, team.Typed)}
+    calls = [call for _, *calls in ran for call in calls]
+    loops = {argument.loop for call in calls for argument in call if isinstance(argument, team.Typed)}
     assert {mlp.ACTIVATIONS[activation].forward, likelihood.loss_and_slope} <= loops
 
     def loss_and_grads(theta):

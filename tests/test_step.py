@@ -138,13 +138,14 @@ def test_what_is_handed_over_by_its_address_is_contiguous_and_of_the_network_s_p
     """A pass sees no types: another one's numbers would be read as its own."""
     handed, run_ = [], team.run
 
-    def checked(pass_, real, *arguments):
-        for argument in arguments:
-            if isinstance(argument, np.ndarray):
-                own = argument.dtype in (real, np.uint8, np.int64) or pass_ is passes.update and len(argument) == 5
-                assert argument.flags.c_contiguous and own, (pass_, argument.dtype, argument.strides)
-        handed.append(pass_)
-        return run_(pass_, real, *arguments)
+    def checked(real, *calls):
+        for pass_, *arguments in calls:
+            for argument in arguments:
+                if isinstance(argument, np.ndarray):
+                    own = argument.dtype in (real, np.uint8, np.int64) or pass_ is passes.update and len(argument) == 5
+                    assert argument.flags.c_contiguous and own, (pass_, argument.dtype, argument.strides)
+            handed.append(pass_)
+        return run_(real, *calls)
 
     monkeypatch.setattr(team, "run", checked)
     for pixels in ("bits", "grey"):

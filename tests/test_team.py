@@ -47,19 +47,28 @@ def count(team, base, call, real):
             done(team)
             ticket = take(team, base, n_blocks)
         base = meet(team, base, n_blocks)
+    return base
 
 
 def entry(pass_=count):
     return team._entry(pass_, np.dtype("float32"))
 
 
+def as_call(*passes):
+    """Passes, each with its words, as they stand in a call."""
+    words = np.zeros(kernels.LENGTH, np.int64)
+    flat = [word for pass_, *arguments in passes for word in (entry(pass_), len(arguments), *arguments)]
+    words[: len(flat)] = flat
+    return words
+
+
 def words_for(n_phases, n_blocks, rounds, counts):
-    return np.array([0, n_phases, n_blocks, rounds, counts.ctypes.data], np.int64)
+    return as_call((count, 0, n_phases, n_blocks, rounds, counts.ctypes.data))
 
 
 def call(one, n_phases=1, n_blocks=1, rounds=0):
     counts = np.zeros((n_phases, n_blocks), np.int64)
-    one.call(entry(), words_for(n_phases, n_blocks, rounds, counts), REAL)
+    one.call(words_for(n_phases, n_blocks, rounds, counts), REAL)
     return counts
 
 
@@ -156,14 +165,14 @@ def test_a_helper_that_comes_late_touches_no_array(name):
         "update": (38, theta, theta.copy(), theta.copy(), theta.copy(), np.ones(5)),
     }[name]
     pass_ = count if name == "count" else getattr(passes, name)
-    numbers = np.array([team._blocks(), *map(team._word, arguments)], np.int64)
-    kernels.lead(words, entry(pass_), numbers, REAL)
+    numbers = as_call((pass_, team._blocks(), *map(team._word, arguments)))
+    kernels.lead(words, numbers, REAL)
     before = words[[kernels.NEXT, kernels.DONE]].copy()
     assert before[0] == before[1] > 0
     for i, argument in enumerate(arguments):
         if isinstance(argument, np.ndarray):
-            words[kernels.FIRST + 1 + i] = 8  # whoever reads or writes there ends the process
-    room = np.zeros(kernels.ARGUMENTS, np.int64)
+            words[kernels.FIRST + 3 + i] = 8  # whoever reads or writes there ends the process
+    room = np.zeros(kernels.LENGTH, np.int64)
     assert kernels.serve(words, 0, 10, room, REAL) == words[kernels.CALL] > 0
     np.testing.assert_array_equal(words[[kernels.NEXT, kernels.DONE]], before)
 
@@ -188,12 +197,24 @@ def test_blocks_stay_where_a_late_helper_may_read_them():
         pass
 
 
+def test_the_passes_of_a_call_run_one_after_the_other(one):
+    """Each reads what the one before it wrote, also where a helper comes late to some of them."""
+    first, second, third = (np.zeros((2, n), np.int64) for n in (7, 1, 12))
+    for _ in range(200):
+        for counts in (first, second, third):
+            counts[:] = 0
+        one.words[kernels.ALONE] = one.words[kernels.REST] = 0
+        one.call(as_call(*((count, 0, *c.shape, 20, c.ctypes.data) for c in (first, second, third))), REAL)
+        assert all((counts == 1).all() for counts in (first, second, third))
+    assert one.words[kernels.NEXT] == one.words[kernels.DONE] == 200 * 2 * (7 + 1 + 12)
+
+
 def test_a_call_that_is_being_written_is_not_served():
     words, counts = pretend(team.Team(1).words), np.zeros((1, 3), np.int64)
-    kernels.lead(words, entry(), words_for(1, 3, 0, counts), REAL)
+    kernels.lead(words, words_for(1, 3, 0, counts), REAL)
     words[kernels.CALL] += 1
-    words[kernels.ENTRY] = 8  # whoever calls it ends the process
-    assert kernels.serve(words, 0, 100, np.zeros(kernels.ARGUMENTS, np.int64), REAL) == 0
+    words[kernels.FIRST] = 8  # whoever calls it ends the process
+    assert kernels.serve(words, 0, 100, np.zeros(kernels.LENGTH, np.int64), REAL) == 0
 
 
 def test_a_busy_machine_is_left_alone_for_a_while_that_doubles():
@@ -201,9 +222,7 @@ def test_a_busy_machine_is_left_alone_for_a_while_that_doubles():
     entry()
     for rest in (kernels.LEAST, 2 * kernels.LEAST - 4):
         words[kernels.DONE] -= 1  # a helper has begun a block, and was put aside
-        thread = threading.Thread(
-            target=kernels.lead, args=(words, entry(), words_for(1, 1, 0, counts), REAL), daemon=True
-        )
+        thread = threading.Thread(target=kernels.lead, args=(words, words_for(1, 1, 0, counts), REAL), daemon=True)
         start = int(words[kernels.CALL])
         thread.start()
         assert within(20, lambda: words[kernels.ALONE] > start)
@@ -212,13 +231,13 @@ def test_a_busy_machine_is_left_alone_for_a_while_that_doubles():
         thread.join(20)
         assert not thread.is_alive()
         assert words[kernels.ALONE] == words[kernels.CALL] + 2 * rest and words[kernels.REST] == rest
-        words[kernels.ENTRY] = 0
-        assert kernels.serve(words, 0, 100, np.zeros(kernels.ARGUMENTS, np.int64), REAL) == words[kernels.CALL]
+        words[kernels.FIRST] = 0
+        assert kernels.serve(words, 0, 100, np.zeros(kernels.LENGTH, np.int64), REAL) == words[kernels.CALL]
         for _ in range(rest):
-            kernels.lead(words, entry(), words_for(1, 1, 0, counts), REAL)
-            assert words[kernels.ENTRY] == 0
-        kernels.lead(words, entry(), words_for(1, 1, 0, counts), REAL)
-        assert words[kernels.ENTRY] == entry()  # together again
+            kernels.lead(words, words_for(1, 1, 0, counts), REAL)
+            assert words[kernels.FIRST] == 0
+        kernels.lead(words, words_for(1, 1, 0, counts), REAL)
+        assert words[kernels.FIRST] == entry()  # together again
         assert words[kernels.REST] == rest - 1
 
 
@@ -254,7 +273,7 @@ def test_a_helper_takes_its_share():
     def rendezvous():
         one.words[kernels.ALONE] = one.words[kernels.REST] = 0
         flags = np.zeros(2, np.int64)
-        one.call(entry(meeting), np.array([0, 3_000_000, flags.ctypes.data], np.int64), REAL)
+        one.call(as_call((meeting, 0, 3_000_000, flags.ctypes.data)), REAL)
         shared.append(flags.tolist())
         return flags.tolist() == [2, 2]
 
@@ -279,7 +298,7 @@ def meeting(team, base, call, real):
             flags[ticket] = 2
         done(team)
         ticket = take(team, base, 2)
-    meet(team, base, 2)
+    return meet(team, base, 2)
 
 
 def test_close_waits_for_nobody_who_does_not_come():

@@ -5,8 +5,8 @@ The parameters are one flat vector, `theta`, with named views into it. The maths
 and the calls of these passes.
 
 `forward` and `backward` are what a reader calls. Below them stand the parts that training calls, unchecked:
-`propagate`, `deltas`, `weight_gradients`. They take their arrays from the network's `empty`: `numpy.empty`, or
-something of its signature that hands out the same arrays at every step (see `MLP.using`).
+`propagate`, `deltas`, `weight_gradients`, `backpropagate`. They take their arrays from the network's `empty`:
+`numpy.empty`, or something of its signature that hands out the same arrays at every step (see `MLP.using`).
 """
 
 import copy
@@ -17,48 +17,16 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyvae import validate
-from tinyvae.kernels import dense, first_layer, passes
+from tinyvae.activations import ACTIVATIONS
+from tinyvae.kernels import first_layer, passes
 from tinyvae.machine import team
 from tinyvae.machine.arena import remember
 
-__all__ = ["MLP", "Activation", "ACTIVATIONS", "Cache", "glorot", "he", "INITIALISERS", "count_parameters"]
+__all__ = ["MLP", "ACTIVATIONS", "Cache", "glorot", "he", "INITIALISERS", "count_parameters"]
 
 
 WORD = np.dtype("int64")
 LEAST_UNITS = 100  # of a first layer that adds up rows for the ones among bits: with fewer, a product is as quick
-
-
-class Activation(NamedTuple):
-    """What an activation does around a layer's matrix product.
-
-    Attributes
-    ----------
-    forward : function
-        forward(a, b): a <- act(a + b), in place. a (B, n), b (n,).
-    backward : function
-        backward(dy, saved): dy <- dy act'(a), in place, a being the value before the activation. dy, saved (B, n).
-    from_input : bool
-        Whether `saved` is that value, x W + b, because the output does not tell the slope; else it is the output.
-    init : str
-        The initialiser that suits it, a name in INITIALISERS.
-    """
-
-    forward: object
-    backward: object
-    from_input: bool = False
-    init: str = "glorot"
-
-
-ACTIVATIONS = {
-    "identity": Activation(dense.bias_identity, dense.identity_backward),
-    "tanh": Activation(dense.bias_tanh, dense.tanh_backward),
-    "relu": Activation(dense.bias_relu, dense.relu_backward, init="he"),
-    "leaky_relu": Activation(dense.bias_leaky_relu, dense.leaky_relu_backward, init="he"),
-    "sigmoid": Activation(dense.bias_sigmoid, dense.sigmoid_backward),
-    "softplus": Activation(dense.bias_softplus, dense.softplus_backward),
-    "elu": Activation(dense.bias_elu, dense.elu_backward, init="he"),
-    "gelu": Activation(dense.bias_gelu, dense.gelu_backward, from_input=True, init="he"),
-}
 
 
 def glorot(rng, n_in, n_out):
@@ -257,35 +225,37 @@ class MLP:
             raise ValueError(f"cache must be of sizes {self.sizes} and {self.dtype}, got {got[0]} and {got[1]}")
         dy = validate.array("dy", dy, (len(cache.x), self.sizes[-1]), self.dtype)
         flat, dx = np.empty_like(self.theta), np.empty((len(dy), self.sizes[0]), self.dtype)
-        self.weight_gradients(cache, dy, self.deltas(cache, dy, dx), flat)
+        self.backpropagate(cache, dy, flat, dx=dx)
         return dx, self.views(flat)
 
     # --- the parts, unchecked -------------------------------------------------------------------------
 
-    def propagate(self, x):
-        """`forward`, for x (B, n_in) of the network's dtype or uint8 holding 0 and 1 -> y (B, n_out) and the Cache."""
+    def propagate(self, x, then=lambda y: ()):
+        """`forward`, for x (B, n_in) of the network's dtype or uint8 holding 0 and 1 -> y (B, n_out) and the Cache.
+
+        then(y): the passes that are to follow in the same call, see `team.run`.
+        """
         x = self._first_input(x)
         rows, sizes, theta, activation = len(x), self.sizes, self.theta, ACTIVATIONS[self.activation]
         y = self.empty((rows, sizes[-1]), self.dtype)
         hidden = self.empty((rows * sum(sizes[1:-1]),), self.dtype)
         saved = self.empty(hidden.shape, self.dtype) if activation.from_input else hidden
-        act, _ = _typed(self.activation, self.dtype)
-        cache = Cache(sizes, x, hidden, saved)
+        (act, _), cache, calls = _typed(self.activation, self.dtype), Cache(sizes, x, hidden, saved), ()
         if x.dtype != self.dtype:
             n_in, n_out = sizes[:2]
             room = self.empty(first_layer.places_shape(rows, n_in, first_layer.POINTS), WORD)
-            team.run(first_layer.first_forward, self.dtype, act, rows, n_in, n_out, theta, x, hidden, saved, room)
+            calls = ((first_layer.first_forward, act, rows, n_in, n_out, theta, x, hidden, saved, room),)
             sizes, theta, x = sizes[1:], theta[(n_in + 1) * n_out :], hidden[: rows * n_out].reshape(rows, n_out)
             hidden = hidden[rows * n_out :]
             saved = saved[rows * n_out :] if activation.from_input else hidden
-        team.run(passes.forward, self.dtype, act, sizes, rows, theta, x, hidden, saved, y)
+        forward = passes.forward, act, sizes, rows, theta, x, hidden, saved, y
+        team.run(self.dtype, *calls, forward, *then(y))
         return y, cache
 
     def deltas(self, cache, dy, dx=None):
         """From dL/dy (B, n_out) to dL/da of the hidden layers (B * (n_1 + ...),), a = x W + b; dx <- dL/dx, if any."""
-        d = self.empty(cache.hidden.shape, self.dtype)
-        _, slope = _typed(self.activation, self.dtype)
-        team.run(passes.deltas, self.dtype, slope, self.sizes, len(dy), self.theta, dy, cache.saved, d, dx)
+        d, call = self._deltas(cache, dy, dx)
+        team.run(self.dtype, call)
         return d
 
     def weight_gradients(self, cache, dy, d, grads, weights=None):
@@ -304,15 +274,29 @@ class MLP:
         weights : array (B,)
             Multiplies each row's share of the loss; None is 1 for each. Not for an x of bits.
         """
-        rows, x, hidden, sizes = len(dy), cache.x, cache.hidden, self.sizes
+        team.run(self.dtype, *self._weight_gradients(cache, dy, d, grads, weights))
+
+    def backpropagate(self, cache, dy, grads, weights=None, dx=None):
+        """`deltas`, and then `weight_gradients` of them, in one call; what `deltas` returns."""
+        d, call = self._deltas(cache, dy, dx)
+        team.run(self.dtype, call, *self._weight_gradients(cache, dy, d, grads, weights))
+        return d
+
+    def _deltas(self, cache, dy, dx):
+        d = self.empty(cache.hidden.shape, self.dtype)
+        _, slope = _typed(self.activation, self.dtype)
+        return d, (passes.deltas, slope, self.sizes, len(dy), self.theta, dy, cache.saved, d, dx)
+
+    def _weight_gradients(self, cache, dy, d, grads, weights):
+        rows, x, hidden, sizes, calls = len(dy), cache.x, cache.hidden, self.sizes, ()
         if x.dtype != self.dtype:
             n_in, n_out = sizes[:2]
             room = self.empty(first_layer.places_shape(n_in, rows, first_layer.PIXELS), WORD)
-            team.run(first_layer.first_gradient, self.dtype, rows, n_in, n_out, x, d, grads, room)
+            calls = ((first_layer.first_gradient, rows, n_in, n_out, x, d, grads, room),)
             n = rows * n_out
             sizes, grads, x, hidden, d = sizes[1:], grads[(n_in + 1) * n_out :], hidden[:n], hidden[n:], d[n:]
         weighted = None if weights is None else self.empty((rows * sum(sizes[:-1]),), self.dtype)
-        team.run(passes.weight_gradients, self.dtype, sizes, rows, x, hidden, dy, d, weights, weighted, grads)
+        return *calls, (passes.weight_gradients, sizes, rows, x, hidden, dy, d, weights, weighted, grads)
 
     def hidden_layers(self, flat):
         """[(B, n_1), ...]: views into what holds the hidden layers' arrays one behind the other."""

@@ -185,7 +185,7 @@ def answer(objective, question, of, shape, dtype=None):
 
     Returns
     -------
-    array of that shape
+    array of that shape, or float
 
     Raises
     ------
@@ -194,8 +194,11 @@ def answer(objective, question, of, shape, dtype=None):
     ValueError
         If it has another shape.
     """
+    found = getattr(objective, question)(of)
+    if type(found) is float and shape == ():
+        return found
     name = f"the objective's {question}"
-    found = validate.real(name, getattr(objective, question)(of), dtype)
+    found = validate.real(name, found, dtype)
     validate.check_shape(name, found, shape)
     return found
 

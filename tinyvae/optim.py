@@ -15,8 +15,8 @@ __all__ = ["SGD", "Adam"]
 BELOW_ONE = np.nextafter(1, 0)
 
 
-def _check(optimizer, theta, grad, state):
-    """The loops trust their arguments' sizes and types: raise unless they fit each other."""
+def _check(optimizer, theta, grad, *states):
+    """The loops trust their arguments' sizes and types: raise unless they fit each other. States may be None yet."""
     for name, array in (("theta", theta), ("grad", grad)):
         if type(array) is not np.ndarray or array.dtype not in validate.FLOATS or array.ndim != 1:
             got = f"{array.dtype} of shape {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
@@ -27,11 +27,12 @@ def _check(optimizer, theta, grad, state):
         raise ValueError(
             f"grad must fit theta, {theta.dtype} of shape {theta.shape}, got {grad.dtype} of shape {grad.shape}"
         )
-    if theta.shape != state.shape or theta.dtype != state.dtype:
-        raise ValueError(
-            f"this {type(optimizer).__name__} belongs to a theta of {state.dtype} and shape {state.shape}, "
-            f"got {theta.dtype} of shape {theta.shape}; make a new one for each model"
-        )
+    for state in states:
+        if state is not None and (theta.shape != state.shape or theta.dtype != state.dtype):
+            raise ValueError(
+                f"this {type(optimizer).__name__} belongs to a theta of {state.dtype} and shape {state.shape}, "
+                f"got {theta.dtype} of shape {theta.shape}; make a new one for each model"
+            )
 
 
 def _number(name, **limits):
@@ -87,9 +88,9 @@ class SGD:
 
     def step(self, theta, grad):
         """Update theta (P,) in place, along grad (P,). Raises ValueError if the two, or earlier steps, do not fit."""
-        velocity = np.zeros_like(theta) if self.velocity is None else self.velocity
-        _check(self, theta, grad, velocity)
-        self.velocity = velocity
+        _check(self, theta, grad, self.velocity)
+        if self.velocity is None:
+            self.velocity = np.zeros_like(theta)
         kernels.sgd(theta, grad, self.velocity, self.rate, self.momentum)
 
     def state(self):
@@ -162,14 +163,12 @@ class Adam:
 
         Raises ValueError if the two, or earlier steps, do not fit, or if epsilon is 0 in theta's dtype.
         """
-        m = np.zeros_like(theta) if self.m is None else self.m
-        _check(self, theta, grad, m)
+        _check(self, theta, grad, self.m, self.v)
         if not theta.dtype.type(self.epsilon):  # where the gradient is 0, it keeps 0 from being divided by 0
             least = np.finfo(theta.dtype).tiny
             raise ValueError(f"epsilon is {self.epsilon:g}, which is 0 in {theta.dtype}; give at least {least:g}")
         if self.m is None:
             self.m, self.v = (zeros(theta.shape, theta.dtype) for _ in "mv")
-        _check(self, theta, grad, self.v)
         self.t += 1
         rate = self.rate / (1 - self.beta1**self.t)
         correction = 1 / math.sqrt(1 - self.beta2**self.t)
@@ -178,7 +177,7 @@ class Adam:
         if not all(array.flags.c_contiguous for array in (theta, grad, self.m, self.v)):
             kernels.adam(theta, grad, self.m, self.v, *numbers)
             return
-        team.run(passes.update, theta.dtype, len(theta), theta, grad, self.m, self.v, numbers)
+        team.run(theta.dtype, (passes.update, len(theta), theta, grad, self.m, self.v, numbers))
 
     def state(self):
         """What the steps so far left behind, and the present rate and its like, as arrays by name."""

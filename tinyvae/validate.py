@@ -51,7 +51,7 @@ def dtype_of(dtype):
 
 def _plain(name, value):
     """What came, as an array. Raises TypeError if it is a masked one: the numbers under its mask would count."""
-    if isinstance(value, np.ma.MaskedArray):
+    if type(value) is not np.ndarray and isinstance(value, np.ma.MaskedArray):
         raise TypeError(
             f"{name} must be a plain array, got a masked one, whose mask would be lost; "
             f"fill it with {name}.filled(value), or leave out what is masked"
@@ -137,7 +137,7 @@ def check_shape(name, value, shape):
     ValueError
         If it does not.
     """
-    got = np.shape(value)
+    got = value.shape if isinstance(value, np.ndarray) else np.shape(value)
     if got == shape:
         return
     fits = len(got) == len(shape)

@@ -134,7 +134,8 @@ def _name(function):
 def replaced(timed):
     """A context in which timed(name, function) stands for each pass, and for each kernel that Python calls.
 
-    Not for the kernels that a pass calls: these are in its time. A pass is called with its twin's arguments.
+    Not for the kernels that a pass calls: these are in its time. A pass is called with its twin's arguments, and each
+    by itself, though a step runs some of them in one call.
 
     Parameters
     ----------
@@ -156,8 +157,9 @@ def replaced(timed):
     }
     run = team.run
 
-    def run_timed(pass_, dtype, *arguments):
-        timed(_name(pass_), lambda *arguments: run(pass_, dtype, *arguments))(*arguments)
+    def run_timed(dtype, *calls):
+        for pass_, *arguments in calls:
+            timed(_name(pass_), lambda *arguments: run(dtype, (pass_, *arguments)))(*arguments)
 
     with contextlib.ExitStack() as undo:
 

@@ -210,7 +210,7 @@ class SmallNetwork:
         total, part = np.zeros_like(self.mlp.theta), np.empty_like(self.mlp.theta)
         for cache, slope in passes:
             dy = (slope[:, None] * (std / self.variance)).astype("float64")  # n, 1
-            self.mlp.weight_gradients(cache, dy, self.mlp.deltas(cache, dy), part)
+            self.mlp.backpropagate(cache, dy, part)
             total += part
         self.optimizer.step(self.mlp.theta, total)
 

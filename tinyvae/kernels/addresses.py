@@ -13,7 +13,19 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, register_jitable
 
-__all__ = ["BYTES", "WORDS", "DOUBLES", "address", "array_type", "vector", "matrix", "size_of", "invoke", "gemm"]
+__all__ = [
+    "BYTES",
+    "WORDS",
+    "DOUBLES",
+    "address",
+    "array_type",
+    "vector",
+    "matrix",
+    "size_of",
+    "invoke",
+    "invoke_pass",
+    "gemm",
+]
 
 
 # Types for `vector` and `matrix`, which take nothing else from an array.
@@ -41,7 +53,7 @@ def address(kernel, *signature):
     Parameters
     ----------
     kernel : function
-        Made by `compile.loop`; it returns nothing.
+        Made by `compile.loop`; it returns nothing, or an int64.
     *signature : numba types
         Of its arguments.
 
@@ -82,16 +94,26 @@ def invoke(typing_context, place, args):
 
     Its error status is dropped: the loops that are called so raise nothing.
     """
+    return types.none(place, args), _call(types.none, args)
+
+
+@intrinsic
+def invoke_pass(typing_context, place, args):
+    """The same for a pass, which returns the ticket with which the next begins."""
+    return types.int64(place, args), _call(types.int64, args)
+
+
+def _call(result, args):
     kinds = tuple(args.types)
 
     def generate(context, builder, signature, values):
-        kind = context.call_conv.get_function_type(types.none, kinds)
+        kind = context.call_conv.get_function_type(result, kinds)
         function = builder.inttoptr(values[0], kind.as_pointer())
         arguments = [builder.extract_value(values[1], i) for i in range(len(kinds))]
-        context.call_conv.call_function(builder, function, types.none, kinds, arguments)
-        return context.get_dummy_value()
+        _, found = context.call_conv.call_function(builder, function, result, kinds, arguments)
+        return context.get_dummy_value() if result == types.none else found
 
-    return types.none(place, args), generate
+    return generate
 
 
 @intrinsic

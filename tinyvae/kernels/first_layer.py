@@ -87,7 +87,7 @@ def first_forward(team, base, arguments, like):
                 for j in range(n_out):
                     before[j] = row[0, j] + b[j]
             invoke(activation, (row, b))
-    meet(team, base, n_blocks)
+    return meet(team, base, n_blocks)
 
 
 def first_gradient_numpy(rows, n_in, n_out, x, delta, grads, places):
@@ -118,4 +118,4 @@ def first_gradient(team, base, arguments, like):
                 places[n] = r
                 n += column[r * n_in] != 0
             add_rows(places, n, delta, n_out, vector(grads + j * n_out * itemsize, like, n_out), like)
-    meet(team, base, n_blocks)
+    return meet(team, base, n_blocks)

@@ -4,7 +4,7 @@ The layers' products are done in blocks (see `blocks`), and what follows a produ
 block is in the cache. Every pass has one signature, so that a thread can call any of them by its address:
 
     team         the counters that the threads share, see `team`
-    base         the number of the pass's first ticket
+    base         the number of the pass's first ticket; what a pass returns is the next one's
     arguments    a 64-bit word each: first where the array `blocks` stands, then the twin's, in its order. A number is
                  itself; an array, a network's sizes, an activation or a loss is its address; None is 0
     like         an empty array, of which only the type is used: the precision
@@ -119,6 +119,7 @@ def forward(team, base, arguments, like):
         base = meet(team, base, n_i * n_j)
         x, theta = hidden, b_all + n_out * itemsize
         hidden, saved = hidden + rows * n_out * itemsize, saved + rows * n_out * itemsize
+    return base
 
 
 def losses_numpy(loss_and_slope, rows, n_outputs, outputs, n_points, n_features, bits, x, loss):
@@ -143,7 +144,7 @@ def losses(team, base, arguments, like):
                 invoke(loss_and_slope, (row, matrix(x + point, BYTES, 1, n_features), total))
             else:
                 invoke(loss_and_slope, (row, matrix(x + point * itemsize, like, 1, n_features), total))
-    meet(team, base, n)
+    return meet(team, base, n)
 
 
 # --- backward -----------------------------------------------------------------------------------------
@@ -188,6 +189,7 @@ def deltas(team, base, arguments, like):
                     invoke(slope, (matrix(c + r * n_in * itemsize, like, 1, n), before))
         base = meet(team, base, n_i * n_j)
         delta = out
+    return base
 
 
 def weight_gradients_numpy(sizes, rows, x, hidden, dy, d, weights, weighted, grads):
@@ -250,7 +252,7 @@ def weight_gradients(team, base, arguments, like):
                 share = weights[r] if len(weights) else like.dtype.type(1)
                 for j in range(n_out):
                     db[j] += share * row[j]
-    meet(team, base, n)
+    return meet(team, base, n)
 
 
 # --- the optimiser ------------------------------------------------------------------------------------
@@ -270,4 +272,4 @@ def update(team, base, arguments, like):
         m, v = vector(arguments[4] + at, like, n), vector(arguments[5] + at, like, n)
         numbers = vector(arguments[6], DOUBLES, 5)
         adam(theta, grad, m, v, numbers[0], numbers[1], numbers[2], numbers[3], numbers[4])
-    meet(team, base, n_blocks)
+    return meet(team, base, n_blocks)

@@ -20,7 +20,8 @@ each other down:
     ASLEEP    whether a helper went to sleep since the leader last looked
     REST      how many calls the last spell alone was; it shrinks with each call that is shared
     HELPERS   how many there are
-    ENTRY     of the present call: the pass's address; BASE, its first ticket; from FIRST on, its arguments
+    BASE      of the present call: its first ticket; from FIRST on, its passes, which are run one after the other: of
+              each its address, how many words it takes, and these; after the last one 0
 """
 
 from llvmlite import ir
@@ -28,12 +29,12 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
-from tinyvae.kernels.addresses import invoke
+from tinyvae.kernels.addresses import invoke_pass
 from tinyvae.kernels.compile import loop
 
 __all__ = [
     "WORDS",
-    "ARGUMENTS",
+    "LENGTH",
     "STOP",
     "take",
     "meet",
@@ -46,10 +47,10 @@ __all__ = [
 ]
 
 NEXT, DONE, CALL, ALONE, ASLEEP, REST, HELPERS = 0, 16, 32, 48, 64, 80, 81
-ENTRY, BASE, FIRST = 96, 97, 98
-ARGUMENTS = 14  # a call takes at most
-WORDS = FIRST + ARGUMENTS
-STOP = -1  # the address that sends the helpers home
+BASE, FIRST = 96, 97
+LENGTH = 47  # words of a call at most
+WORDS = FIRST + LENGTH
+STOP = -1  # in the place of a first pass's address, it sends the helpers home
 
 PATIENCE = 6_000_000  # cycles of one wait, about two milliseconds, after which the machine counts as busy
 LEAST, MOST = 32, 2048  # calls to work alone for then, doubling
@@ -176,46 +177,55 @@ def meet(team, base, n):
 # --- a call -------------------------------------------------------------------------------------------
 
 
-def lead_numpy(team, entry, arguments, real):
+@register_jitable
+def work(team, base, passes, real):
+    """Run a call's passes, one after the other."""
+    at = 0
+    while passes[at]:
+        entry, first, stop = passes[at], at + 2, at + 2 + passes[at + 1]
+        base, at = invoke_pass(entry, (team, base, passes[first:stop], real)), stop
+
+
+def lead_numpy(team, passes, real):
     """The calling thread's part: publish a call, and work on it; whether helpers are to be woken.
 
-    team (WORDS,); entry, the pass's address; arguments (n,) int64; real, an array without elements, of the pass's
-    precision. A pass is a function (team, base, arguments, real).
+    team (WORDS,); passes (LENGTH,) int64, as they stand in a call; real, an array without elements, of the passes'
+    precision. A pass is a function (team, base, arguments, real), which returns the next one's base.
     """
     raise NotImplementedError("a pass has no address without compilation; its twin is called instead")
 
 
 @loop(lead_numpy)
-def lead(team, entry, arguments, real):
+def lead(team, passes, real):
     base, call = load(team, NEXT), load(team, CALL)
     together = team[HELPERS] > 0 and load(team, ALONE) <= call
     if together:
         if team[REST] > 0:
             team[REST] -= 1
         add(team, CALL, 1)
-        team[ENTRY], team[BASE] = entry, base
-        for i in range(arguments.size):
-            team[FIRST + i] = arguments[i]
+        team[BASE] = base
+        for i in range(passes.size):
+            team[FIRST + i] = passes[i]
     store(team, CALL, call + 2)
-    if entry == STOP:
+    if passes[0] == STOP:
         return True
-    invoke(entry, (team, base, arguments, real))
+    work(team, base, passes, real)
     if together and load(team, ASLEEP):  # only now: to wake a thread takes longer than a call, and pays for the next
         store(team, ASLEEP, 0)
         return True
     return False
 
 
-def serve_numpy(team, seen, turns, arguments, real):
+def serve_numpy(team, seen, turns, passes, real):
     """A helper's part: serve calls, until none came for so many looks; the last call seen, or STOP.
 
-    As for `lead`; arguments (ARGUMENTS,) are a helper's own room for its copy.
+    As for `lead`; passes (LENGTH,) are a helper's own room for its copy.
     """
     raise NotImplementedError("there are no helpers without compilation")
 
 
 @loop(serve_numpy)
-def serve(team, seen, turns, arguments, real):
+def serve(team, seen, turns, passes, real):
     left = turns
     while left > 0:
         call = load(team, CALL)
@@ -225,15 +235,14 @@ def serve(team, seen, turns, arguments, real):
             pause()
             left -= 1
             continue
-        entry, base = load(team, ENTRY), load(team, BASE)
-        for i in range(arguments.size):
-            arguments[i] = load(team, FIRST + i)
+        base = load(team, BASE)
+        for i in range(passes.size):
+            passes[i] = load(team, FIRST + i)
         if load(team, CALL) != call:  # another was being written meanwhile
             continue
         seen = call
-        if entry == STOP:
+        if passes[0] == STOP:
             return STOP
-        if entry != 0:  # there was none yet but calls that the leader did alone
-            invoke(entry, (team, base, arguments, real))
+        work(team, base, passes, real)  # none yet, if the leader did all calls alone
         left = turns
     return seen

@@ -40,4 +40,4 @@ def unit_moments(team, base, arguments, like):
                 square += row[b] * product[r * rows + b]
             found[r] = square
         multiply(blocks, blocks[MOST], (delta, rows, TURNED), by_rows, (total, rows), rows, rows, draws, like, 1)
-    meet(team, base, units)
+    return meet(team, base, units)

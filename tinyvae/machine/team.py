@@ -26,32 +26,36 @@ from tinyvae.machine.workers import this_thread
 __all__ = ["run", "Typed", "ready", "cut_into", "usable", "Team"]
 
 # How n words are put into a call: quicker than to assign a list to an array.
-PACK = [struct.Struct(f"{n}q").pack_into for n in range(kernels.ARGUMENTS + 1)]
+PACK = [struct.Struct(f"{n}q").pack_into for n in range(kernels.LENGTH + 1)]
 TURNS = 20_000  # looks for a call, about a millisecond, before a helper goes to sleep
 PRECISIONS = {np.dtype(name): np.empty(0, name) for name in ("float32", "float64")}  # a pass's `like`
 WORDS = array_type(np.dtype("int64"), 1)
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 
 
-def run(pass_, dtype, *arguments):
-    """Run a pass (see `kernels.passes`) on the team, or alone where the team is at work, or its NumPy twin.
+def run(dtype, *calls):
+    """Run passes (see `kernels.passes`) on the team, or alone where the team is at work, or their NumPy twins.
 
     Parameters
     ----------
-    pass_ : function
-        Made by `compile.loop`.
     dtype : numpy.dtype
         Of the network.
-    *arguments : int, array, tuple of int, Typed or None
-        What the twin takes; an activation or a loss is wrapped in Typed. Arrays are contiguous.
+    *calls : (function, int, array, tuple of int, Typed or None, ...)
+        Each a pass, made by `compile.loop`, and what its twin takes; an activation or a loss is wrapped in Typed.
+        Arrays are contiguous. One pass begins when the one before it is over.
     """
     if not usable():
-        plain = (argument.loop if isinstance(argument, Typed) else argument for argument in arguments)
-        getattr(pass_, "twin", pass_)(*plain)
+        for pass_, *arguments in calls:
+            plain = (argument.loop if isinstance(argument, Typed) else argument for argument in arguments)
+            getattr(pass_, "twin", pass_)(*plain)
         return
     known = PLACES.get  # an array's address, remembered: to ask NumPy takes longer than a small layer
-    words = [a if type(a) is int else known(id(a)) or _word(a) for a in arguments]
-    _team().call(_entry(pass_, dtype), (_state.get("blocks") or _blocks(), *words), PRECISIONS[dtype])
+    blocks, words = _state.get("blocks") or _blocks(), []
+    for pass_, *arguments in calls:
+        words += _entry(pass_, dtype), len(arguments) + 1, blocks
+        words += [a if type(a) is int else known(id(a)) or _word(a) for a in arguments]
+    words.append(0)
+    _team().call(words, PRECISIONS[dtype])
 
 
 class Typed:
@@ -71,7 +75,9 @@ class Typed:
     @functools.cached_property
     def address(self):
         """Where its machine code stands, int."""
-        return address(self.loop, *(array_type(*kind) for kind in self._kinds))
+        _forever.append(self)
+        PLACES[id(self)] = address(self.loop, *(array_type(*kind) for kind in self._kinds))
+        return PLACES[id(self)]
 
 
 @contextlib.contextmanager
@@ -164,11 +170,12 @@ def _word(argument):
 def _sizes(sizes):
     """Where a network's sizes stand, behind the number of its layers. Never freed: a late helper may read them."""
     kept = np.array([len(sizes) - 1, *sizes], np.int64)
-    _forever.append(kept)
+    _forever.append((kept, sizes))
+    PLACES[id(sizes)] = kept.ctypes.data
     return kept.ctypes.data
 
 
-_forever = []
+_forever = []  # what is here keeps its `id`, by which PLACES knows it, and its place
 
 
 class Team:
@@ -186,7 +193,7 @@ class Team:
         start = -room.ctypes.data % 64 // 8
         self.words = room[start : start + kernels.WORDS]
         self.words[kernels.HELPERS] = n - 1
-        self._arguments = np.zeros(kernels.ARGUMENTS, np.int64)
+        self._passes = np.zeros(kernels.LENGTH, np.int64)
         self.size, self._busy, self._bells = n, threading.Lock(), []
         self._threads = []
         for _ in range(n - 1):
@@ -197,15 +204,15 @@ class Team:
             self._threads.append(thread)
             thread.start()
 
-    def call(self, entry, arguments, like):
-        """Run the pass at an address on all threads, or alone where another thread has the team."""
+    def call(self, words, like):
+        """Run the passes of a call, words as they stand in it, on all threads, or alone where another has the team."""
         if self._busy.locked():
-            _alone().call(entry, arguments, like)
+            _alone().call(words, like)
             return
         with self._busy:
             try:
-                PACK[len(arguments)](self._arguments, 0, *arguments)
-                if kernels.lead(self.words, entry, self._arguments, like):
+                PACK[len(words)](self._passes, 0, *words)
+                if kernels.lead(self.words, self._passes, like):
                     self._wake()
             except BaseException:  # Ctrl-C, and the leader's word that somebody sleeps is lost
                 self._wake()
@@ -221,7 +228,8 @@ class Team:
             return
         try:
             self.words[kernels.ALONE] = 0
-            kernels.lead(self.words, kernels.STOP, self._arguments, PRECISIONS[np.dtype("float32")])
+            self._passes[0] = kernels.STOP
+            kernels.lead(self.words, self._passes, PRECISIONS[np.dtype("float32")])
             self._wake()
         finally:
             self._busy.release()
@@ -234,11 +242,11 @@ class Team:
                 bell.release()
 
     def _help(self, bell):
-        words, arguments, seen = self.words, np.zeros(kernels.ARGUMENTS, np.int64), 0
+        words, passes, seen = self.words, np.zeros(kernels.LENGTH, np.int64), 0
         # A pass of float64 gets this array of float32, too: it goes by the type it was compiled for, and reads nothing.
         like = PRECISIONS[np.dtype("float32")]
         while True:
-            seen = kernels.serve(words, seen, TURNS, arguments, like)
+            seen = kernels.serve(words, seen, TURNS, passes, like)
             if seen == kernels.STOP:
                 return
             words[kernels.ASLEEP] = 1  # if the leader does not see it now, it will after its next call

@@ -36,6 +36,7 @@ class Reconstruction(Target):
         super().__init__(self._losses, self._dz)
         x = np.ascontiguousarray(x, None if x.dtype == np.uint8 else decoder.dtype)
         self.decoder, self.likelihood, self.x, self.own = decoder, likelihood, x, own or {}
+        self._in_a_pass = not self.own and hasattr(likelihood.loss_and_slope, "twin")
         self._z = self._deltas = None
 
     def using(self, empty):
@@ -60,8 +61,12 @@ class Reconstruction(Target):
     def write_weight_gradients(self, z, weights, grads, own):
         """Write the same into grads (P,), laid out as the decoder's theta, and into the views `own`."""
         weights = np.ascontiguousarray(weights.reshape(-1), self.decoder.dtype)  # S * B
-        slope, deltas = self.backward(z)
-        self.decoder.weight_gradients(self._cache, slope, deltas, grads, weights)
+        self._losses(z)
+        if self._deltas is None:
+            self._dx = self.decoder.empty((len(weights), z.shape[-1]), self.decoder.dtype)
+            self._deltas = self.decoder.backpropagate(self._cache, self._slope, grads, weights, self._dx)
+        else:
+            self.decoder.weight_gradients(self._cache, self._slope, self._deltas, grads, weights)
         if self.own:
             self._write_own(self._outputs, weights, own)
 
@@ -84,20 +89,22 @@ class Reconstruction(Target):
             flat = self.decoder.empty((z.shape[0] * z.shape[1], z.shape[2]), dtype)  # S * B, K
             flat[...] = z.reshape(flat.shape)  # a copy: an estimator may write into its own
             z = flat.reshape(z.shape)
-            outputs, self._cache = self.decoder.propagate(flat)  # S * B, D (times the numbers a pixel takes)
             losses = self.decoder.empty(z.shape[:2], dtype)  # S, B
-            self._outputs = outputs.copy() if self.own else None  # for the gradient of its own parameters
-            self._loss_and_slope(outputs, losses)
+            # S * B, D (times the numbers a pixel takes)
+            outputs, self._cache = self.decoder.propagate(flat, lambda outputs: self._passes(outputs, losses))
+            if not self._in_a_pass:
+                self._outputs = outputs.copy()  # for the gradient of its own parameters
+                self.likelihood.loss_and_slope(outputs, self.x, losses.reshape(-1), **self.own)
             self._z, self._f, self._slope, self._deltas = z, losses, outputs, None
         return self._f.copy()
 
-    def _loss_and_slope(self, outputs, losses):
-        loop, x = self.likelihood.loss_and_slope, self.x
-        if self.own or not hasattr(loop, "twin"):
-            loop(outputs, x, losses.reshape(-1), **self.own)
-            return
-        typed, bits = _typed(loop, outputs.dtype.char, x.dtype.char), int(x.dtype == np.uint8)
-        team.run(passes.losses, outputs.dtype, typed, *outputs.shape, outputs, *x.shape, bits, x, losses)
+    def _passes(self, outputs, losses):
+        """The passes that follow the decoder's: the loss, unless its loop is not compiled or takes parameters."""
+        if not self._in_a_pass:
+            return ()
+        typed = _typed(self.likelihood.loss_and_slope, outputs.dtype.char, self.x.dtype.char)
+        bits = int(self.x.dtype == np.uint8)
+        return ((passes.losses, typed, *outputs.shape, outputs, *self.x.shape, bits, self.x, losses),)
 
     def _dz(self, z):
         self.backward(z)

@@ -155,4 +155,4 @@ def _encoder_backward(vae, q, cache, draws, objective, grads):
     dparams = finite("the gradient of the encoder's output", q.batch_gradient(draws.dparams, objective))  # B, P
     validate.check_shape("the gradient of the encoder's output", dparams, q.params.shape)
     dparams = np.ascontiguousarray(dparams, vae.dtype)
-    vae.encoder.weight_gradients(cache, dparams, vae.encoder.deltas(cache, dparams), grads)
+    vae.encoder.backpropagate(cache, dparams, grads)

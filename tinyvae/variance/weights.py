@@ -109,7 +109,7 @@ class EncoderWeights:
             if self.by_covariance[layer]:
                 found, room = np.empty((len(delta), len(u)), delta.dtype), self.empty(delta.shape, delta.dtype)
                 moments = len(delta), len(u), self.rows, delta, self.grams[layer], self.sums[layer], found, room
-                team.run(unit_moments, delta.dtype, *moments)
+                team.run(delta.dtype, (unit_moments, *moments))
                 squares = squares + found.sum(axis=0, dtype="float64")
                 continue
             for start in range(0, len(delta), self.units):
