@@ -25,7 +25,7 @@ More.
 """
 
 # %% [markdown]
-# **Needs:** nothing; about
+# **Needs:** nothing. About
 # 3 minutes.
 
 # %%
@@ -126,6 +126,7 @@ def test_every_lesson_of_the_course_has_a_title_and_a_question():
     assert lessons
     for lesson in lessons:
         assert lesson.title and lesson.question.endswith("?"), lesson.path.name
+        assert lesson.minutes or "**Needs:**" not in lesson.path.read_text(encoding="utf-8"), lesson.path.name
     assert course.find(str(int(lessons[0].number))) == course.find(lessons[0].path.name) == lessons[0]
 
 

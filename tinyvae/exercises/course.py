@@ -66,7 +66,7 @@ def _read(path):
     question = re.search(r"Question:\s*(.+?)(?:\n\s*\n|\Z)", said, re.DOTALL)
     cells = re.split(r"^# %%.*\n", text, maxsplit=2, flags=re.MULTILINE)
     first = cells[1].replace("\n#", " ") if len(cells) > 1 else ""
-    minutes = re.search(r"about\s+(\d+)\s+min", first)
+    minutes = re.search(r"about\s+(\d+)\s+min", first, re.IGNORECASE)
     asked = " ".join(question[1].split()) if question else ""
     return Lesson(
         path.name[:2], said.partition("\n")[0], asked[:1].upper() + asked[1:], minutes[1] if minutes else "", path
