@@ -1,6 +1,7 @@
-"""Each lesson runs from anywhere, without a window, and writes the figures it promises."""
+"""Each lesson runs from anywhere, without a window, and writes the figures it promises; its page says what it says."""
 
 import ast
+import importlib.util
 import os
 import re
 import shutil
@@ -16,7 +17,10 @@ import tinyvae as tv
 
 LESSONS = sorted((Path(__file__).parents[1] / "lessons").glob("[0-9][0-9]_*.py"))
 SYSTEM = "contextlib", "os", "time"  # to set a number of threads, and to watch a step
+PAGES = LESSONS[0].parent / "pages"
+RENDERED = [lesson for lesson in LESSONS if (PAGES / f"{lesson.stem}.md").is_file()]
 each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
+each_page = pytest.mark.parametrize("lesson", RENDERED, ids=lambda lesson: lesson.stem)
 
 
 def run(arguments, folder, text=None):
@@ -79,6 +83,8 @@ def test_runs_from_another_folder(lesson, tmp_path):
     assert "Headline" in printed.splitlines()[-1]
     assert not list((tmp_path / "elsewhere").iterdir())
     check_figures(lesson, tmp_path / "lessons" / "figures")
+    if lesson in RENDERED:
+        assert headline(lesson, page(lesson)) == headline(lesson, printed), f"render it: {RENDER} {lesson.stem[:2]}"
 
 
 def test_runs_without_a_file(tmp_path):
@@ -113,3 +119,66 @@ def test_imports_only_the_public_api(lesson):
     attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     assert not {name for name in attributes if re.match("_[^_]", name)}
     assert "show" not in attributes  # plt.show() would wait for a window
+
+
+# --- pages ------------------------------------------------------------------------------------------------
+
+RENDER = "python lessons/render.py"
+OUTPUT, IMAGE = r"\n\n```text\n.*?\n```(?=\n)", r"\n\n!\[[^\]]*\]\(([^)]*)\)(?=\n)"
+
+
+def page(lesson):
+    return (PAGES / f"{lesson.stem}.md").read_text(encoding="utf-8")
+
+
+def headline(lesson, text):
+    """The last line that begins so; without its numbers in a lesson that measures times."""
+    (*_, line) = (line for line in text.splitlines() if line.startswith("Headline"))
+    return re.sub(r"\d+(?:\.\d+)?", "#", line) if lesson.stem == "18_fast" else line
+
+
+def renderer():
+    spec = importlib.util.spec_from_file_location("render", PAGES.parent / "render.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@each_page
+def test_a_page_has_the_prose_and_the_code_of_its_lesson(lesson):
+    text = re.sub(IMAGE, "", re.sub(OUTPUT, "", page(lesson), flags=re.DOTALL))
+    expected = renderer().page(lesson.name, lesson.read_text(encoding="utf-8"))
+    assert text.split("\n\n") == expected.split("\n\n"), f"render it: {RENDER} {lesson.stem[:2]}"
+
+
+@each_page
+def test_a_page_shows_each_figure_once(lesson):
+    shown = re.findall(IMAGE, page(lesson))
+    assert sorted(shown) == sorted(promised_figures(lesson)), f"render it: {RENDER} {lesson.stem[:2]}"
+
+
+def test_the_pages_are_whole_and_small():
+    if not PAGES.is_dir():
+        pytest.skip("no page has been rendered")
+    figures = {figure for lesson in RENDERED for figure in promised_figures(lesson)}
+    assert {path.name for path in PAGES.iterdir()} == figures | {f"{lesson.stem}.md" for lesson in LESSONS}
+    assert sum(path.stat().st_size for path in PAGES.glob("*.png")) < 3e6
+
+
+def test_a_page_is_made_of_what_a_lesson_says_prints_and_draws(tmp_path, monkeypatch):
+    text = (
+        '"""A title\n\nQuestion: why?\n"""\n\n# %% [markdown]\n# ## Prose\n#\n#     z = 1\n\n# %%\n'
+        'from pathlib import Path\n\nPath("figures").mkdir()\nPath("figures/00_one.png").touch()\n'
+        'print("so: 1")\n\n# %%\n'
+        'Path("figures/00_two.png").touch()\nPath("figures/00_a.png").touch()\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    render = renderer()
+    results = render.run(text, "00_title.py")
+    assert results == [("so: 1\n", ["00_one.png"]), ("", ["00_two.png", "00_a.png"])]
+    made = render.page("00_title.py", text, results)
+    assert made.startswith("# A title\n\nQuestion: why?\n\n*This page")
+    assert "\n\n## Prose\n\n    z = 1\n\n```python\nfrom pathlib" in made
+    assert "```\n\n```text\nso: 1\n```\n\n![one](00_one.png)\n\n```python\nPath(" in made
+    assert made.endswith("```\n\n![two](00_two.png)\n\n![a](00_a.png)\n")
+    assert re.sub(IMAGE, "", re.sub(OUTPUT, "", made, flags=re.DOTALL)) == render.page("00_title.py", text)

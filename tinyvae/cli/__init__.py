@@ -1,8 +1,8 @@
-"""The command line: `tinyvae compare`, and the single jobs train, sample, variance, check and bench.
+"""The command line: `tinyvae compare`, the single jobs train, sample, variance, check and bench, and the course.
 
-Results go to the standard output and into files under --out; progress and errors go to the standard
-error. Exit status: 0, or 1 where a run diverged or a check failed, 2 for a wrong value, 128 + its number where a
-signal ended the command (130 for Ctrl-C), 141 where the reader of the output went away (`| head -1`).
+Results go to the standard output and into files under --out; progress and errors go to the standard error. Exit
+status: 0, or 1 where a run diverged, a check failed or an answer is not right, 2 for a wrong value, 128 + its number
+where a signal ended the command (130 for Ctrl-C), 141 where the reader of the output went away (`| head -1`).
 """
 
 import sys
@@ -11,13 +11,22 @@ from pathlib import Path
 
 import numpy as np
 
-from tinyvae.cli import certify, endings, jobs, laboratory, options, signals
+from tinyvae.cli import certify, course, endings, jobs, laboratory, options, signals
 
 __all__ = ["main", "COMMANDS"]
 
 COMMANDS = {
     function.__name__: function
-    for function in (jobs.compare, jobs.train, jobs.sample, laboratory.variance, certify.check, jobs.bench)
+    for function in (
+        jobs.compare,
+        jobs.train,
+        jobs.sample,
+        laboratory.variance,
+        certify.check,
+        jobs.bench,
+        course.lessons,
+        course.exercise,
+    )
 }
 
 

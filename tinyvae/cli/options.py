@@ -47,6 +47,8 @@ def parse(argv=None):
         args.idle |= {option.strip("-").replace("-", "_") for option in options}
     if args.command in ("compare", "variance") and args.estimators is None:
         args.estimators = ESTIMATORS[args.objective]
+    if "out" in args.idle:
+        del args.out  # no folder is made
     return args
 
 
@@ -54,6 +56,12 @@ def _idle(args):
     """Yield (options, why): those that this command line has no use for, which are refused where they are given."""
     if getattr(args, "objective", None) == "importance_weighted":
         yield ("--kl",), "the importance-weighted bound takes the KL by sampling"
+    if args.command == "exercise" and not (args.lesson and args.check):
+        if args.check:
+            yield ("--check",), "answers are to one lesson's exercises, give its number"
+        yield ("--seconds",), "without --check nothing is judged"
+    if args.command == "lessons" and (args.copy or not args.lesson):
+        yield ("--out",), "no lesson is run" if args.copy else "without a lesson's number none is run"
     if args.command != "variance":
         return
     if args.problem:

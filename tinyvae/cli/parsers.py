@@ -1,13 +1,13 @@
 """The commands' options: their names, types, defaults, units, and `--help`."""
 
 import tinyvae as tv
-from tinyvae import compare, datasets, estimators, likelihoods, mlp, noise, problems
+from tinyvae import compare, estimators, problems
+from tinyvae.cli import groups
+from tinyvae.cli.groups import ESTIMATORS, MANY
 from tinyvae.cli.types import Parser, count, number_above, path
 
 __all__ = ["build", "ESTIMATORS", "QUICK"]
 
-ESTIMATORS = {"elbo": compare.Settings().estimators, "importance_weighted": tuple(estimators.names("bound"))}
-MANY = 1_000_000_000  # what no size or number of epochs comes near
 QUICK = {"epochs": 10, "points": 3, "n_draws": 100}
 
 
@@ -62,7 +62,7 @@ def build():
         action="store_true",
         help="a short run: " + ", ".join(f"--{k.replace('_', '-')} {v}" for k, v in QUICK.items()),
     )
-    _add_estimators(one, d)
+    groups.add_estimators(one, d)
     one.add_argument(
         "--points",
         type=count(2, 1_000_000),
@@ -70,8 +70,8 @@ def build():
         metavar="N",
         help="measurements along training, start and end included",
     )
-    _add_model(one, d)
-    _add_training(one, d)
+    groups.add_model(one, d)
+    groups.add_training(one, d)
 
     one = command(
         "train",
@@ -81,15 +81,15 @@ def build():
         " --estimator leave_one_out --n-samples 8 --binarize",
         " --epochs 1000 --checkpoint out/run.npz",
     )
-    _add_data(one)
+    groups.add_data(one)
     one.add_argument(
         "--estimator",
         default="reparameterization",
         metavar="NAME",
         help="a built-in name (see tinyvae check --help) or file.py:name",
     )
-    _add_model(one, d, full=True)
-    _add_training(one, d, n_samples=1)
+    groups.add_model(one, d, full=True)
+    groups.add_training(one, d, n_samples=1)
     one.add_argument(
         "--save-every",
         type=count(0, MANY),
@@ -135,8 +135,8 @@ def build():
         metavar="FILE",
         help=f"{saved}, or a series of them in order; a fresh one if not given",
     )
-    _add_data(one)
-    _add_estimators(one, d, n_draws=1000)
+    groups.add_data(one)
+    groups.add_estimators(one, d, n_draws=1000)
     one.add_argument(
         "--batch-size",
         type=count(1, MANY),
@@ -153,8 +153,8 @@ def build():
         metavar="N",
         help="for --decompose: minibatches, and draws of the noise for each",
     )
-    _add_model(one, d)
-    _add_objective(one, d)
+    groups.add_model(one, d)
+    groups.add_objective(one, d)
 
     one = command(
         "check",
@@ -216,6 +216,45 @@ def build():
     one.add_argument("--n-latents", type=count(1, MANY), default=20, metavar="K", help="latents")
     one.add_argument("--batch-size", type=count(1, MANY), default=100, metavar="M", help="data points a step")
     one.add_argument("--dense", action="store_true", help="uniform float32 pixels in place of 13%% ones in uint8")
+
+    one = command(
+        "lessons",
+        "List the lessons, run one, or copy them to where they can be edited.",
+        "",
+        " 05",
+        " --copy my_lessons",
+        arguments=" [LESSON]",
+        out=False,
+        seed=False,
+    )
+    one.add_argument("lesson", nargs="?", metavar="LESSON", help="a number: run this lesson, with figures in --out")
+    one.add_argument("--out", type=path, default="out", metavar="DIR", help="folder that a lesson's figures go to")
+    one.add_argument(
+        "--copy",
+        type=path,
+        metavar="DIR",
+        help="write all lessons, or the one named, and their exercises into this folder; no file there is replaced",
+    )
+
+    one = command(
+        "exercise",
+        "List the exercises, print a lesson's to fill in, or judge a file of answers; status 1 unless all are right.",
+        "",
+        " 05 > mine.py",
+        " 05 --check mine.py",
+        arguments=" [LESSON]",
+        out=False,
+        seed=False,
+    )
+    one.add_argument("lesson", nargs="?", metavar="LESSON", help="a number: print the exercises of this lesson")
+    one.add_argument("--check", type=path, metavar="FILE", help="the file that holds your answers")
+    one.add_argument(
+        "--seconds",
+        type=number_above(0.1, itself=True, most=3600),
+        default=10,
+        metavar="X",
+        help="what each answer may take of computing, and twice as many by the clock",
+    )
     return parser, commands
 
 
@@ -223,127 +262,3 @@ def _needs():
     """A line for each built-in estimator, from what it says of itself."""
     for name in estimators.names():
         yield f"  {name:<20} {estimators.ESTIMATORS[name].traits.words() or 'nothing but f'}"
-
-
-def _add_data(one):
-    group = one.add_argument_group("data")
-    group.add_argument(
-        "--data",
-        default="digits",
-        choices=datasets.names(),
-        metavar="NAME",
-        help="; ".join(f"{name}: {datasets.KINDS[name]}" for name in datasets.names())
-        + ". All but digits are files in the folder that the environment variable TINYVAE_DATA names",
-    )
-    group.add_argument("--binarize", action="store_true", help="draw each pixel once as black or white, by the seed")
-
-
-def _add_estimators(one, d, n_draws=None):
-    group = one.add_argument_group("estimators")
-    given = " ".join(ESTIMATORS["elbo"])
-    kinds = "built-in names" if n_draws is None else "built-in names, or file.py:name for a function of your own"
-    group.add_argument(
-        "--estimators",
-        nargs="+",
-        metavar="NAME",
-        help=f"{kinds}; tinyvae check --help lists the names [{given}, or those of the bound]",
-    )
-    group.add_argument(
-        "--n-samples",
-        type=count(1, MANY),
-        default=d.n_samples,
-        metavar="S",
-        help="samples a data point in each estimate",
-    )
-    group.add_argument(
-        "--n-draws",
-        type=count(2, MANY),
-        default=n_draws or d.n_draws,
-        metavar="N",
-        help="replicates of each estimate, for its variance",
-    )
-
-
-def _add_model(one, d, full=False):
-    group = one.add_argument_group("model")
-    group.add_argument(
-        "--hidden",
-        type=count(1, MANY),
-        nargs="+",
-        default=d.hidden,
-        metavar="N",
-        help="units in each hidden layer of the encoder; the decoder mirrors them",
-    )
-    group.add_argument("--n-latents", type=count(1, MANY), default=d.n_latents, metavar="K", help="latent dimensions")
-    if full:
-        group.add_argument(
-            "--activation", default="tanh", choices=tuple(mlp.ACTIVATIONS), metavar="NAME", help="%(choices)s"
-        )
-        group.add_argument(
-            "--likelihood",
-            default="bernoulli",
-            choices=likelihoods.names(),
-            metavar="NAME",
-            help="of a pixel: %(choices)s",
-        )
-        group.add_argument(
-            "--dtype",
-            default="float32",
-            choices=("float32", "float64"),
-            metavar="TYPE",
-            help="of the numbers: %(choices)s",
-        )
-
-
-def _add_training(one, d, n_samples=None):
-    group = one.add_argument_group("training")
-    group.add_argument(
-        "--epochs", type=count(1, MANY), default=d.epochs, metavar="N", help="passes over the training data"
-    )
-    group.add_argument(
-        "--batch-size", type=count(1, MANY), default=d.batch_size, metavar="N", help="data points a step"
-    )
-    group.add_argument(
-        "--rate", type=number_above(0), default=d.rate, metavar="X", help="Adam's step size, in units of the parameters"
-    )
-    if n_samples:
-        group.add_argument(
-            "--n-samples",
-            type=count(1, MANY),
-            default=n_samples,
-            metavar="S",
-            help="samples a data point in each estimate",
-        )
-    _add_objective(one, d)
-
-
-def _add_objective(one, d):
-    group = one.add_argument_group("objective")
-    group.add_argument(
-        "--objective",
-        default=d.objective,
-        choices=compare.OBJECTIVES,
-        metavar="NAME",
-        help="%(choices)s: the bound of one sample, or the tighter one of all S",
-    )
-    group.add_argument(
-        "--noise",
-        default=d.noise,
-        choices=tuple(noise.SCHEMES),
-        metavar="NAME",
-        help="how the S samples of a point are drawn: %(choices)s",
-    )
-    group.add_argument(
-        "--beta",
-        type=number_above(0, itself=True),
-        default=d.beta,
-        metavar="X",
-        help="weight of the KL; 1 gives the ELBO",
-    )
-    group.add_argument(
-        "--kl",
-        default=d.kl,
-        choices=("analytic", "monte_carlo"),
-        metavar="FORM",
-        help="%(choices)s: in closed form, or averaged over the samples",
-    )

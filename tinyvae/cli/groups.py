@@ -1,0 +1,182 @@
+"""Groups of options that several commands have: data, estimators, model, training, objective."""
+
+from tinyvae import compare, datasets, estimators, likelihoods, mlp, noise
+from tinyvae.cli.types import count, number_above
+
+__all__ = ["add_data", "add_estimators", "add_model", "add_training", "add_objective", "ESTIMATORS", "MANY"]
+
+ESTIMATORS = {"elbo": compare.Settings().estimators, "importance_weighted": tuple(estimators.names("bound"))}
+MANY = 1_000_000_000  # what no size or number of epochs comes near
+
+
+def add_data(one):
+    """Add the options of the data.
+
+    Parameters
+    ----------
+    one : Parser
+        The command's.
+    """
+    group = one.add_argument_group("data")
+    group.add_argument(
+        "--data",
+        default="digits",
+        choices=datasets.names(),
+        metavar="NAME",
+        help="; ".join(f"{name}: {datasets.KINDS[name]}" for name in datasets.names())
+        + ". All but digits are files in the folder that the environment variable TINYVAE_DATA names",
+    )
+    group.add_argument("--binarize", action="store_true", help="draw each pixel once as black or white, by the seed")
+
+
+def add_estimators(one, d, n_draws=None):
+    """Add the options of the estimators, and of how their variance is measured.
+
+    Parameters
+    ----------
+    one : Parser
+        The command's.
+    d : Settings
+        The defaults, of `tinyvae.compare`.
+    n_draws : int, optional
+        Another default of --n-draws.
+    """
+    group = one.add_argument_group("estimators")
+    given = " ".join(ESTIMATORS["elbo"])
+    kinds = "built-in names" if n_draws is None else "built-in names, or file.py:name for a function of your own"
+    group.add_argument(
+        "--estimators",
+        nargs="+",
+        metavar="NAME",
+        help=f"{kinds}; tinyvae check --help lists the names [{given}, or those of the bound]",
+    )
+    group.add_argument(
+        "--n-samples",
+        type=count(1, MANY),
+        default=d.n_samples,
+        metavar="S",
+        help="samples a data point in each estimate",
+    )
+    group.add_argument(
+        "--n-draws",
+        type=count(2, MANY),
+        default=n_draws or d.n_draws,
+        metavar="N",
+        help="replicates of each estimate, for its variance",
+    )
+
+
+def add_model(one, d, full=False):
+    """Add the options of the model.
+
+    Parameters
+    ----------
+    one : Parser
+        The command's.
+    d : Settings
+        The defaults, of `tinyvae.compare`.
+    full : bool
+        Whether activation, likelihood and dtype may be chosen, too.
+    """
+    group = one.add_argument_group("model")
+    group.add_argument(
+        "--hidden",
+        type=count(1, MANY),
+        nargs="+",
+        default=d.hidden,
+        metavar="N",
+        help="units in each hidden layer of the encoder; the decoder mirrors them",
+    )
+    group.add_argument("--n-latents", type=count(1, MANY), default=d.n_latents, metavar="K", help="latent dimensions")
+    if full:
+        group.add_argument(
+            "--activation", default="tanh", choices=tuple(mlp.ACTIVATIONS), metavar="NAME", help="%(choices)s"
+        )
+        group.add_argument(
+            "--likelihood",
+            default="bernoulli",
+            choices=likelihoods.names(),
+            metavar="NAME",
+            help="of a pixel: %(choices)s",
+        )
+        group.add_argument(
+            "--dtype",
+            default="float32",
+            choices=("float32", "float64"),
+            metavar="TYPE",
+            help="of the numbers: %(choices)s",
+        )
+
+
+def add_training(one, d, n_samples=None):
+    """Add the options of a training, those of its objective included.
+
+    Parameters
+    ----------
+    one : Parser
+        The command's.
+    d : Settings
+        The defaults, of `tinyvae.compare`.
+    n_samples : int, optional
+        The default of --n-samples, which is not added if None.
+    """
+    group = one.add_argument_group("training")
+    group.add_argument(
+        "--epochs", type=count(1, MANY), default=d.epochs, metavar="N", help="passes over the training data"
+    )
+    group.add_argument(
+        "--batch-size", type=count(1, MANY), default=d.batch_size, metavar="N", help="data points a step"
+    )
+    group.add_argument(
+        "--rate", type=number_above(0), default=d.rate, metavar="X", help="Adam's step size, in units of the parameters"
+    )
+    if n_samples:
+        group.add_argument(
+            "--n-samples",
+            type=count(1, MANY),
+            default=n_samples,
+            metavar="S",
+            help="samples a data point in each estimate",
+        )
+    add_objective(one, d)
+
+
+def add_objective(one, d):
+    """Add the options of the objective.
+
+    Parameters
+    ----------
+    one : Parser
+        The command's.
+    d : Settings
+        The defaults, of `tinyvae.compare`.
+    """
+    group = one.add_argument_group("objective")
+    group.add_argument(
+        "--objective",
+        default=d.objective,
+        choices=compare.OBJECTIVES,
+        metavar="NAME",
+        help="%(choices)s: the bound of one sample, or the tighter one of all S",
+    )
+    group.add_argument(
+        "--noise",
+        default=d.noise,
+        choices=tuple(noise.SCHEMES),
+        metavar="NAME",
+        help="how the S samples of a point are drawn: %(choices)s",
+    )
+    group.add_argument(
+        "--beta",
+        type=number_above(0, itself=True),
+        default=d.beta,
+        metavar="X",
+        help="weight of the KL; 1 gives the ELBO",
+    )
+    group.add_argument(
+        "--kl",
+        default=d.kl,
+        choices=("analytic", "monte_carlo"),
+        metavar="FORM",
+        help="%(choices)s: in closed form, or averaged over the samples",
+    )
