@@ -6,7 +6,7 @@ import tinyvae as tv
 
 
 def saying_18():
-    """The reparameterization's variance is the larger one on exp(-k z^2) from k = .87, on cos(k z) from k = 1.064 on."""
+    """The reparameterization is the noisier one on exp(-k z^2) from k = .87 on, on cos(k z) from k = 1.064 on."""
     for name, k in (("exp", 0.8700), ("cosine", 1.0638)):
         signs = []
         for nudge in (-1e-3, 1e-3):
