@@ -2,7 +2,7 @@
 
 import numpy as np
 
-import tinyvae as tv
+from tinyvae.distributions import DiagonalGaussian
 from tinyvae.distributions.gaussian import gauss_hermite
 from tinyvae.exercises.contract import Wrong, array, call, close, off
 
@@ -114,7 +114,7 @@ def own_term_score(answer):
         If it is biased, of another shape, or its variance grows with K.
     """
     rng = np.random.default_rng(6)
-    q = tv.DiagonalGaussian(rng.normal(size=(2, 3)), rng.normal(size=(2, 3)) * 0.6)
+    q = DiagonalGaussian(rng.normal(size=(2, 3)), rng.normal(size=(2, 3)) * 0.6)
     eps = rng.standard_normal((4, 2, 3))
     got = array(call(answer, q, _terms, eps), (4, 2, 6), "the gradient")
     if close(got, _own(q, eps), 1e-4):
@@ -143,7 +143,7 @@ def own_term_score(answer):
         if close(got, value, 1e-4):
             raise Wrong(mistake)
     nodes, weights = gauss_hermite(14, 2)  # 196, 2; 196
-    q = tv.DiagonalGaussian(np.array([[0.4, -0.7]]), np.array([[0.5, -0.8]]))
+    q = DiagonalGaussian(np.array([[0.4, -0.7]]), np.array([[0.5, -0.8]]))
     nodes = nodes[:, None]  # 196, 1, 2
     mean = np.tensordot(weights, array(call(answer, q, _terms, nodes), (196, 1, 4), "the gradient"), 1)[0]
     truth = np.tensordot(weights, _own(q, nodes), 1)[0]
@@ -221,6 +221,6 @@ def _own(q, eps):
 def _spread_of_first(answer, K):
     """The variances of the first coordinate's two derivatives, (2,), over 2,000 samples."""
     eps = np.random.default_rng(7).standard_normal((2000, 1, K))
-    q = tv.DiagonalGaussian(np.ones((1, K)), np.zeros((1, K)))
+    q = DiagonalGaussian(np.ones((1, K)), np.zeros((1, K)))
     g = array(call(answer, q, _terms, eps), (2000, 1, 2 * K), "the gradient")
     return g[:, 0, [0, K]].var(axis=0)
