@@ -115,9 +115,10 @@ print("Bowl, k = -3:", ", ".join(f"{name} {variance:.4f}" for name, variance in 
 # W) falls, and a common W adds their fluctuations up.
 #
 # ## A fourth: take the parabola away
-# The **delta method** is the score function with a control variate (lesson 08): c(z), f's Taylor parabola at μ. The
-# mean of its derivative is known, d/dμ E[c] = f'(μ), so (f - c) score + f'(μ) has the right mean. What is left to be
-# noisy is how much f differs from a parabola. The matrix of second derivatives takes K differences of slopes.
+# The **delta method** is the score function with a control variate (lesson 08): c(z), f's Taylor parabola at μ, held as
+# it is when μ moves. The derivative of its mean is known, d/dμ E[c] = f'(μ), so (f - c) score + f'(μ) has the right
+# mean. What is left to be noisy is how much f differs from a parabola. The matrix of second derivatives takes K
+# differences of slopes.
 #
 # ## The price
 # Count evaluations. A value of f costs 1. A slope costs 2: a backward pass multiplies by the same matrices as the
