@@ -1,0 +1,21 @@
+# expects: baseline
+import numpy as np
+
+EPS = np.linspace(-10, 10, 801)
+WEIGHTS = np.exp(-(EPS**2) / 2) / np.exp(-(EPS**2) / 2).sum()
+
+
+def crossing_of_a_sine(mu):
+    def excess(k):
+        angle = k * (mu + EPS)
+        f = np.sin(angle) - WEIGHTS @ np.sin(angle)
+        return WEIGHTS @ (k * np.cos(angle)) ** 2 - WEIGHTS @ (f * EPS) ** 2
+
+    low = 0.01
+    while excess(low + 0.01) < 0:
+        low += 0.01
+    high = low + 0.01
+    for _ in range(30):
+        middle = (low + high) / 2
+        low, high = (low, middle) if excess(middle) > 0 else (middle, high)
+    return high
