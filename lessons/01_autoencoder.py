@@ -259,7 +259,7 @@ print(f"1,000 training images: {nearest(test, train[:1000]):.2f}; the average im
 fig, axes = plt.subplots(3, 4, figsize=(11.5, 8.2), layout="constrained", height_ratios=(1.3, 0.46, 1))
 turn = np.linspace(0, 2 * np.pi, 100)  # 100
 for column, name in enumerate(SWITCHES):
-    encoder, decoder, seen = models[name, 0]
+    encoder, decoder, _ = models[name, 0]
     params, (kind, beta) = encoder.forward(train)[0], SWITCHES[name]  # 1437, 2K
     mu, std = params[:, :2], np.exp(params[:, K : K + 2] / 2)  # 1437, 2; 1437, 2
     std = {"none": 0 * std, "fixed": 0 * std + 1, "learnt": std}[kind]  # 1437, 2
@@ -270,22 +270,22 @@ for column, name in enumerate(SWITCHES):
     cloud.plot(2.45 * np.cos(turn), 2.45 * np.sin(turn), color="black", lw=2.5)
     reach = 1.1 * max(3, np.abs(mu).max())
     cloud.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
-    ratio = seen[-1, 0] / seen[-1, 1] if kind != "none" else np.inf
+    ratio = np.mean([ratios.get((name, seed), [np.inf])[-1] for seed in SEEDS])
     words = {"autoencoder": "no noise", "VAE": f"spread / noise {ratio:.1f}, at rest"}
     cloud.set_title(f"{name}\n{words.get(name, f'spread / noise {ratio:.0f}, growing')}", fontsize=12)
     both = np.concatenate([test[:5], copy(models[name, 0], test[:5])])  # 10, D
     copied.imshow(side_by_side(both, 5), cmap="gray", vmin=0, vmax=1)
     copied.set_title(f"in, out: error {np.mean(copying[name]):.2f}", fontsize=11)
     drawn.imshow(side_by_side(decoder.forward(z[:25])[0], 5), cmap="gray", vmin=0, vmax=1)
-    drawn.set_title(f"z ~ N(0, I), decoded: {np.mean(generating[name]):.1f} off", fontsize=11)
+    drawn.set_title(f"z ~ N(0, I), decoded: {np.mean(generating[name]):.2f} off", fontsize=11)
     copied.set_axis_off(), drawn.set_axis_off()
 axes[0, 0].set_ylabel("the code's first two numbers\nblack: 95% of N(0, I)\nred: 95% of a code's noise")
 fig.suptitle("All four copy. Only where the code has its price do the codes fill N(0, I), and can be drawn from it")
 fig.savefig(FIGURES / "01_four_models.png", dpi=130)
 
 # %% [markdown]
-# The autoencoder wins at copying (0.64 against 0.91), the VAE at decoding N(0, I) (2.1 against 6.7). But a Gaussian
-# fitted afterwards repairs most of it: 2.5 for the autoencoder, and for the fixed noise 2.0, a little better than the
+# The autoencoder wins at copying (0.64 against 0.91), the VAE at decoding N(0, I) (2.15 against 6.72). But a Gaussian
+# fitted afterwards repairs most of it: 2.46 for the autoencoder, and for the fixed noise 2.03, a little better than the
 # VAE. These decoders are not bad; we asked them about places where no code is. What the KL brings is not nicer
 # images. It makes the place known in advance, and gives a bound on log p(x), which no autoencoder has (lesson 02).
 #
@@ -322,7 +322,7 @@ for name in ("autoencoder", "VAE"):
 
 
 # %%
-def close(number, values, rounding=0.05):
+def close(number, values, rounding=0.005):
     middle, half = interval(values)
     return abs(middle - number) < 5 * half / 2.776 + rounding
 
@@ -335,12 +335,12 @@ def above(more, less):
 
 assert angle < 1e-3 and linear_error - pca_error < 1e-5 and abs(pca_shuffled - pca_test) < 1e-9
 assert abs(np.mean(shares["autoencoder"]) - 0.99) < 0.01 and max(copying["autoencoder"]) < pca_test
-told = {"autoencoder": (0.64, 6.7, 2.5), "fixed noise": (0.76, 5.2, 2.0), "VAE": (0.91, 2.1, 2.0)}
+told = {"autoencoder": (0.64, 6.72, 2.46), "fixed noise": (0.76, 5.20, 2.03), "VAE": (0.91, 2.15, 2.05)}
 columns = copying, generating, fitted
 assert all(close(told[name][i], column[name]) for name in told for i, column in enumerate(columns))
 assert close(16, np.divide(ours["shuffled digits"], ours["digits"]), 0.5) and 16 > pcas["shuffled digits"] / pca_test
 assert close(69, [ratios["learnt noise", seed][-1] for seed in SEEDS], 0.5)
-assert close(1.5, [ratios["VAE", seed][-1] for seed in SEEDS])
+assert close(1.5, [ratios["VAE", seed][-1] for seed in SEEDS], 0.05)
 assert min(growth["fixed noise"]) > 1.25 and min(growth["learnt noise"]) > 1.5
 assert abs(np.mean(growth["VAE"]) - 1) < 0.15 and abs(np.mean(shares["VAE"]) - 0.19) < 0.02
 above(generating["VAE"], fitted["fixed noise"]), above(fitted["autoencoder"], generating["VAE"])
