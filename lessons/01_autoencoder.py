@@ -159,13 +159,7 @@ fig, axes = plt.subplots(1, 3, figsize=(9.5, 3), layout="constrained")
 for ax, (kind, images) in zip(axes, strange.items()):
     both = np.concatenate([images[[0, 3, 7]], copy(models["autoencoder", 0], images[[0, 3, 7]])])  # 6, D
     ax.imshow(side_by_side(both, 3), cmap="gray", vmin=0, vmax=1)
-    ax.set(
-        xticks=[],
-        yticks=[3.5, 12.5],
-        frame_on=False,
-        yticklabels=["in", "out"],
-        title=f"{kind}: error {np.mean(ours[kind]):.1f}",
-    )
+    ax.set(xticks=[], yticks=[3.5, 12.5], yticklabels=["in", "out"], title=f"{kind}: error {np.mean(ours[kind]):.1f}")
 fig.suptitle("What 16 numbers learnt to carry: digits, and nothing else")
 fig.savefig(FIGURES / "01_made_for_its_data.png", dpi=130)
 
@@ -279,7 +273,7 @@ for column, name in enumerate(SWITCHES):
     drawn.imshow(side_by_side(decoder.forward(z[:25])[0], 5), cmap="gray", vmin=0, vmax=1)
     drawn.set_title(f"z ~ N(0, I), decoded: {np.mean(generating[name]):.2f} off", fontsize=11)
     copied.set_axis_off(), drawn.set_axis_off()
-axes[0, 0].set_ylabel("the code's first two numbers\nblack: 95% of N(0, I)\nred: 95% of a code's noise")
+axes[0, 0].set_ylabel("the code's first two numbers\nthick ring: 95% of N(0, I)\nthin: 95% of a code's noise")
 fig.suptitle("All four copy. Only where the code has its price do the codes fill N(0, I), and can be drawn from it")
 fig.savefig(FIGURES / "01_four_models.png", dpi=130)
 
@@ -287,7 +281,8 @@ fig.savefig(FIGURES / "01_four_models.png", dpi=130)
 # The autoencoder wins at copying (0.64 against 0.91), the VAE at decoding N(0, I) (2.15 against 6.72). But a Gaussian
 # fitted afterwards repairs most of it: 2.46 for the autoencoder, and for the fixed noise 2.03, a little better than the
 # VAE. These decoders are not bad; we asked them about places where no code is. What the KL brings is not nicer
-# images. It makes the place known in advance, and gives a bound on log p(x), which no autoencoder has (lesson 02).
+# images. It makes the place known in advance, and gives a bound on log p(x), which no autoencoder has (lesson 02). How
+# much less well the VAE copies is decided by s: the best error of the one pixel is 1 / (1 + r²) = s².
 #
 # ## Too wide a bottleneck
 # Now K = 100 > D: the code is **over-complete**, everything fits through. Train on digits with noise of size 0.3 on a
@@ -296,12 +291,12 @@ fig.savefig(FIGURES / "01_four_models.png", dpi=130)
 # %%
 dust, shares = 0.3 * rng.standard_normal(test.shape), {}  # 360, D
 for name in ("autoencoder", "VAE"):
-    wide = [fit(*SWITCHES[name], seed, K=100, s=0.3, grain=0.3, n_steps=300) for seed in SEEDS]
+    wide = [fit(*SWITCHES[name], seed, K=100, s=0.3, grain=0.3, n_steps=200) for seed in SEEDS]
     shares[name] = [((copy(one, test + dust) - copy(one, test)) * dust).sum() / (dust**2).sum() for one in wide]
     print(f"K = 100, {name:<12} share of the noise that comes back: {cell(shares[name])}")
 
 # %% [markdown]
-# The autoencoder returns 99% of it, for a copy of everything is what it was asked for; the VAE 19%. A direction that
+# The autoencoder returns 98% of it, for a copy of everything is what it was asked for; the VAE 18%. A direction that
 # carries little more than noise costs more nats than it saves, and is dropped: the bottleneck is a price, not a width.
 #
 # ## Then and now
@@ -334,7 +329,7 @@ def above(more, less):
 
 
 assert angle < 1e-3 and linear_error - pca_error < 1e-5 and abs(pca_shuffled - pca_test) < 1e-9
-assert abs(np.mean(shares["autoencoder"]) - 0.99) < 0.01 and max(copying["autoencoder"]) < pca_test
+assert close(0.98, shares["autoencoder"]) and close(0.18, shares["VAE"]) and max(copying["autoencoder"]) < pca_test
 told = {"autoencoder": (0.64, 6.72, 2.46), "fixed noise": (0.76, 5.20, 2.03), "VAE": (0.91, 2.15, 2.05)}
 columns = copying, generating, fitted
 assert all(close(told[name][i], column[name]) for name in told for i, column in enumerate(columns))
@@ -342,7 +337,7 @@ assert close(16, np.divide(ours["shuffled digits"], ours["digits"]), 0.5) and 16
 assert close(69, [ratios["learnt noise", seed][-1] for seed in SEEDS], 0.5)
 assert close(1.5, [ratios["VAE", seed][-1] for seed in SEEDS], 0.05)
 assert min(growth["fixed noise"]) > 1.25 and min(growth["learnt noise"]) > 1.5
-assert abs(np.mean(growth["VAE"]) - 1) < 0.15 and abs(np.mean(shares["VAE"]) - 0.19) < 0.02
+assert abs(np.mean(growth["VAE"]) - 1) < 0.15
 above(generating["VAE"], fitted["fixed noise"]), above(fitted["autoencoder"], generating["VAE"])
 worse, better = above(copying["VAE"], copying["autoencoder"]), above(generating["autoencoder"], generating["VAE"])
 print(

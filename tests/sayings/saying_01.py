@@ -17,8 +17,8 @@ def saying_20():
         error = weights @ (x - b * z) ** 2
         return error, error / (2 * s**2) + weights @ q.kl()
 
-    for a in (1.0, 10.0, 100.0):  # fixed noise: larger codes
-        assert abs(losses(a, 1.0)[0] - 1 / (1 + a**2)) < 1e-9
+    for a, error in ((1.0, 0.5), (10.0, 0.0099), (100.0, 0.0001)):  # fixed noise: larger codes
+        assert abs(losses(a, 1.0)[0] - 1 / (1 + a**2)) < 1e-9 and abs(1 / (1 + a**2) - error) < 5e-5
         assert abs(losses(1.0, 1 / a)[0] - 1 / (1 + a**2)) < 1e-9  # learnt noise: a smaller sigma
     grid = [(losses(r / np.sqrt(1 + r**2), 1 / np.sqrt(1 + r**2))[1], r) for r in np.arange(4.80, 5.00, 0.001)]
     assert abs(min(grid)[1] - np.sqrt(24)) < 1e-3 and abs(np.sqrt(24) - 4.90) < 0.005
