@@ -94,9 +94,9 @@ def sigmoid(a):
 # *average* of f over draws change with λ, where λ is μ or logvar? There are two right answers, which lesson 05 derives.
 # They are the two branches of the one `if`:
 #
-#                           the average of              for λ = μ      for λ = logvar
-#     reparameterization    f'(z) · dz/dλ               dz/dλ = 1      dz/dλ = σ ε / 2
-#     score function        f(z) · dlog q(z)/dλ         ... = ε / σ    ... = (ε² - 1) / 2
+#                           the average of           where, for λ = μ       and for λ = logvar
+#     reparameterization    f'(z) · dz/dλ            dz/dμ = 1              dz/dlogvar = σ ε / 2
+#     score function        f(z) · dlog q(z)/dλ      dlog q/dμ = ε / σ      dlog q/dlogvar = (ε² - 1) / 2
 #
 # The reparameterization lets the draw move along; it needs the slope of f, which comes back through the decoder. The
 # score function leaves the draw where it is and asks how much more likely it becomes; it needs f alone.
@@ -230,7 +230,7 @@ print(f"Variance: the score function's is {times:.0f} times the reparameterizati
 # The same mean, and hundreds of times the variance. The score function knows one number about a draw, its cost, and
 # most of that is the same for every code. The reparameterization knows in which direction each of the K numbers of the
 # code should have moved. Part II of the course is about this difference: where it comes from, when it turns round, and
-# how to make the score function quiet. Where f has no slope (codes made of bits, part IV), only the second is left.
+# how to make the score function quiet. Where f has no slope (codes of bits, part IV), only the score function is left.
 #
 # ## See it
 # Ten test images, encoded to their mean code and decoded; and ten codes drawn from N(0, I), decoded. Does a code know
@@ -280,6 +280,8 @@ right.tick_params(length=0)
 fig.savefig(FIGURES / "00_on_one_page.png", dpi=130)
 
 # %% [markdown]
+# For four of five test images the nearest code is of the same digit, with the score function for three of five.
+#
 # ## The same as the package
 # `tv.VAE` is this page with checks, speed and many more estimators. With the same parameters, images and noise it must
 # give the same loss and the same gradient, whichever way the `if` goes. In numbers of 64 bits, to ten digits:
@@ -324,6 +326,6 @@ gaps = ends["score_function"] - ends["reparameterization"]  # a number for each 
 assert gaps.min() > 3 and abs(gaps.mean() - 3.6) < 5 * gaps.std(ddof=1) / np.sqrt(3)
 assert abs(ends["reparameterization"].mean() - 24.0) < 0.2 and (ends["score_function"] > no_code).all()
 assert abs(f.mean() - 20) < 1 and f.std(axis=0).mean() < 4  # most of it is the same for every code
-assert shares["reparameterization"] - shares["score_function"] > 0.05
+assert abs(shares["reparameterization"] - 0.8) < 0.1 and abs(shares["score_function"] - 0.6) < 0.13  # 5 errors
 means = " and ".join(f"{label} {ends[estimator].mean():.1f}" for estimator, label in ESTIMATORS.items())
 print(f"Headline: {means} nats a test image after 600 steps; no code {no_code:.1f}; equal to tv.VAE to 1e-10.")

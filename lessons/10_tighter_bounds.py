@@ -177,9 +177,9 @@ assert max(abs(gaps[1] - kl), abs(gaps[2] - pairs)) < 1e-9
 # terms, Σ wn_s dl_s/dμ with wn_s = w_s / Σ w: it falls like 1/√S. So the ratio *falls*, like 1/√S. For a parameter of
 # the model, such as the prior's mean m, the signal stays: it tends to dlog p(x)/dm.
 #
-# **DReG** (doubly reparameterized) mends the first. The gradient along the path is Σ wn_s (dl_s/dz · dz_s/dλ +
-# score_s). Its score term is a score-function estimator with wn_s in the place of f, so the identity of lesson 05 turns
-# it into a path: E[wn_s · score_s] = E[dwn_s/dz_s · dz_s/dλ]. And wn = w / Σ w = e^-l / Σ e^-l has the slope
+# **DReG** (doubly reparameterized) mends q's gradient. The reparameterization's is Σ wn_s (dl_s/dz · dz_s/dλ +
+# score_s). Its second term is a score-function estimator with wn_s in the place of f; lesson 05's two answers are equal
+# on average, so E[wn_s · score_s] = E[dwn_s/dz_s · dz_s/dλ]. And wn = w / Σ w = e^-l / Σ e^-l has the slope
 # -wn (1 - wn) dl/dz. The factor of dl_s/dz · dz_s/dλ becomes wn - wn (1 - wn) = **wn²**:
 #
 #     DReG:    Σ_s wn_s² · dl_s/dz · dz_s/dλ          S terms of size 1/S²: noise √S / S², and a ratio like √S
@@ -323,7 +323,7 @@ fig.savefig(FIGURES / "10_digits.png", dpi=130)
 #
 # **Believed before:** the path derivative is the quieter one, and a tighter bound is better. **Believe now:** the first
 # holds near the posterior only, and a tighter bound teaches the encoder less. **The number that changed it:** with 16
-# times the samples the signal-to-noise ratio of q's gradient is multiplied by **1/4**, and with DReG by **4**.
+# times the samples the signal-to-noise ratio of q's gradient is multiplied by about **1/4**, with DReG by **4**.
 #
 # **Sources:** Roeder et al. 2017 (path derivative); Burda et al. 2016, eq. 8, 13 (the bound, its gradient); Rainforth
 # et al. 2018 (signal-to-noise); Tucker et al. 2019, eq. 8 (DReG); Mnih & Rezende 2016, eq. 10, 11 (VIMCO).
