@@ -1,0 +1,6 @@
+# expects: multiplied by the variance
+import numpy as np
+
+
+def draw_codes(mu, log_sigma, eps):
+    return mu + np.exp(log_sigma) ** 2 * eps
