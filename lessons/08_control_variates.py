@@ -5,8 +5,7 @@ choice make the estimate, and what does it cost? First exactly, on a bowl, then 
 """
 
 # %% [markdown]
-# **Needs:** lessons 05 (the two gradients, moments of a normal, quadrature), 06 (variance x cost) and 07 (the digits).
-# About 15 minutes.
+# **Needs:** lessons 05 (two gradients, moments, quadrature), 06 (variance x cost), 07 (digits). About 15 minutes.
 #
 # The two gradients of E_q[f(z)], with λ = [μ, logvar], z = μ + σ ε, and the *score* d log q(z)/dλ, for μ: ε / σ:
 #
@@ -141,7 +140,7 @@ for S in (2, 4, 8):
     (mean,), (variance,) = exact("leave_one_out", n_samples=S, n_nodes=4)
     paired[S] = mean_with_pairs(tv.estimators.leave_one_out, S)  # 2
     print(f"S = {S}: own sample included {shrunk[S]:.4f}, variance {shrunk_variance[S]:6.2f}", end="; ")
-    print(f"leave-one-out {mean:.4f}, {variance:6.2f}; in pairs, μ {paired[S][0]:.4f}, logvar {paired[S][1]:.4f}")
+    print(f"leave-one-out {mean:.4f}, {variance:6.2f}; in pairs, μ {paired[S][0]:.4f}, logvar {paired[S][1]:z.4f}")
 
 # %% [markdown]
 # In pairs, d/dμ is 1 + 1/(S - 1) times what it should be, 1 1/3 times for S = 4; d/dlogvar is (S - 2)/(S - 1) times,
@@ -251,7 +250,7 @@ fig.savefig(FIGURES / "08_ladder.png", dpi=130)
 # pairs and quasi-random points. That is in lesson 09.
 #
 # ## On a network
-# Take the autoencoder of lesson 07 with K = 10, trained for a while with the reparameterization, then hold it fixed:
+# Take an autoencoder as in lesson 07, with 100 hidden units, train it with the reparameterization, then hold it fixed:
 # variance belongs to a place. The estimators that learn get 400 minibatches to settle down. `tv.train` calls their
 # `update`, and a learning rate of zero keeps the network where it is. A step's time has their training in it. It
 # is the median of five rounds, in which the estimators take turns; the bar goes from the fastest round to the slowest.
