@@ -6,7 +6,7 @@ does the gradient estimator make, and why?
 
 # %% [markdown]
 # **Needs:** lessons 02 (the bound), 03 (the KL), 04 (backprop), 05 and 06 (score function, leave-one-out,
-# reparameterization, and their variances). About 15 minutes.
+# reparameterization, and their variances); about 15 minutes.
 #
 # The loss of an image x is the bound of lesson 02, in nats; lower is better:
 #
@@ -39,7 +39,7 @@ rng = np.random.default_rng(0)
 
 # %% [markdown]
 # The data are 8 x 8 grey digits. The decoder gives each pixel a probability of being white, so each pixel is drawn
-# once, white with its grey level as probability. Half of the images held back chooses the rates, the other half reports.
+# once, white with its grey level as probability. Half of the images held back chooses rates, the other half reports.
 #
 # A yardstick: a model **without a code** gives every pixel its average over the training images. It has no gradient to
 # estimate. An autoencoder that does worse has a code that does harm.
@@ -131,7 +131,7 @@ for ax in axes:
     ax.set(ylim=(23, 32), ylabel="loss, nats a test image (lower is better)")
 axes[0].text(RATES[-1], without_code + 0.1, "no code at all", ha="right", va="bottom", fontsize=10)
 axes[0].set(xscale="log", xlabel="learning rate of Adam", title="A noisier gradient wants a smaller step")
-axes[1].set(xlabel="step", title="Each at its best rate, a line a seed; dots: at the others' rate")
+axes[1].set(xlabel="step", title="A line: a seed at its best rate; dots: the others' rate")
 axes[0].legend(frameon=False, loc="upper center")
 fig.savefig(FIGURES / "07_training.png", dpi=130)
 crossed = {name: [] for name in NAMES}  # the first look below the yardstick

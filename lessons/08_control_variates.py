@@ -5,7 +5,7 @@ choice make the estimate, and what does it cost? First exactly, on a bowl, then 
 """
 
 # %% [markdown]
-# **Needs:** lessons 05 (two gradients, moments, quadrature), 06 (variance x cost), 07 (digits). About 15 minutes.
+# **Needs:** lessons 05 (two gradients, moments, quadrature), 06 (variance x cost), 07 (digits); about 15 minutes.
 #
 # The two gradients of E_q[f(z)], with λ = [μ, logvar], z = μ + σ ε, and the *score* d log q(z)/dλ, for μ: ε / σ:
 #
