@@ -1,0 +1,8 @@
+# expects: other way round
+import tinyvae as tv
+
+
+def noise_ratio(vae, x, n_samples):
+    names = ["leave_one_out", "reparameterization"]
+    reports = tv.variance.measure(vae, x, names, n_draws=300, n_samples=n_samples, n_timings=0)
+    return tv.variance.ratio(reports["reparameterization"], reports["leave_one_out"], "encoder").value

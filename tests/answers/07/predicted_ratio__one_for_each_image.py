@@ -1,0 +1,6 @@
+# expects: has shape
+
+
+def predicted_ratio(f, n_samples):
+    m, v = f.mean(axis=0), f.var(axis=0)
+    return (m**2 + v) / v * (n_samples - 1) / n_samples

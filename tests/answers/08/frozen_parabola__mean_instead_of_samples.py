@@ -1,0 +1,7 @@
+# expects: single number
+
+
+def frozen_parabola(f, slope, bend, mu, sigma, eps):
+    moved = sigma * eps
+    rest = f(mu + moved) - f(mu) - slope(mu) * moved - bend(mu) * moved**2 / 2
+    return (rest * eps / sigma).mean() + slope(mu)

@@ -1,0 +1,7 @@
+# expects: not given back
+
+
+def frozen_parabola(f, slope, bend, mu, sigma, eps):
+    moved = sigma * eps
+    rest = f(mu + moved) - f(mu) - slope(mu) * moved - bend(mu) * moved**2 / 2
+    return rest * eps / sigma
