@@ -1,7 +1,9 @@
 """Shape, dimension, number of samples: when does a gradient estimate get noisy?
 
-Question: both gradients are right on average. How does their noise depend on the shape of f, on the dimension of z, on
-samples and minibatch, and why is the score function's so large?
+Question: how does a gradient's noise depend on the shape of f, the dimension of z, samples and minibatch?
+
+Both gradients are right on average, and the score function's noise is so much larger. The reasons that are usually
+given for that are put to the test.
 """
 
 # %% [markdown]

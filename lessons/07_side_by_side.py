@@ -1,7 +1,6 @@
 """Side by side: one autoencoder, three ways to train it
 
-Question: on real handwritten digits, from the same start, with the same minibatches and the same noise, what difference
-does the gradient estimator make, and why?
+Question: on real digits, everything else equal, what difference does the gradient estimator make, and why?
 """
 
 # %% [markdown]

@@ -1,7 +1,8 @@
 """Control variates: from a constant to a trained surrogate
 
-Question: the score function is noisy because it looks at f's size. What may be subtracted from f, how quiet does each
-choice make the estimate, and what does it cost? First exactly, on a bowl, then measured on a network.
+Question: what may be subtracted from f, how quiet does each choice make the score function, and what does it cost?
+
+First exactly, on a bowl, then measured on a network.
 """
 
 # %% [markdown]

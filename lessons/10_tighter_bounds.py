@@ -1,7 +1,6 @@
 """Sticking the landing, and tighter bounds
 
-Question: the bound can be estimated with less noise, and it can be made tighter. Is the quieter gradient always
-quieter, is the tighter bound always better, and what happens to the gradient on the way?
+Question: is the quieter gradient of a bound always quieter, and the tighter bound always better?
 """
 
 # %% [markdown]
