@@ -1,9 +1,6 @@
 """Shape, dimension, number of samples: when does a gradient estimate get noisy?
 
 Question: how does a gradient's noise depend on the shape of f, the dimension of z, samples and minibatch?
-
-Both gradients are right on average, and the score function's noise is so much larger. The reasons that are usually
-given for that are put to the test.
 """
 
 # %% [markdown]

@@ -1,8 +1,6 @@
 """Control variates: from a constant to a trained surrogate
 
 Question: what may be subtracted from f, how quiet does each choice make the score function, and what does it cost?
-
-First exactly, on a bowl, then measured on a network.
 """
 
 # %% [markdown]

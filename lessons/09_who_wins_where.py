@@ -1,7 +1,6 @@
 """Who wins where? Four estimators, three kinds of noise, and the price
 
-Question: which estimator gives the most precision for its price, on which target, in how many dimensions? And can
-better noise help all of them?
+Question: which estimator gives the most precision for its price, on which target, in how many dimensions?
 """
 
 # %% [markdown]
