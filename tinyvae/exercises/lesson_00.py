@@ -8,7 +8,7 @@ from tinyvae.exercises.contract import Wrong, array, call, close, off, several
 
 __all__ = ["draw_codes", "kl_and_slopes", "score_of_codes"]
 
-AS_LOGVAR = "log σ is read as if it were log σ²: the page's half belongs to a log-variance"
+AS_LOGVAR = "log σ is read as if it were log σ²"
 
 
 def draw_codes(answer):
@@ -29,7 +29,7 @@ def draw_codes(answer):
         sigma = np.exp(r)  # B, K
         got = array(call(answer, mu, r, eps), eps.shape, "z")
         _recognise(got, mu + sigma * eps, "z", {
-            AS_LOGVAR: mu + np.exp(r / 2) * eps,
+            AS_LOGVAR + ": the page's half belongs to a log-variance": mu + np.exp(r / 2) * eps,
             "the noise is multiplied by the variance; codes as wide as that have variance σ⁴": mu + sigma**2 * eps,
             "the noise is multiplied by log σ itself, which may be negative: what turns it into σ?": mu + r * eps,
             "the noise is not scaled: where does σ come in?": mu + eps,
@@ -64,7 +64,7 @@ def kl_and_slopes(answer):
             "the factor 1/2 is missing": 2 * kl,
             "the sign is wrong: a KL is never negative": -kl,
             "the sign is wrong and the factor 1/2 is missing. So it is often printed; a KL is never negative": -2 * kl,
-            AS_LOGVAR.replace("half", "formula"): half.kl(),
+            AS_LOGVAR: half.kl(),
             "the logarithm is that of the standard deviation, where the formula has the variance's":
                 kl + r.sum(axis=1) / 2,
             "σ stands where the formula has the variance": kl + (np.exp(r) - variance).sum(axis=1) / 2,
@@ -89,7 +89,7 @@ def kl_and_slopes(answer):
             "that is the slope in σ²: the chain rule has one more factor": slope / variance / 2,
             "the factor 1/2 of the KL is forgotten": 2 * slope,
             "the sign is wrong: a wide q must become narrower": -slope,
-            AS_LOGVAR.replace("half", "formula"): (np.exp(r) - 1) / 2,
+            AS_LOGVAR: (np.exp(r) - 1) / 2,
             "the derivative of the logarithm's term is that for log σ² (look at r = 0, where it must vanish)":
                 variance - 0.5,
             "the derivative of e^(2r) lacks its inner factor (look at r = 0, where it must vanish)": variance / 2 - 1,
@@ -139,15 +139,15 @@ def score_of_codes(answer):
             "a factor 1/2 is left over in one of the two terms: the mean over draws must be 0": square / 2 - 1,
             "the term -log σ is differentiated as if r were log σ²: the mean over draws must be 0": square - 0.5,
             "one term has the wrong sign: the mean over draws must be 0": square + 1,
-            AS_LOGVAR.replace("half", "formula"): (((z - mu) / wide) ** 2 - 1) / 2,
-            AS_LOGVAR.replace("half", "formula") + ".": ((z - mu) / wide) ** 2 - 1,
+            AS_LOGVAR: (((z - mu) / wide) ** 2 - 1) / 2,
+            AS_LOGVAR + " where ε is computed": ((z - mu) / wide) ** 2 - 1,
         }, _mean(answer, 1))  # fmt: skip
 
 
 def _inputs(seed):
     """mu (B, K), r = log sigma (B, K) and noise (S, B, K), of sizes that no two axes share."""
     rng = np.random.default_rng(seed)
-    S, B, K = ((5, 3, 2), (2, 4, 6))[seed]
+    S, B, K = ((5, 4, 3), (2, 3, 6))[seed]
     return rng.normal(0, 1.5, (B, K)), rng.uniform(-1.2, 0.8, (B, K)), rng.standard_normal((S, B, K))
 
 
