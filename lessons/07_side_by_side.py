@@ -56,14 +56,16 @@ print(f"Without a code: {without_code:.2f} nats a test image")
 # %% [markdown]
 # ## Train, each at its own best learning rate
 # Minibatches, noise and initial weights come from the seed alone, the same for every estimator. Only the estimator
-# differs, and the learning rate: one that suits a quiet gradient need not suit a noisy one. Four rates with two seeds
-# each; the best by the loss on the choosing half; then three more seeds.
+# differs, and the learning rate: one that suits a quiet gradient need not suit a noisy one. Three rates with two seeds
+# each; the best by the loss on the choosing half; then three more seeds. The score function has lower ones to choose
+# from: it also runs at the rate that is best for the others, with all seeds.
 #
 # **Predict before you run:** is the score function's best rate larger or smaller than the reparameterization's? Can it
 # be worse than no code at all, although its gradient is right on average?
 
 # %%
-RATES, TRIALS, SEEDS, N_EPOCHS = (1e-3, 3e-3, 1e-2, 3e-2), range(2), range(5), 60
+RATES = {name: (3e-3, 1e-2, 3e-2) for name in NAMES} | {"score_function": (1e-3, 3e-3, 1e-2)}
+TRIALS, SEEDS, N_EPOCHS = range(2), range(5), 60
 LOOKS = (1, 2, 4, 6, 8, 11, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60)  # epochs after which the test images are tried
 STEPS_AN_EPOCH = -(-len(train) // 200)
 SNAPSHOTS = (0, 1, 4, 15, 60)  # epochs after which parameters are kept
@@ -94,41 +96,42 @@ def losses(vae, images):
     return f.mean(axis=0) + q.kl()  # B
 
 
-runs = {(name, rate, seed): run(name, rate, seed) for name in NAMES for rate in RATES for seed in TRIALS}
+runs = {(name, rate, seed): run(name, rate, seed) for name in NAMES for rate in RATES[name] for seed in TRIALS}
 best = {}
 for name in NAMES:
-    tried = [np.mean([losses(runs[name, rate, seed][0], choose) for seed in TRIALS]) for rate in RATES]
-    best[name] = RATES[np.argmin(tried)]
-    runs |= {(name, best[name], seed): run(name, best[name], seed) for seed in SEEDS if seed not in TRIALS}
-final = {(name, rate, seed): losses(vae, test) for (name, rate, seed), (vae, *_) in runs.items()}  # 180 each
-by_rate = {name: np.array([[final[name, rate, seed].mean() for seed in TRIALS] for rate in RATES]) for name in NAMES}
-ends = {name: np.array([final[name, best[name], seed] for seed in SEEDS]) for name in NAMES}  # seeds, 180
-print(f"After {N_EPOCHS * STEPS_AN_EPOCH} steps, nats a test image:")
+    tried = [np.mean([losses(runs[name, rate, seed][0], choose) for seed in TRIALS]) for rate in RATES[name]]
+    best[name] = RATES[name][np.argmin(tried)]
 COMMON = best["reparameterization"]
-cases = {(name, best[name]): SEEDS for name in NAMES} | {("score_function", COMMON): TRIALS}
+cases = [*best.items(), ("score_function", COMMON)]
+runs |= {(*case, seed): run(*case, seed) for case in cases for seed in SEEDS if seed not in TRIALS}
+final = {(name, rate, seed): losses(vae, test) for (name, rate, seed), (vae, *_) in runs.items()}  # 180 each
+by_rate = {n: np.array([[final[n, rate, seed].mean() for seed in TRIALS] for rate in RATES[n]]) for n in NAMES}
+ends = {name: np.array([final[name, best[name], seed] for seed in SEEDS]) for name in NAMES}  # seeds, 180
+at_common = np.array([final["score_function", COMMON, seed] for seed in SEEDS])  # seeds, 180
+print(f"After {N_EPOCHS * STEPS_AN_EPOCH} steps, nats a test image:")
 paid, saved = {}, {}
-for (name, rate), seeds in cases.items():
-    loss = np.array([final[name, rate, seed].mean() for seed in seeds])  # seeds
-    kl = np.mean([runs[name, rate, seed][0].encode(test).kl().mean() for seed in seeds])
+for name, rate in cases:
+    loss = np.array([final[name, rate, seed].mean() for seed in SEEDS])  # seeds
+    kl = np.mean([runs[name, rate, seed][0].encode(test).kl().mean() for seed in SEEDS])
     paid[name, rate], saved[name, rate] = kl, without_code - (loss.mean() - kl)
-    line = f"{loss.mean():.2f} ({loss.min():.2f} to {loss.max():.2f}, {len(loss)} seeds): "
-    print(f"{LABELS[name]:<20}rate {rate:g}: {line}pays {kl:.2f} for the code, saves {saved[name, rate]:.2f}")
+    line = f"rate {rate:g}: {loss.mean():.2f} ({loss.min():.2f} to {loss.max():.2f}): pays {kl:.2f} for the code"
+    print(f"{LABELS[name]:<20}{line}, saves {saved[name, rate]:.2f}")
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained")
 for name in NAMES:
-    axes[0].plot(RATES, by_rate[name].mean(axis=1), **STYLES[name], marker="o", label=LABELS[name])
-    axes[0].plot(RATES, by_rate[name], ".", color=STYLES[name]["color"], alpha=0.5)
+    axes[0].plot(RATES[name], by_rate[name].mean(axis=1), **STYLES[name], marker="o", label=LABELS[name])
+    axes[0].plot(RATES[name], by_rate[name], ".", color=STYLES[name]["color"], alpha=0.5)
     for seed in SEEDS:
         step, loss, *_ = runs[name, best[name], seed][1].T
         axes[1].plot(step, loss, **STYLES[name], lw=1.2, alpha=0.8)
-for seed in TRIALS:
-    step, loss, *_ = runs["score_function", best["reparameterization"], seed][1].T
-    axes[1].plot(step, loss, color=STYLES["score_function"]["color"], ls=":", lw=1.5)
+for seed in SEEDS:
+    step, loss, *_ = runs["score_function", COMMON, seed][1].T
+    axes[1].plot(step, loss, color=STYLES["score_function"]["color"], ls=":", lw=1.3)
 for ax in axes:
     ax.axhline(without_code, color="black", lw=1, ls="--")
     ax.set(ylim=(23, 32), ylabel="loss, nats a test image (lower is better)")
-axes[0].text(RATES[-1], without_code + 0.1, "no code at all", ha="right", va="bottom", fontsize=10)
+axes[0].text(3e-2, without_code + 0.1, "no code at all", ha="right", va="bottom", fontsize=10)
 axes[0].set(xscale="log", xlabel="learning rate of Adam", title="A noisier gradient wants a smaller step")
 axes[1].set(xlabel="step", title="A line: a seed at its best rate; dots: the others' rate")
 axes[0].legend(frameon=False, loc="upper center")
@@ -141,11 +144,9 @@ for name, steps in crossed.items():
 
 # %% [markdown]
 # At its best rate, 0.003, the score function ends at 26.6 nats, better than no code by 0.6 ± 0.3. At the rate that is
-# best for the others, 0.01, it ends at 27.6, *worse* than no code: it pays 5.1 nats for its code and saves 4.7 with it.
+# best for the others, 0.01, it ends at 27.8, *worse* than no code: it pays 4.8 nats for its code and saves 4.3 with it.
 # Its gradient is right on average at both. But random changes of the weights raise the KL and carry no information, and
-# smaller steps average over more of them. At 0.001 it is worse than no code again: the steps are too short for the
-# time.
-#
+# smaller steps average over more of them. At 0.001 it is worse than no code, too: the time is short for such steps.
 # It passes the yardstick after some 320 to 440 steps, the others after some 50 to 90. So "worse than nothing" says
 # where a curve was cut, and at which rate. What remains at each one's best rate: the order is the same in every run,
 # leave-one-out trails by 0.6 ± 0.2 nats, and the score function by another 2.1 ± 0.4.
@@ -159,7 +160,7 @@ for name, steps in crossed.items():
 # How bad is that? The mean m of the gradient is the signal, the same for all three, as all are unbiased. A noise of
 # standard deviation s points anywhere in a space of some 4,000 weights, so that nearly all of it is at right angles to
 # m. Hence tan(angle) = s / |m|, with the angle between an estimate and the truth; at 90° it is a random direction. We
-# take |m| from the quietest of the three: in the noisiest, 200 draws cannot tell it from zero.
+# take |m| from the quietest of the three: in the noisiest, 200 draws can hardly tell it from zero.
 
 # %%
 batch = train[:50]  # B, D
@@ -172,7 +173,7 @@ def measured(theta, n_timings):
     return tv.variance.measure(place, batch, NAMES, n_timings=n_timings, **MEASURE)
 
 
-path = runs["reparameterization", best["reparameterization"], 0][2]  # {epoch: parameters}
+path = runs["reparameterization", COMMON, 0][2]  # {epoch: parameters}
 reports = {epoch: measured(theta, 21 * (epoch == N_EPOCHS)) for epoch, theta in path.items()}
 angles = {name: [] for name in NAMES}
 for epoch, report in reports.items():
@@ -219,7 +220,7 @@ fig.savefig(FIGURES / "07_variance.png", dpi=130)
 # **Predict before you run:** does the score function's ratio to the reparameterization grow with K, too?
 
 # %%
-place = runs["reparameterization", best["reparameterization"], 0][0]
+place = runs["reparameterization", COMMON, 0][0]
 q = place.encode(batch)
 z = q.sample(q.noise(rng, 1000))  # 1000, B, K
 f = np.array([-place.decode(code).log_prob(batch.astype("float32")) for code in z])  # 1000, B
@@ -274,8 +275,7 @@ fig.savefig(FIGURES / "07_why.png", dpi=130)
 # %% [markdown]
 # Leave-one-out's ratio grows from 7 at K = 2 to 25 at K = 20. The score function's stays near 1,000: the level of f
 # that it drags along comes from the D pixels, not from K. The README's numbers and lesson 08's fit in, from other
-# networks and places; lesson 08 takes S = 4, a better baseline: a sample's variance is S/(S - 1) times that with the
-# exact mean of f.
+# networks and places; lesson 08 takes S = 4, a baseline from three other samples.
 #
 # ## What does it cost?
 # Averaging n gradients divides the variance by n and takes n times as long, so variance x time is the price of
@@ -305,7 +305,7 @@ fig.savefig(FIGURES / "07_reconstructions.png", dpi=130)
 # %% [markdown]
 # **Believed before:** a noisy gradient that is right on average is just slow; or: it is worse than no code. **Believe
 # now:** the noise has a price in nats that the learning rate sets. Most of it is f's level, which one subtraction
-# removes; the rest grows with K. **The number that changed it:** 27.6 nats at the others' rate, 26.6 at its own.
+# removes; the rest grows with K. **The number that changed it:** 27.8 nats at the others' rate, 26.6 at its own.
 #
 # **Sources:** Kingma and Welling 2014, appendix B (the KL in closed form); Mohamed et al. 2020, section 4 (score
 # function); Mnih and Rezende 2016, section 2 (leave-one-out).
@@ -329,20 +329,21 @@ for pair, gaps in pairs.items():  # seeds, 180
     (mean, reach), error = over_seeds(gaps.mean(axis=1)), gaps.mean(axis=0).std() / np.sqrt(gaps.shape[1])
     print(f"{pair}: {mean:.2f} ± {reach:.2f} nats, over seeds; standard error over images {error:.2f}")
     assert mean > reach and mean > 3 * error and (gaps.mean(axis=1) > 0).all()  # in every run, too
-at_common, at_short = (by_rate["score_function"][RATES.index(rate)] for rate in (COMMON, 1e-3))
 assert best == {"reparameterization": 1e-2, "leave_one_out": 1e-2, "score_function": 3e-3}
-assert (at_common > without_code).all() and (at_short > without_code).all()
+assert (at_common.mean(axis=1) > without_code).all() and (by_rate["score_function"][0] > without_code).all()
 assert paid["score_function", COMMON] > saved["score_function", COMMON]
+told = dict(zip(NAMES, (23.9, 24.6, 26.6))) | {"common": 27.8}
+for name, loss in {**ends, "common": at_common}.items():
+    error = loss.mean(axis=1).std(ddof=1) / np.sqrt(len(SEEDS))
+    assert abs(loss.mean() - told[name]) < 5 * error + 0.05
 of_last = [tv.variance.ratio(last[name], last["reparameterization"], "encoder").value for name in NAMES[1:]]
 assert 15 < of_last[0] < 25 and 500 < of_last[1] < 1000
 assert max(crossed["leave_one_out"]) < 0.5 * min(crossed["score_function"])
-assert (
-    abs(predicted / found.value - 1) < 0.25 and 80 < min(angles["score_function"]) < max(angles["score_function"]) < 90
-)
+assert abs(predicted / found.value - 1) < 0.25 and 85 < min(angles["score_function"]) < 90
 for seed in TRIALS:
-    assert ratios["leave_one_out", 20, seed].low > 2 * ratios["leave_one_out", 2, seed].high
+    assert 20 < ratios["leave_one_out", 20, seed].value < 30 and 5 < ratios["leave_one_out", 2, seed].value < 9
     assert all(600 < ratios["score_function", n_latents, seed].value < 1600 for n_latents in LATENTS)
 means = ", ".join(f"{LABELS[name]} {ends[name].mean():.1f}" for name in NAMES)
 print(
-    f"Headline: {means}; no code at all {without_code:.1f}; score function at the others' rate {at_common.mean():.1f}."
+    f"Headline: {means}, at the others' rate {at_common.mean():.1f}; no code at all {without_code:.1f} nats an image."
 )
