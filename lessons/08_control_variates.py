@@ -247,7 +247,7 @@ fig.savefig(FIGURES / "08_ladder.png", dpi=130)
 # - **Functions of z.** A bowl *is* its parabola, so the delta method has no variance left: a special case. The
 #   surrogate goes below the floor, too. With c = f, what is left of (3) is f'(z) dz/dλ, the reparameterization.
 #
-# The other way to a quieter estimate is noise that is spread evenly, antithetic pairs and quasi-random points: lesson 09.
+# The other way to a quieter estimate is noise that is spread evenly (antithetic pairs, quasi-random points): lesson 09.
 #
 # ## On a network
 # Take an autoencoder as in lesson 07, with 100 hidden units, train it with the reparameterization, then hold it fixed:
