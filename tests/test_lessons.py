@@ -20,6 +20,7 @@ SYSTEM = "contextlib", "os", "time"  # to set a number of threads, and to watch 
 PAGES = LESSONS[0].parent / "pages"
 RENDERED = [lesson for lesson in LESSONS if (PAGES / f"{lesson.stem}.md").is_file()]
 each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
+QUICK = "05_two_gradients"  # runs in the short suite, too; the others take a quarter of a minute each, and one a minute
 each_page = pytest.mark.parametrize("lesson", RENDERED, ids=lambda lesson: lesson.stem)
 
 
@@ -73,7 +74,13 @@ def test_the_readme_lists_them_in_order():
     ]
 
 
-@each_lesson
+@pytest.mark.parametrize(
+    "lesson",
+    [
+        pytest.param(lesson, id=lesson.stem, marks=[] if lesson.stem == QUICK else pytest.mark.slow)
+        for lesson in LESSONS
+    ],
+)
 def test_runs_from_another_folder(lesson, tmp_path):
     # A copy, so that figures from an earlier run cannot pass for this one's, and the checkout stays as it is.
     (tmp_path / "lessons").mkdir()
@@ -89,7 +96,7 @@ def test_runs_from_another_folder(lesson, tmp_path):
 
 def test_runs_without_a_file(tmp_path):
     """As in a notebook, where __file__ is missing: the same output, and figures beside the notebook."""
-    lesson = LESSONS[0]
+    lesson = LESSONS[0].with_stem(QUICK)
     printed = run(["-"], tmp_path, lesson.read_text(encoding="utf-8"))
     check_figures(lesson, tmp_path / "figures")
     assert printed == run([lesson.name], shutil.copytree(lesson.parent, tmp_path / "copy"))
