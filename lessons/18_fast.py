@@ -263,8 +263,8 @@ for number in sorted({1, n_threads}):
 # ## Where the last microseconds are
 # A whole training step of a VAE 784-500-20: minibatch, noise, both networks forward and backward, the estimator, Adam.
 # It calls the team five times, each time for one pass or for two that run one after the other. `forward` meets once a
-# layer, `deltas` too, though not for the encoder's first layer, whose input needs no gradient; any other pass meets
-# once: 11 meetings. Around them is what one thread does alone, so that on N threads
+# layer, `deltas` too, but for the encoder's first layer, whose input needs no gradient; any other pass once, and the
+# decoder's `weight_gradients`, which weights the rows first, twice: 12 meetings. All else one thread does alone:
 #
 #     time(N)  =  alone + shared / N + meetings · time of a meeting,     N > 1
 #
@@ -301,10 +301,11 @@ with threads(n_threads):
         for _ in range(100):
             spent.append({})
             timed("step", step)()
-names = [name for call in calls for name, _ in call]
-layered = "forward", "deltas"  # these meet once a layer
-n_meetings = sum(len(a[1]) - 1 - (a[-1] is None) if name in layered else 1 for call in calls for name, a in call)
-assert len(calls) == 5 and max(map(len, calls)) == 2 and len(names) == 8 and n_meetings == 11
+names, n_meetings = [name for call in calls for name, _ in call], 0
+for name, a in sum(calls, []):
+    layered, weighing = name in ("forward", "deltas"), name == "weight_gradients" and a[6] is not None
+    n_meetings += len(a[1]) - 1 - (a[-1] is None) if layered else 1 + weighing
+assert not team.usable() or (len(calls), max(map(len, calls)), len(names), n_meetings) == (5, 2, 8, 12)
 one = sorted(spent, key=lambda parts: parts["step"])[10]  # a tenth of the steps took less
 parts = {name: one[name] for name in sorted(set(names), key=one.get, reverse=True)}
 parts["loops that Python calls"] = sum(one.values()) - one["step"] - sum(parts.values())
@@ -313,7 +314,6 @@ alone = parts["loops that Python calls"] + parts["Python, NumPy"]
 print(*(f"{name:<26}{part:8.3f} ms" for name, part in parts.items()), sep="\n")
 print(f"alone: {alone:.3f} ms of {one['step']:.3f}, {alone / one['step']:.0%}")
 print(f"{n_meetings} meetings, each as long as a layer of one unit: {n_meetings * meeting:.1f} us")
-
 fig, axes = plt.subplots(1, 2, figsize=(11.5, 4.0), layout="constrained")
 best = min(list(network_ms.values())[1:]) / floor_ms
 titles = f"Blocks: at best {best:.2f} times the products", f"Hatched: {alone / one['step']:.0%} of a step is not shared"
