@@ -209,11 +209,11 @@ floor_ms = network_ms["products, 1 thread"]
 
 # %% [markdown]
 # **Why small blocks?** A BLAS that multiplies large matrices first copies them, piece by piece, into an order that its
-# innermost loop likes: it *packs* them. For a batch of a hundred rows the copies cost much beside the product. Where a
-# processor has AVX-512 (instructions on 16 numbers at a time), OpenBLAS has a second way, without packing, for products
-# of at most a million multiply-adds. A block of 50 rows and 64 columns, with sums of 784 terms, has two and a half
-# million: its sums are cut, too, into chunks. OpenBLAS tells the name of its kernels, and by that name, not by a
-# measurement, the package chooses; whether it chose well here, the lines below tell.
+# innermost loop, its *kernel*, likes: it *packs* them. For a batch of a hundred rows the copies cost much beside the
+# product. Where a processor has AVX-512 (instructions on 16 numbers at a time), OpenBLAS has a second way, without
+# packing, for products of at most a million multiply-adds. A block of 50 rows and 64 columns, with sums of 784 terms,
+# has two and a half million: its sums are cut, too, into chunks. OpenBLAS tells the name of its kernels, and by that
+# name, not by a measurement, the package chooses; whether it chose well here, the lines below tell.
 #
 # How a matrix is cut depends on its shape and nothing else. So whoever computes a block, the sums inside it are the
 # same, in the same order: **one thread or several, the gradient has the same bits.**
@@ -343,7 +343,7 @@ fig.savefig(FIGURES / "18_step.png", dpi=130)
 # - `step_on_threads`: what N threads and their meetings leave of a step.
 
 # %%
-assert 1_000_000 < 50 * 64 * 784 == 2_508_800
+assert 1_000_000 < 50 * 64 * 784 == 2_508_800 and round(4 * 4 * P / 1e6) == 6
 print(
     f"Headline: a fused layer {layer_ms['fused loops'] / layer_ms['products alone']:.2f} times its products; "
     f"a whole training step {ms['step'] / ms['products']:.2f} times its own (threads: {n_threads})."
