@@ -209,7 +209,7 @@ floor_ms = network_ms["products, 1 thread"]
 
 # %% [markdown]
 # **Why small blocks?** A BLAS that multiplies large matrices first copies them, piece by piece, into an order that its
-# innermost loop, its *kernel*, likes: it *packs* them. For a batch of a hundred rows the copies cost much beside the
+# innermost loop, its *kernel*, likes: it *packs* them. For a batch of a hundred rows that can cost much beside the
 # product. Where a processor has AVX-512 (instructions on 16 numbers at a time), OpenBLAS has a second way, without
 # packing, for products of at most a million multiply-adds. A block of 50 rows and 64 columns, with sums of 784 terms,
 # has two and a half million: its sums are cut, too, into chunks. OpenBLAS tells the name of its kernels, and by that
