@@ -90,7 +90,7 @@ def test_runs_from_another_folder(lesson, tmp_path):
     assert not list((tmp_path / "elsewhere").iterdir())
     check_figures(lesson, tmp_path / "lessons" / "figures")
     if lesson in RENDERED:
-        assert headline(lesson, page(lesson)) == headline(lesson, printed), f"render it: {RENDER} {lesson.stem[:2]}"
+        check_headline(lesson, printed)
 
 
 def test_runs_without_a_file(tmp_path):
@@ -137,10 +137,21 @@ def page(lesson):
     return (PAGES / f"{lesson.stem}.md").read_text(encoding="utf-8")
 
 
-def headline(lesson, text):
-    """The last line that begins so; without its numbers in a lesson that measures times."""
+NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[-+]?\d+)?")
+
+
+def headline(text):
+    """The words and the numbers of the last line that begins so."""
     (*_, line) = (line for line in text.splitlines() if line.startswith("Headline"))
-    return re.sub(r"\d+(?:\.\d+)?", "#", line) if lesson.stem == "18_fast" else line
+    return NUMBER.sub("#", line), [float(number) for number in NUMBER.findall(line)]
+
+
+def check_headline(lesson, printed):
+    """Another processor rounds otherwise, and what was trained there ends a little elsewhere."""
+    (words, numbers), (fresh_words, fresh) = headline(page(lesson)), headline(printed)
+    assert words == fresh_words, f"render it: {RENDER} {lesson.stem[:2]}"
+    if lesson.stem != "18_fast":  # whose numbers are times
+        np.testing.assert_allclose(fresh, numbers, rtol=0.05, atol=0.02)
 
 
 def page_without_outputs(lesson):
