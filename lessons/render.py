@@ -37,7 +37,7 @@ def small(png):
     """The bytes of a figure, made small."""
     image = Image.open(io.BytesIO(png)).convert("RGB")
     image.thumbnail((WIDTH, image.height), Image.Resampling.LANCZOS)
-    # The default method gives the rare colours, the ends of a colour bar, away; this one none (19 of 255 at most).
+    # The default method gives the rare colours, the ends of a colour bar, away; this one none (25 of 255 at most).
     image = image.quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE, kmeans=3, dither=Image.Dither.NONE)
     image.save(made := io.BytesIO(), "PNG", optimize=True)
     return made.getvalue()
