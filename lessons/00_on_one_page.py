@@ -140,8 +140,9 @@ def loss_and_grads(p, x, eps, estimator):
 
 # %% [markdown]
 # ## Training
-# **Adam** steps along a running average of the gradients, divided by their typical size: each parameter moves by about
-# `rate` a step (Kingma & Ba 2015, algorithm 1). An **epoch** is one pass through the images in random order.
+# **Adam** steps along a running average of the gradients, divided by their typical size: a parameter moves by some
+# `rate` a step where its gradients agree, by a fraction of it where they are mostly noise (Kingma & Ba 2015, algorithm
+# 1). An **epoch** is one pass through the images in random order.
 
 
 # %%

@@ -157,10 +157,10 @@ for name, steps in crossed.items():
 # same noise, 200 times. `tv.variance.measure` gives the variance of the gradient of the encoder's weights, summed over
 # all of them.
 #
-# How bad is that? The mean m of the gradient is the signal, the same for all three, as all are unbiased. A noise of
+# How bad is that? The mean g of the gradient is the signal, the same for all three, as all are unbiased. A noise of
 # standard deviation s points anywhere in a space of some 4,000 weights, so that nearly all of it is at right angles to
-# m. Hence tan(angle) = s / |m|, with the angle between an estimate and the truth; at 90° it is a random direction. We
-# take |m| from the quietest of the three: in the noisiest, 200 draws can hardly tell it from zero.
+# g. Hence tan(angle) = s / |g|, with the angle between an estimate and the truth; at 90° it is a random direction. We
+# take |g| from the quietest of the three: in the noisiest, 200 draws can hardly tell it from zero.
 
 # %%
 batch = train[:50]  # B, D
@@ -178,7 +178,7 @@ reports = {epoch: measured(theta, 21 * (epoch == N_EPOCHS)) for epoch, theta in 
 angles = {name: [] for name in NAMES}
 for epoch, report in reports.items():
     quiet = report["reparameterization"].total["encoder"]
-    signal = quiet.snr.value * np.sqrt(quiet.variance.value)  # |m|
+    signal = quiet.snr.value * np.sqrt(quiet.variance.value)  # |g|
     for name in NAMES:
         variance = report[name].total["encoder"].variance
         angles[name].append(np.degrees(np.arctan(np.sqrt(variance.value) / signal)))

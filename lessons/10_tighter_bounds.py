@@ -192,7 +192,7 @@ assert max(abs(gaps[1] - kl), abs(gaps[2] - pairs)) < 1e-9
 # One sample in S moves L by some 1/S: S terms of size 1/S, and noise like 1/√S again.
 #
 # **Predict before you run:** with 16 times as many samples, is the gradient for q clearer or fainter, by which factor,
-# with each of the three? The signal is exact (the slope of L_S), the noise that of 2,000 gradients.
+# with each of the three? The signal is exact (the slope of -L_S), the noise that of 2,000 gradients.
 
 
 # %%
@@ -313,7 +313,7 @@ fig.savefig(FIGURES / "10_digits.png", dpi=130)
 # %% [markdown]
 # Report several stopping times. **Early** (5 epochs) the tighter bound is ahead by half a nat, after **20** behind by a
 # third, at the **end** ahead by a tenth. Any of the three could have been "the result", and all are small beside the
-# four nats that epochs 5 to 40 bring. (What the judge lacks is below .01.) These encoders are *worse* as posteriors:
+# four nats that epochs 5 to 40 bring. (What the judge lacks is below .02.) These encoders are *worse* as posteriors:
 # their ELBO is about one nat below log p(x), against a quarter. The bound of 8 samples hardly depends on that.
 #
 # On the networks the reparameterization's ratio falls, too, and DReG's is clearer, but the toy's √S does not show: at
@@ -341,7 +341,7 @@ for name, power in zip(CURVES, (-0.5, 0.5, -0.5, 0.5)):
     assert abs(factor / 16**power - 1) < 5 * error / factor + (0.2 if name == "vimco" else 0.04)
 early, middle, late = (np.mean([gains[name][0][EPOCHS.index(epoch)] for name in gains]) for epoch in (5, 20, 40))
 assert early > 0.3 and middle < -0.15 and 0 < late < 0.3  # another processor rounds otherwise: another run
-assert 3 < np.ptp(scores["ELBO"][:, 1:].mean(axis=0)) < 5 and max(lacks.values()) < 0.04
+assert 3 < np.ptp(scores["ELBO"][:, 1:].mean(axis=0)) < 5 and max(lacks.values()) < 0.02
 assert slack["ELBO"] < 0.4 < 0.6 < slack["DReG"] < slack["IWAE"] < 1.5
 assert clear["IWAE", 64] < 0.7 * clear["IWAE", 1] and clear["DReG", 64] < 1.5 * clear["DReG", 1]  # not 8 times
 assert all(clear["DReG", S] > 2 * clear["IWAE", S] for S in (1, 64)) and heavy["DReG", 64] > 1 / 3

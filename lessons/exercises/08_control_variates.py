@@ -32,7 +32,7 @@ def frozen_parabola(f, slope, bend, mu, sigma, eps):
 
 
 def leave_one_out_in_pairs(f, score):
-    """Leave-one-out for antithetic noise: unbiased for mu and for logvar, and quieter than without a baseline.
+    """Leave-one-out for antithetic noise: unbiased for mu and for logvar, and for logvar quieter than plain.
 
     The second half of the samples is the first half's mirror image: sample s was drawn with eps, sample s + S/2 with
     -eps. S is even and at least 4.

@@ -61,6 +61,10 @@ def frozen_parabola(answer):
                 (rest * moved + back, "the score of z for mu has sigma in the wrong place: right at sigma = 1 only"),
                 ((f(mu + moved)) * score, "nothing is subtracted: it is the plain score function"),
                 (slope(mu + moved), "it is the reparameterization: its noise is that of f', with no control variate"),
+                (
+                    right + bend(mu) * moved,
+                    "right on average, but what is given back is drawn, where c's mean is known",
+                ),
                 (right - bend(mu) * sigma**2 / 2, "the mean of c is given back, not its derivative in the mean of q"),
             )
             _name(got, mistakes, place)
@@ -188,7 +192,7 @@ def _judge_noise(answer, name, function, width, rng, S=8, B=20_000):
         raise Wrong(f"{place}: {found}: what is given back, and does what a sample subtracts know it?")
     ratio = got.var() / plain.var()
     if name[0] == "(" and width <= 1 and ratio > 0.9:
-        words = "as for leave-one-out itself: is there a beta?" if abs(ratio - 1) < 0.05 else "of leave-one-out's"
+        words = "leave-one-out's" + (": is there a beta?" if abs(ratio - 1) < 0.05 else "")
         raise Wrong(f"{place}: right on average, but its variance is {ratio:.2g} times {words}")
 
 

@@ -11,6 +11,7 @@ from tinyvae.problems import exact_mean
 
 __all__ = ["variances_of_a_draw", "dreg_by_hand", "gap_of_four"]
 
+ROUNDING = 2e-3  # of the largest number: float32 knows a loss of 5,000 to 2e-4, hence a squared weight to some 5e-4
 ROWS = "the sampled KL", "the KL by formula", "the path derivative"
 
 
@@ -52,7 +53,11 @@ def variances_of_a_draw(answer):
                     continue
                 if j and any(close(got[i, j], right + 4 * (b**2 - a**2)) for b in (half, mu)) and i != 1:
                     raise Wrong(f"{where}: how far is mu from the mean of the posterior, now that x = 2?")
-                if i == 1 and j and any(close(got[i, j], right + (mu - x) ** 2 - (mu - 2) ** 2) for x in (0, 0.5, 1)):
+                if (
+                    i == 1
+                    and j
+                    and any(close(got[i, j], right + (mu - x) ** 2 - (mu - 2) ** 2) for x in (0, 0.5, 1, 1.5))
+                ):
                     raise Wrong(f"{where}: f' is the slope of -log p(x | z) with x = 2")
                 if j and close(got[i, j], right - (4 * a**2 if i != 1 else (mu - 2) ** 2)):
                     raise Wrong(f"{where}: the mean of the slope is multiplied by ε, too, and adds to the variance")
@@ -62,7 +67,7 @@ def variances_of_a_draw(answer):
 
 
 def dreg_by_hand(answer):
-    """Judge DReG against the package's, to 1e-10.
+    """Judge DReG against the package's, up to rounding.
 
     Parameters
     ----------
@@ -89,7 +94,7 @@ def dreg_by_hand(answer):
             if shift:
                 names = tuple(f"with losses in the thousands, {name}" for name in names)
             got = np.concatenate([array(part, (B, K), name) for part, name in zip(found, names)], axis=1)  # B, 2K
-            if close(got, expected, 1e-10):
+            if close(got, expected, ROUNDING):
                 continue
             path = np.concatenate([slopes, slopes * eps * sigma / 2], axis=2)  # S, B, 2K
             _recognise_dreg(got, expected, f, path, np.concatenate([np.ones_like(sigma), sigma], axis=1))
@@ -193,12 +198,12 @@ def _recognise_dreg(got, expected, losses, path, sigma):
         "the gradient for logvar lacks σ": expected / sigma,
         "there are no weights: that is the ELBO's path derivative": gradient(np.full_like(wn, 1 / S)),
     }.items():  # fmt: skip
-        if close(got, value, 1e-8):
+        if close(got, value, 1e-5):
             raise Wrong(mistake)
     for name, part in (("dL/dμ", slice(None, K)), ("dL/dlogvar", slice(K, None))):
-        if not close(got[:, part], expected[:, part], 1e-10):
+        if not close(got[:, part], expected[:, part], ROUNDING):
             much = "" if losses.max() < 1000 else ", with losses in the thousands"
-            raise Wrong(f"{name} is {off(got[:, part], expected[:, part])}{much}; 1e-10 is asked")
+            raise Wrong(f"{name} is {off(got[:, part], expected[:, part])}{much}")
 
 
 def _weights(mu, s):
