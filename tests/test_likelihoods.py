@@ -1,7 +1,9 @@
 """Each likelihood integrates to one, draws and slopes as it says, is saved, and refuses what it must."""
 
 import dataclasses
+import os
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -396,3 +398,40 @@ def test_the_slopes_of_the_series_are_those_of_the_normaliser():
     m = np.linspace(0.01, 2, 400)
     numeric = (kernels.log_normaliser_numpy(m + 1e-5) - kernels.log_normaliser_numpy(m - 1e-5)) / 2e-5
     np.testing.assert_allclose(kernels.log_normaliser_slope_numpy(m), numeric, rtol=0, atol=1e-10)
+
+
+# --- probabilistic PCA --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def frey_faces():
+    """In [0, 1]."""
+    file = Path(os.environ.get("TINYVAE_DATA", "nowhere"), "frey_faces.npy")
+    if not file.exists():
+        pytest.skip("TINYVAE_DATA names no folder with frey_faces.npy")
+    return np.load(file) / 255
+
+
+@pytest.mark.slow
+def test_a_linear_vae_with_one_learnt_variance_is_ppca_on_the_frey_faces(frey_faces):
+    # The best likelihood and its plane by an eigendecomposition (Tipping & Bishop 1999): 555.8278 nats at two latents.
+    x, n_latents = frey_faces, 2
+    mean, n_features = x.mean(axis=0), x.shape[1]
+    values, vectors = np.linalg.eigh(np.cov(x.T, bias=True))
+    rest = values[:-n_latents].mean()
+    log_det = np.log(values[-n_latents:]).sum() + (n_features - n_latents) * np.log(rest)
+    best = -0.5 * (n_features * np.log(2 * np.pi) + log_det + n_features)
+    assert best == pytest.approx(555.8278, abs=1e-4)
+
+    vae, optimizer = tv.VAE(n_features, n_latents, (), likelihood=Gaussian("isotropic"), dtype="float64"), tv.Adam(1)
+    vae.params["decoder.b0"][:] = mean
+    for optimizer.rate, epochs in ((1e-2, 40), (3e-3, 30), (1e-3, 30), (3e-4, 30)):
+        for _ in tv.train(vae, x, optimizer=optimizer, epochs=epochs, batch_size=200):
+            pass
+    W, b = vae.params["decoder.W0"], vae.params["decoder.b0"]
+    v = vae.decode(np.zeros((1, n_latents))).variance[0, 0]
+    exact = stats.multivariate_normal(b, W.T @ W + v * np.eye(n_features)).logpdf(x).mean()
+    assert best - 0.5 < exact <= best
+    assert best - 0.5 < -tv.evaluate.bound(vae, x, 10).loss < best
+    cosines = np.linalg.svd(np.linalg.qr(W.T)[0].T @ vectors[:, -n_latents:])[1]
+    assert np.degrees(np.arccos(cosines.min())) < 1

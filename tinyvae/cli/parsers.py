@@ -2,12 +2,13 @@
 
 import tinyvae as tv
 from tinyvae import compare, datasets, estimators, likelihoods, mlp, noise, problems
-from tinyvae.cli.types import Parser, count, number_above, path
+from tinyvae.cli.types import Parser, count, likelihood, number_above, path
 
 __all__ = ["build", "ESTIMATORS", "QUICK"]
 
 ESTIMATORS = {"elbo": compare.Settings().estimators, "importance_weighted": tuple(estimators.names("bound"))}
 MANY = 1_000_000_000  # what no size or number of epochs comes near
+LIKELIHOODS = "gaussian:variance=per_pixel,mean=sigmoid or categorical:levels=256"
 QUICK = {"epochs": 10, "points": 3, "n_draws": 100}
 
 
@@ -275,16 +276,11 @@ def _add_model(one, d, full=False):
         help="units in each hidden layer of the encoder; the decoder mirrors them",
     )
     group.add_argument("--n-latents", type=count(1, MANY), default=d.n_latents, metavar="K", help="latent dimensions")
+    words = f"of a pixel: {', '.join(likelihoods.names())}; options as in {LIKELIHOODS}"
+    group.add_argument("--likelihood", type=likelihood, default=d.likelihood, metavar="NAME", help=words)
     if full:
         group.add_argument(
             "--activation", default="tanh", choices=tuple(mlp.ACTIVATIONS), metavar="NAME", help="%(choices)s"
-        )
-        group.add_argument(
-            "--likelihood",
-            default="bernoulli",
-            choices=likelihoods.names(),
-            metavar="NAME",
-            help="of a pixel: %(choices)s",
         )
         group.add_argument(
             "--dtype",

@@ -35,6 +35,7 @@ class Gaussian:
     variance : str or float
         "shared": one learnt logvar a pixel, the same for all images; "isotropic": one for all pixels, as in
         probabilistic PCA; "per_pixel": the decoder puts one out for each pixel of each image; a number: this variance.
+        A learnt one starts at 1/12, that of a pixel anywhere in [0, 1]; the decoder's at e^0.
     mean : str
         "linear": the decoder's output, any real number; "sigmoid": its sigmoid, in (0, 1).
     floor : float
@@ -82,9 +83,9 @@ class Gaussian:
         return 2 if self.variance == "per_pixel" else 1
 
     def parameters(self, n_features):
-        """{"logvar": array}, of n_features = D zeros, or of one; none where it learns no variance of its own."""
+        """{"logvar": array}, of n_features = D numbers, or of one; none where it learns no variance of its own."""
         shapes = {"shared": n_features, "isotropic": 1}
-        return {"logvar": np.zeros(shapes[self.variance])} if self.variance in shapes else {}
+        return {"logvar": np.full(shapes[self.variance], -math.log(12))} if self.variance in shapes else {}
 
     def loss(self, outputs, x, losses, logvar=None):
         """Write -log p(x | outputs), nats, into losses; see `tinyvae.likelihoods`."""
