@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 import tinyvae as tv
 from tinyvae import cli, compare
 from tinyvae.cli import jobs, words
+from tinyvae.likelihoods import Gaussian, SquaredError
 
 COMMANDS = ("compare", "train", "sample", "variance", "check")
 SMALL = ["--hidden", "16", "--epochs", "2", "--batch-size", "400"]  # a second or so
@@ -295,9 +297,50 @@ def test_compare_takes_the_bound_and_its_estimators_by_name(tmp_path):
 
 def test_grey_pixels_are_said_to_give_a_cross_entropy(tmp_path, capsys):
     assert run("train", *SMALL, "--out", tmp_path) == 0
-    assert "cross-entropy" in capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
+    assert "cross-entropy" in said and "--likelihood continuous_bernoulli or gaussian" in said
     assert run("train", *SMALL, "--binarize", "--out", tmp_path) == 0
     assert "cross-entropy" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "word, known, said",
+    [
+        ("gaussian:variance=per_pixel,mean=sigmoid", Gaussian("per_pixel", "sigmoid"), "= reconstruction"),
+        ("squared_error", SquaredError, "a Gaussian of variance 1/2, it lacks D/2 log(pi), 36.63 nats"),
+    ],
+)
+def test_a_model_is_trained_with_the_likelihood_that_is_named(word, known, said, tmp_path, capsys):
+    assert run("train", *SMALL, "--likelihood", word, "--out", tmp_path) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert said in text and "cross-entropy" not in text
+    assert tv.VAE.load(tmp_path / "model.npz").likelihood == known
+
+
+@pytest.mark.parametrize(
+    "word, said",
+    [
+        ("poisson", "likelihood must be one of 'bernoulli', .*, got 'poisson'"),
+        ("gaussian:std=2", "the likelihood 'gaussian' has the options variance, mean, floor, got 'std'"),
+        ("gaussian:variance", "must be NAME or NAME:option=value,option=value, got 'gaussian:variance'"),
+        ("gaussian:", "must be NAME or NAME:option=value,option=value"),
+        ("gaussian:variance=-1", "variance must be finite and greater than 0, got -1"),
+        ("bernoulli:levels=2", "the likelihood 'bernoulli' has no options"),
+        ("categorical:levels=5", "x must hold the 5 grey levels .*; levels=17 fits"),
+    ],
+)
+def test_a_likelihood_that_does_not_fit_is_one_line(word, said, tmp_path, capsys):
+    assert run("train", *SMALL, "--likelihood", word, "--out", tmp_path) == 2
+    assert re.search(said, capsys.readouterr().err)
+
+
+def test_a_comparison_on_a_density_keeps_the_grey_pixels(tmp_path, capsys):
+    words = ["compare", *SMALL, "--n-draws", 10, "--points", 2, "--estimators", "reparameterization"]
+    assert run(*words, "--likelihood", "continuous_bernoulli", "--out", tmp_path) == 0
+    assert "digits, grey: the bound is that of 'continuous_bernoulli'" in capsys.readouterr().out
+    assert json.loads((tmp_path / "compare.json").read_text())["settings"]["likelihood"] == "continuous_bernoulli"
+    assert run(*words, "--likelihood", "squared_error", "--out", tmp_path) == 2
+    assert "compare asks for a density" in capsys.readouterr().err
 
 
 MINE = """

@@ -29,6 +29,7 @@ class Mutant(NamedTuple):
 
 GAUSSIAN, DENSE = "kernels/gaussian.py", "kernels/dense.py"
 TEAM, PASSES, BLOCKS = "kernels/team.py", "kernels/passes.py", "kernels/blocks.py"
+LEARNT = "Gaussian(variance='shared', mean='linear')"
 SCORE, PATHWISE = "estimators/score_function.py", "estimators/pathwise.py"
 
 MUTANTS = {
@@ -183,6 +184,31 @@ MUTANTS = {
     "Sobol points without their shift": Mutant(
         "noise.py", "scrambled[:] = rng.integers(one, size=(n_points, n_latents))", "scrambled[:] = 0",
         ("test_noise.py::test_each_sample_alone_is_standard_normal",),
+    ),
+    "a continuous Bernoulli without its normaliser": Mutant(
+        "kernels/continuous_bernoulli.py", "loss[:] = (m * c + log_normaliser_numpy(m)).sum(axis=1)",
+        "loss[:] = (m * c + np.log1p(np.exp(-m))).sum(axis=1)",
+        ("test_likelihoods.py::test_it_integrates_or_sums_to_one_and_has_its_mean[continuous_bernoulli]",),
+    ),
+    "a variance for a standard deviation in a Gaussian's draws": Mutant(
+        "likelihoods/gaussian.py", "self.mean + np.sqrt(self.variance) * noise", "self.mean + self.variance * noise",
+        (f"test_likelihoods.py::test_its_samples_have_its_moments[{LEARNT}-float64]",),
+    ),
+    "a root in the squared error": Mutant(
+        "kernels/squared_error.py", "loss[:] = (off * off).sum(axis=1)", "loss[:] = np.sqrt((off * off).sum(axis=1))",
+        ("test_likelihoods.py::test_the_squared_error_is_a_gaussian_of_variance_one_half_but_for_a_constant",),
+    ),
+    "a mean over the pixels for a sum": Mutant(
+        "kernels/squared_error.py", "loss[:] = (off * off).sum(axis=1)", "loss[:] = (off * off).mean(axis=1)",
+        ("test_likelihoods.py::test_the_squared_error_is_a_gaussian_of_variance_one_half_but_for_a_constant",),
+    ),
+    "a learnt variance without gradient": Mutant(
+        "likelihoods/gaussian.py", "slope = slope * kernels.floored_numpy(", "slope = 0 * kernels.floored_numpy(",
+        (f"test_likelihoods.py::test_the_gradient_its_own_parameters_included_is_the_slope_of_the_loss[{LEARNT}]",),
+    ),
+    "what a decoder said, kept after its loss": Mutant(
+        PASSES, "copy[0, j] = row[0, j]", "copy[0, j] = 0 * row[0, j]",
+        ("test_passes.py::test_a_loss_that_takes_numbers_keeps_what_the_decoder_says",), compiled=True,
     ),
     "a compiled loop that differs from its twin": Mutant(
         DENSE, "dy[i, j] *= one - y[i, j] * y[i, j]", "dy[i, j] *= one - y[i, j]",

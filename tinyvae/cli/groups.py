@@ -1,12 +1,13 @@
 """Groups of options that several commands have: data, estimators, model, training, objective."""
 
 from tinyvae import compare, datasets, estimators, likelihoods, mlp, noise
-from tinyvae.cli.types import count, number_above
+from tinyvae.cli.types import count, likelihood, number_above
 
 __all__ = ["add_data", "add_estimators", "add_model", "add_training", "add_objective", "ESTIMATORS", "MANY"]
 
 ESTIMATORS = {"elbo": compare.Settings().estimators, "importance_weighted": tuple(estimators.names("bound"))}
 MANY = 1_000_000_000  # what no size or number of epochs comes near
+LIKELIHOODS = "gaussian:variance=per_pixel,mean=sigmoid or categorical:levels=256"
 
 
 def add_data(one):
@@ -76,7 +77,7 @@ def add_model(one, d, full=False):
     d : Settings
         The defaults, of `tinyvae.compare`.
     full : bool
-        Whether activation, likelihood and dtype may be chosen, too.
+        Whether activation and dtype may be chosen, too.
     """
     group = one.add_argument_group("model")
     group.add_argument(
@@ -88,16 +89,11 @@ def add_model(one, d, full=False):
         help="units in each hidden layer of the encoder; the decoder mirrors them",
     )
     group.add_argument("--n-latents", type=count(1, MANY), default=d.n_latents, metavar="K", help="latent dimensions")
+    words = f"of a pixel: {', '.join(likelihoods.names())}; options as in {LIKELIHOODS}"
+    group.add_argument("--likelihood", type=likelihood, default=d.likelihood, metavar="NAME", help=words)
     if full:
         group.add_argument(
             "--activation", default="tanh", choices=tuple(mlp.ACTIVATIONS), metavar="NAME", help="%(choices)s"
-        )
-        group.add_argument(
-            "--likelihood",
-            default="bernoulli",
-            choices=likelihoods.names(),
-            metavar="NAME",
-            help="of a pixel: %(choices)s",
         )
         group.add_argument(
             "--dtype",

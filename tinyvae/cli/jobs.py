@@ -40,7 +40,7 @@ def compare(args):
     results.write_json(args, "compare.json", record)
     results.write_figure(args, "compare.png", plots.compare(**result.figure()))
 
-    print(f"Data: {record['notes']['data']}: the bound is on a discrete likelihood.")
+    words.say(f"Data: {record['notes']['data']}.")
     size = f"{words.counted(settings.n_samples, 'sample')} a digit, {words.counted(settings.n_draws, 'replicate')}"
     words.say(
         f"Gradients: {size}, all estimators {record['notes']['points']}; the table gives the encoder's at the end, "
@@ -84,16 +84,17 @@ def train(args):
         data.train.shape[1], args.n_latents, args.hidden, args.activation, args.likelihood, args.dtype, args.seed
     )
     _require_room(vae, args)
-    if grey := words.is_grey(data.train, vae.likelihood):
-        print(words.grey_sentence(args))
+    term = words.term(data.train, vae.likelihood)
+    if remark := words.remark(args, data.train, vae.likelihood):
+        words.say(remark)
     history = tv.History()
     try:
         _fit(vae, data, estimator, args, history)
         with signals.ignored():
-            _save(vae, history, grey, args)
+            _save(vae, history, term, args)
     except BaseException as error:
         with signals.ignored():
-            _save_unfinished(vae, history, grey, args)
+            _save_unfinished(vae, history, term, args)
         if isinstance(error, KeyboardInterrupt) and history.records:
             raise KeyboardInterrupt(f" after {words.counted(len(history.records), 'step')}") from None
         raise
@@ -101,14 +102,10 @@ def train(args):
         last = history.validation[-1]
         kind = "loss" if is_elbo(words.objective(args)) else "negative ELBO"
         print(
-            f"Validation after epoch {last.epoch}: {kind} {last.loss:.2f} = {_reconstruction(grey)} "
+            f"Validation after epoch {last.epoch}: {kind} {last.loss:.2f} = {term} "
             f"{last.reconstruction:.2f} + KL {last.kl:.2f} nats a data point"
         )
     results.say_written(args)
-
-
-def _reconstruction(grey):
-    return "cross-entropy" if grey else "reconstruction"
 
 
 def _require_room(vae, args):
@@ -159,7 +156,7 @@ def _fit(vae, data, estimator, args, history):
         )
 
 
-def _save(vae, history, grey, args):
+def _save(vae, history, term, args):
     """Write the model, if it is finite, the history and its figure."""
     from tinyvae import plots
 
@@ -179,18 +176,18 @@ def _save(vae, history, grey, args):
             for name in ("reconstruction", "kl")
         }
         held_out = {name: [getattr(row, name) for row in history.validation] for name in terms}
-        formula = "cross-entropy" if grey else "-log p(x | z)"
+        formula = "-log p(x | z)" if term == "reconstruction" else term
         results.write_figure(args, "train.png", plots.training(epochs, terms, held_out, formula))
 
 
-def _save_unfinished(vae, history, grey, args):
+def _save_unfinished(vae, history, term, args):
     """Write what was learnt before something ended the run, and put what there is to say of it into `args.kept`."""
     if not history.records:
         return
     try:
         if Path(args.out, "model.npz") not in args.written:  # else it was its history that could not be written
             args.out = results.unfinished(args.out)
-            _save(vae, history, grey, args)
+            _save(vae, history, term, args)
     except Exception as error:  # what ended the run is the first to be told
         args.kept = f"; what was learnt could not all be written: {error}"
     if (model := Path(args.out, "model.npz")) in args.written:

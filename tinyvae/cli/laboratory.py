@@ -85,8 +85,8 @@ def _on_model(args, functions):
     which = args.model[0] if args.model else "a fresh model"
     title = f"Gradient of {which} on {_rows(batch, args)}"
     known = (exact.gradients, exact.errors) if exact else ()
-    if words.is_grey(batch, vae.likelihood):
-        why += f" {words.grey_sentence(args)}"
+    if remark := words.remark(args, batch, vae.likelihood):
+        why += f" {remark}"
     _tell(args, measuring.summary(reports, *known), ("encoder",), title, why, extra)
 
 
@@ -103,9 +103,8 @@ def _size(args):
 
 def _model(args, path):
     data = words.dataset(args)
-    return (
-        tv.VAE.load(path) if path else tv.VAE(data.train.shape[1], args.n_latents, args.hidden, seed=args.seed)
-    ), data
+    sizes = data.train.shape[1], args.n_latents, args.hidden
+    return tv.VAE.load(path) if path else tv.VAE(*sizes, likelihood=args.likelihood, seed=args.seed), data
 
 
 def _exact(vae, batch, objective, n_samples):
@@ -309,8 +308,8 @@ def _along(args, functions):
     labels, kl = [Path(p["model"]).stem for p in points], [p["kl"] for p in points]
     results.write_figure(args, "variance.png", plots.along(labels, kl, curves["variance"], curves["snr"]))
     words.say(f"Gradient of the encoder on {_rows(batch, args)}; {_size(args)}")
-    if words.is_grey(batch, vae.likelihood):
-        words.say(words.grey_sentence(args))
+    if remark := words.remark(args, batch, vae.likelihood):
+        words.say(remark)
     _tell_of_the_biased(points[0]["estimators"], args.n_draws)
     for p in points:
         print(f"\n{Path(p['model']).stem}, KL {words.number(p['kl'])} nats a point")

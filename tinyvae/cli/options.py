@@ -65,7 +65,9 @@ def _idle(args):
     if args.command != "variance":
         return
     if args.problem:
-        model = "--model --data --binarize --batch-size --hidden --n-latents --decompose --n-batches".split()
+        model = (
+            "--model --data --binarize --batch-size --hidden --n-latents --likelihood --decompose --n-batches".split()
+        )
         yield model, f"--problem {args.problem} is measured without a model and its data"
         if args.problem != "linear_gaussian":
             yield (
@@ -73,7 +75,7 @@ def _idle(args):
                 f"--problem {args.problem} is a plain expectation; only linear_gaussian and models have a bound",
             )
     if args.model:
-        yield ("--hidden", "--n-latents"), "a model from --model has its own layers and latents"
+        yield ("--hidden", "--n-latents", "--likelihood"), "a model from --model has its own layers and latents"
         if len(args.model) > 1 and args.decompose:
             yield (
                 ("--decompose", "--n-batches"),

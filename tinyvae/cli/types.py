@@ -9,7 +9,9 @@ import math
 
 import numpy as np
 
-__all__ = ["Parser", "Help", "count", "number_above", "path"]
+from tinyvae import likelihoods
+
+__all__ = ["Parser", "Help", "count", "number_above", "path", "likelihood"]
 
 TINY, HUGE = float(np.finfo("float32").tiny), float(np.finfo("float32").max)  # what most of the package computes in
 
@@ -132,3 +134,43 @@ def number_above(least, itself=False, most=math.inf):
         return value
 
     return parse
+
+
+def likelihood(word):
+    """An argparse type: a likelihood's name, or NAME:option=value,... where it has options.
+
+    Parameters
+    ----------
+    word : str
+        As it was given.
+
+    Returns
+    -------
+    str or dict
+        As `likelihoods.config_of` gives it.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        For what names no likelihood, or options that it has not.
+    """
+    name, colon, rest = word.partition(":")
+    options = {}
+    for option in rest.split(",") if colon else ():
+        key, equals, value = option.partition("=")
+        if not (key and equals and value) or key == "name":
+            raise argparse.ArgumentTypeError(f"must be NAME or NAME:option=value,option=value, got {word!r}")
+        options[key] = _number_or_word(value)
+    try:
+        return likelihoods.config_of(likelihoods.resolve({**options, "name": name}))
+    except (TypeError, ValueError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _number_or_word(text):
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text

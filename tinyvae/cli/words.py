@@ -8,12 +8,12 @@ import textwrap
 import numpy as np
 
 from tinyvae import compare as comparison
-from tinyvae import datasets, estimators
+from tinyvae import datasets, estimators, likelihoods
 from tinyvae.cli import reader
 
 __all__ = [
     "estimator", "is_file", "built_in", "dataset", "objective", "image_shape", "Progress",
-    "settings", "is_grey", "grey_sentence", "number", "percent", "counted", "say", "interval", "print_table", "fail",
+    "settings", "term", "remark", "number", "percent", "counted", "say", "interval", "print_table", "fail",
 ]  # fmt: skip
 
 WIDTH = 118  # of a paragraph
@@ -177,8 +177,8 @@ def settings(args):
     }
 
 
-def is_grey(x, likelihood):
-    """Whether pixels are neither black nor white where the likelihood is of such only.
+def term(x, likelihood):
+    """What the reconstruction term of data is, in words.
 
     Parameters
     ----------
@@ -189,17 +189,38 @@ def is_grey(x, likelihood):
 
     Returns
     -------
-    bool
+    str
+        "reconstruction", a -log p(x | z); "cross-entropy", of grey pixels where the likelihood is of black and white;
+        or "squared error".
     """
-    return bool(x.dtype.kind == "f" and not likelihood.is_density and np.any((x > 0) & (x < 1)))
+    if likelihood is likelihoods.SquaredError:
+        return "squared error"
+    grey = x.dtype.kind == "f" and not likelihood.is_density and np.any((x > 0) & (x < 1))
+    return "cross-entropy" if grey else "reconstruction"
 
 
-def grey_sentence(args):
-    """What there is to say of such pixels."""
-    return (
-        f"The pixels of {args.data} are grey: their reconstruction term is a cross-entropy, no density "
-        "(see --binarize)."
-    )
+def remark(args, x, likelihood):
+    """What there is to say of a reconstruction term that is no -log p.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        The command's.
+    x, likelihood : array (n, D), Bernoulli or another likelihood
+        As for `term`.
+
+    Returns
+    -------
+    str
+        A sentence or two; empty if it is one.
+    """
+    return {
+        "cross-entropy": f"The pixels of {args.data} are grey: their reconstruction term is a cross-entropy, no "
+        "density. For bits give --binarize; a density of grey pixels is --likelihood continuous_bernoulli or gaussian, "
+        "a probability of grey levels --likelihood categorical.",
+        "squared error": "The reconstruction term is a squared error, no density: to be -log p of a Gaussian of "
+        f"variance 1/2, it lacks D/2 log(pi), {x.shape[1] / 2 * math.log(math.pi):.2f} nats.",
+    }.get(term(x, likelihood), "")
 
 
 def number(value):

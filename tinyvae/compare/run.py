@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinyvae import datasets, evaluate, validate, variance
+from tinyvae import datasets, evaluate, likelihoods, validate, variance
 from tinyvae.compare.words import brief, verdict
 from tinyvae.models import VAE, NonFiniteLoss
 from tinyvae.objectives import ELBO, ImportanceWeighted
@@ -49,6 +49,8 @@ class Settings:
         How often the variances are measured, start and end included.
     n_draws : int
         Replicates in each measurement.
+    likelihood : str, dict or a likelihood
+        That of VAE. Where it is of black and white pixels, the digits are binarized, else they stay grey.
     seed : int
         Of the binarization, the weights, the minibatches and all noise.
     """
@@ -66,6 +68,7 @@ class Settings:
     noise: str = "independent"
     points: int = 7
     n_draws: int = 300
+    likelihood: object = "bernoulli"
     seed: int = 0
 
 
@@ -77,7 +80,7 @@ class Comparison(NamedTuple):
     settings : Settings
         What was asked for.
     data : Dataset
-        The digits, binarized.
+        The digits, binarized if the likelihood is of black and white pixels.
     models : dict
         {estimator: trained VAE}.
     curves : dict
@@ -104,8 +107,11 @@ class Comparison(NamedTuple):
 
         Names with seconds, milliseconds or cost are timings.
         """
+        likelihood = likelihoods.resolve(self.settings.likelihood)
+        grey = f"digits, grey: the bound is that of {likelihood.name!r}, not comparable with others"
+        bits = f"digits, each pixel drawn once as black or white with seed {self.settings.seed}"
         notes = {
-            "data": f"digits, each pixel drawn once as black or white with seed {self.settings.seed}",
+            "data": f"{bits}: the bound is on a discrete likelihood" if likelihoods.takes_bits(likelihood) else grey,
             "elbo": f"nats a test digit, higher is better, {FINAL_SAMPLES} samples a digit in the table, "
             f"{BOUND_SAMPLES} in the curves",
             "variance": "of the gradient of the loss (nats a digit), summed over the block's coordinates; "
@@ -114,7 +120,7 @@ class Comparison(NamedTuple):
             f"on its first {self.settings.batch_size} training digits",
         }
         return {
-            "settings": asdict(self.settings),
+            "settings": asdict(self.settings) | {"likelihood": likelihoods.config_of(likelihood)},
             "notes": notes,
             **{name: getattr(self, name) for name in ("table", "words", "points", "curves")},
         }
@@ -248,11 +254,14 @@ def run(settings=Settings(), progress=lambda epoch, line: None):
     measured_at = set(
         np.linspace(0, epochs, validate.integer("points", settings.points, least=2)).round().astype(int).tolist()
     )
-    data = binarized(datasets.load("digits"), settings.seed)
+    likelihood, data = likelihoods.resolve(settings.likelihood), datasets.load("digits")
+    likelihoods.require_density(likelihood, "compare")
+    data = binarized(data, settings.seed) if likelihoods.takes_bits(likelihood) else data
     batch = data.train[: validate.integer("batch_size", settings.batch_size, least=1)]
 
     def model():
-        return VAE(data.train.shape[1], settings.n_latents, settings.hidden, seed=settings.seed)
+        sizes = data.train.shape[1], settings.n_latents, settings.hidden
+        return VAE(*sizes, likelihood=likelihood, seed=settings.seed)
 
     def steps(vae, name):
         options = {

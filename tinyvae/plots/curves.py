@@ -85,7 +85,7 @@ def training(epochs, train, validation, formula="-log p(x | z)"):
     validation : dict
         The same of held-out data, or {}.
     formula : str
-        What the reconstruction is, "cross-entropy" for grey pixels.
+        What the reconstruction is, "cross-entropy" for grey pixels under a Bernoulli, "squared error".
 
     Returns
     -------
