@@ -81,12 +81,15 @@ def test_digits_need_no_data_folder(monkeypatch):
 
 
 def test_names_are_what_load_knows():
-    assert datasets.names() == ("binarized_mnist", "digits", "frey_faces")
+    assert datasets.names() == ("binarized_mnist", "digits", "fashion_mnist", "frey_faces", "mnist")
 
 
-@pytest.mark.parametrize("name", ["mnist", "Digits", "", None, 3, ["digits"]])
+@pytest.mark.parametrize("name", ["kmnist", "Digits", "", None, 3, ["digits"]])
 def test_unknown_name_lists_the_names(name):
-    with pytest.raises(ValueError, match="name must be one of 'binarized_mnist', 'digits', 'frey_faces', got "):
+    with pytest.raises(
+        ValueError,
+        match="name must be one of 'binarized_mnist', 'digits', 'fashion_mnist', 'frey_faces', 'mnist', got ",
+    ):
         datasets.load(name)
 
 

@@ -2,7 +2,7 @@
 
 import tinyvae as tv
 from tinyvae import compare, datasets, estimators, likelihoods, mlp, noise, problems
-from tinyvae.cli.types import Parser, count, number_above, path
+from tinyvae.cli.types import Parser, count, data, number_above, path
 
 __all__ = ["build", "ESTIMATORS", "QUICK"]
 
@@ -57,11 +57,9 @@ def build():
         " --quick",
         " --estimators reparameterization leave_one_out --n-samples 4 --epochs 100",
     )
-    one.add_argument(
-        "--quick",
-        action="store_true",
-        help="a short run: " + ", ".join(f"--{k.replace('_', '-')} {v}" for k, v in QUICK.items()),
-    )
+    short = "a short run: " + ", ".join(f"--{k.replace('_', '-')} {v}" for k, v in QUICK.items())
+    one.add_argument("--quick", action="store_true", help=short)
+    _add_data(one, binarize=False)  # it always does
     _add_estimators(one, d)
     one.add_argument(
         "--points",
@@ -78,6 +76,7 @@ def build():
         "Train a VAE with one estimator; a model, its history and a figure.",
         "",
         " --data binarized_mnist --hidden 200 200 --n-latents 20 --rate 1e-3",
+        " --data my_images/ --hidden 200 --n-latents 10",
         " --estimator leave_one_out --n-samples 8 --binarize",
         " --epochs 1000 --checkpoint out/run.npz",
     )
@@ -144,8 +143,7 @@ def build():
         metavar="N",
         help="data points: the first training rows",
     )
-    why = "how much of the variance comes from the minibatch, how much from the latent noise"
-    one.add_argument("--decompose", action="store_true", help=why)
+    one.add_argument("--decompose", action="store_true", help="what the minibatch, what the noise adds to the variance")
     one.add_argument(
         "--n-batches",
         type=count(2, MANY),
@@ -211,7 +209,7 @@ def build():
         nargs="+",
         default=(500,),
         metavar="N",
-        help="units of the encoder's hidden layers; the decoder mirrors them",
+        help="units of the encoder's hidden layers",
     )
     one.add_argument("--n-latents", type=count(1, MANY), default=20, metavar="K", help="latents")
     one.add_argument("--batch-size", type=count(1, MANY), default=100, metavar="M", help="data points a step")
@@ -225,17 +223,21 @@ def _needs():
         yield f"  {name:<20} {estimators.ESTIMATORS[name].traits.words() or 'nothing but f'}"
 
 
-def _add_data(one):
+def _add_data(one, binarize=True):
     group = one.add_argument_group("data")
     group.add_argument(
         "--data",
         default="digits",
-        choices=datasets.names(),
-        metavar="NAME",
-        help="; ".join(f"{name}: {datasets.KINDS[name]}" for name in datasets.names())
-        + ". All but digits are files in the folder that the environment variable TINYVAE_DATA names",
+        type=data,
+        metavar="FILE",
+        help="your own npy, npz, csv or IDX file, or folder of images; or a name: "
+        + "; ".join(f"{name}: {datasets.KINDS[name]}" for name in datasets.names())
+        + ". Those that are not downloaded are, digits apart, files in the folder that TINYVAE_DATA names",
     )
-    group.add_argument("--binarize", action="store_true", help="draw each pixel once as black or white, by the seed")
+    if binarize:
+        group.add_argument(
+            "--binarize", action="store_true", help="draw each pixel once as black or white, by the seed"
+        )
 
 
 def _add_estimators(one, d, n_draws=None):
@@ -297,9 +299,8 @@ def _add_model(one, d, full=False):
 
 def _add_training(one, d, n_samples=None):
     group = one.add_argument_group("training")
-    group.add_argument(
-        "--epochs", type=count(1, MANY), default=d.epochs, metavar="N", help="passes over the training data"
-    )
+    passes = "passes over the training data"
+    group.add_argument("--epochs", type=count(1, MANY), default=d.epochs, metavar="N", help=passes)
     group.add_argument(
         "--batch-size", type=count(1, MANY), default=d.batch_size, metavar="N", help="data points a step"
     )

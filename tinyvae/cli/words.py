@@ -1,7 +1,6 @@
 """What the commands share: words into values, and values into words."""
 
 import contextlib
-import math
 import sys
 import textwrap
 
@@ -10,9 +9,10 @@ import numpy as np
 from tinyvae import compare as comparison
 from tinyvae import datasets, estimators
 from tinyvae.cli import reader
+from tinyvae.machine.disk import pieces
 
 __all__ = [
-    "estimator", "is_file", "built_in", "dataset", "objective", "image_shape", "Progress",
+    "estimator", "is_file", "built_in", "dataset", "objective", "Progress",
     "settings", "is_grey", "grey_sentence", "number", "percent", "counted", "say", "interval", "print_table", "fail",
 ]  # fmt: skip
 
@@ -98,31 +98,21 @@ def built_in(word):
 
 
 def dataset(args):
-    """The Dataset that --data names, its pixels drawn once as black or white, by the seed, with --binarize."""
-    data = datasets.load(args.data)
+    """The Dataset of --data, its pixels drawn once as black or white, by the seed, with --binarize.
+
+    What was found in a file is printed. Raises ValueError or OSError for what cannot be read or split.
+    """
+    data = datasets.find(args.data)
+    if data.found:
+        say(data.found)
+    if not len(data.test):
+        raise ValueError(f"{args.data}: holds a single row, and one is held out for the test; give at least two")
     return comparison.binarized(data, args.seed) if args.binarize else data
 
 
 def objective(args):
     """The objective that --objective, --beta and --kl name."""
     return comparison.objective_of(args.objective, args.beta, args.kl)
-
-
-def image_shape(n_pixels):
-    """The most square image of so many pixels, upright if it is not square.
-
-    Parameters
-    ----------
-    n_pixels : int
-        How many.
-
-    Returns
-    -------
-    tuple of int
-        (rows, columns).
-    """
-    columns = next(c for c in range(math.isqrt(n_pixels), 0, -1) if n_pixels % c == 0)
-    return n_pixels // columns, columns
 
 
 # --- values into words ------------------------------------------------------------------------------------
@@ -191,7 +181,8 @@ def is_grey(x, likelihood):
     -------
     bool
     """
-    return bool(x.dtype.kind == "f" and not likelihood.is_density and np.any((x > 0) & (x < 1)))
+    between = (np.any((piece > 0) & (piece < 1)) for piece in pieces(x))
+    return bool(x.dtype.kind == "f" and not likelihood.is_density and any(between))
 
 
 def grey_sentence(args):
