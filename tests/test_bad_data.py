@@ -144,7 +144,7 @@ FILES = {
 
 
 def save(folder, **images):
-    pillow = pytest.importorskip("PIL.Image", reason="images need Pillow: pip install 'tinyvae[images]'")
+    pillow = pytest.importorskip("PIL.Image", reason="images need Pillow: pip install pillow")
     folder.mkdir()
     for name, pixels in images.items():
         pillow.fromarray(pixels).save(folder / f"{name}.png")
@@ -172,7 +172,7 @@ def a_bomb(folder):
 
 
 def moving(folder):
-    pillow = pytest.importorskip("PIL.Image", reason="images need Pillow: pip install 'tinyvae[images]'")
+    pillow = pytest.importorskip("PIL.Image", reason="images need Pillow: pip install pillow")
     folder.mkdir()
     frames = [pillow.fromarray(np.full((4, 5), level, "uint8")) for level in (0, 100, 200)]
     frames[0].save(folder / "a.gif", save_all=True, append_images=frames[1:])
@@ -204,13 +204,13 @@ FOLDERS = {
 }
 
 
-def refused(path, message, capsys):
+def refused(path, message, capsys, commands=(("train", "--hidden", "3", "--epochs", "1"),)):
     """Train on it where an earlier run's results are: one line, status 2, and everything is as before."""
     out = path.parent / "out"
     out.mkdir()
     (out / "model.npz").write_bytes(b"an earlier model")
     before = state(path.parent)
-    for command, more in (("train", ["--hidden", "3", "--epochs", "1"]), ("variance", [])):
+    for command, *more in commands:
         assert cli.main([command, "--data", str(path), "--out", str(out), *more]) == 2
         said = capsys.readouterr()
         lines = [line for line in said.err.splitlines() if not line.startswith("First run")]
@@ -228,6 +228,13 @@ def test_a_file_that_does_not_fit_is_one_line(name, tmp_path, capsys):
     content, message = FILES[name]
     (tmp_path / name).write_bytes(content)
     refused(tmp_path / name, message, capsys)
+
+
+@pytest.mark.parametrize("name", ["truncated.npy", "too large.npy", "words.csv"])
+def test_so_it_is_for_the_other_commands(name, tmp_path, capsys):
+    content, message = FILES[name]
+    (tmp_path / name).write_bytes(content)
+    refused(tmp_path / name, message, capsys, [("variance", "--n-draws", "5"), ("compare", "--quick")])
 
 
 @pytest.mark.parametrize("name", FOLDERS)

@@ -40,7 +40,7 @@ def load(name):
           published *validation* rows, so that the real test rows stay unseen. From files in the folder that the
           environment variable TINYVAE_DATA names. Source: Larochelle & Murray (2011).
         - "fashion_mnist": 60,000 + 10,000 grey articles of clothing, 28 x 28, float32, with labels. Its files are taken
-          from the folder fashion_mnist in TINYVAE_DATA, or downloaded once by pooch (`pip install 'tinyvae[data]'`)
+          from the folder fashion_mnist in TINYVAE_DATA, or downloaded once by pooch (`pip install pooch`)
           to its cache; only the published ones are opened. Source: Xiao, Rasul & Vollgraf (2017).
         - "frey_faces": 1,769 + 196 frames of one face, 28 x 20, grey, float32, without labels. `test` holds the last
           tenth of the film: a random tenth would hold near-copies of the training frames. From a file in TINYVAE_DATA.

@@ -86,7 +86,7 @@ def _downloaded(name, file):
     try:
         import pooch
     except ImportError as error:
-        why = "pooch, which would download them, is not there: pip install 'tinyvae[data]'"
+        why = "pooch, which would download them, is not there: pip install pooch"
         raise _not_there(name, why) from error
     pooch.get_logger().setLevel("ERROR")  # it would tell of each try
     cache = pooch.os_cache("tinyvae") / name

@@ -39,7 +39,7 @@ def folder(path):
     try:
         import PIL.Image as pillow
     except ImportError as error:
-        raise ImportError("a folder of images needs Pillow: pip install 'tinyvae[images]'") from error
+        raise ImportError("a folder of images needs Pillow: pip install pillow") from error
     root = Path(path)
     os.scandir(root).close()  # rglob would take a folder that it may not read for an empty one
     found = sorted(file for file in root.rglob("*") if _is_shown(file, root) and file.is_file())

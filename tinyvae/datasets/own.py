@@ -45,7 +45,7 @@ def read(path, holes=False):
         - npz: one such array, or `train` and `test`; with `labels`, `train_labels`, `test_labels` if you like.
         - csv: a row a line, between commas, semicolons or tabs; a first line of names, a column `label` may be there.
         - IDX, the format of MNIST.
-        - a folder of images of one size, read by Pillow (`pip install 'tinyvae[images]'`): grey, or made so. Folders
+        - a folder of images of one size, read by Pillow (`pip install pillow`): grey, or made so. Folders
           `train` and `test` in it are the split.
 
         csv and IDX may be compressed by gzip. The first bytes tell the format, not the name.
