@@ -90,6 +90,20 @@ def stalled(handler, content):
     handler.server.released.wait(5)
 
 
+def endless(handler, content):
+    handler.send_response(200)
+    handler.end_headers()
+    while not handler.server.released.is_set():
+        handler.wfile.write(bytes(1000))
+
+
+def dripping(handler, content):
+    handler.send_response(200)
+    handler.end_headers()
+    while not handler.server.released.wait(0.02):
+        handler.wfile.write(bytes(300))
+
+
 def silent(handler, content):
     handler.server.released.wait(5)
 
@@ -138,7 +152,8 @@ def reset(handler, content):
 
 
 BAD = (
-    truncated, truncated_without_a_word, corrupted, with_more_at_the_end, another_file, a_page_of_words, empty, stalled,
+    truncated, truncated_without_a_word, corrupted, with_more_at_the_end, another_file, a_page_of_words, empty,
+    stalled, endless, dripping,
     silent, refused, missing, broken, redirected_to_nowhere, redirected_for_ever, redirected_to_another_file, reset,
 )  # fmt: skip
 
@@ -155,7 +170,7 @@ def server(monkeypatch, tmp_path):
         download.FILES, "mnist", {name: hashlib.sha256(content).hexdigest() for name, content in CONTENTS.items()}
     )
     monkeypatch.setitem(download.MIRRORS, "mnist", (f"http://127.0.0.1:{made.server_address[1]}/a/",))
-    monkeypatch.setattr(download, "PATIENCE", 0.2)
+    monkeypatch.setattr(download, "LARGEST", 50_000)
     monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / "cache" / name)
     monkeypatch.setattr(pooch.core.time, "sleep", lambda seconds: None)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
@@ -166,6 +181,11 @@ def server(monkeypatch, tmp_path):
     made.shutdown()
     thread.join()
     made.server_close()
+
+
+def impatient(monkeypatch):
+    monkeypatch.setattr(download, "PATIENCE", 0.2)
+    monkeypatch.setattr(download, "LONGEST", 0.4)
 
 
 def kept(tmp_path):
@@ -193,6 +213,7 @@ def test_the_files_are_downloaded_once(behave, server, tmp_path, capfd):
 @pytest.mark.parametrize("behave", BAD)
 def test_nothing_half_written_stays_and_nothing_unverified_is_opened(behave, server, tmp_path, monkeypatch):
     server.behave, opened = behave, []
+    impatient(monkeypatch)
     monkeypatch.setattr(download, "idx", lambda *arguments: opened.append(arguments))
     with pytest.raises(FileNotFoundError) as error:
         tv.datasets.load("mnist")
@@ -245,7 +266,8 @@ def test_interrupted_it_leaves_nothing(server, tmp_path, monkeypatch):
     assert server.asked and kept(tmp_path) == []
 
 
-def test_a_stalled_server_is_not_waited_for_long(server):
+def test_a_stalled_server_is_not_waited_for_long(server, monkeypatch):
+    impatient(monkeypatch)
     server.behave, began = silent, time.monotonic()
     with pytest.raises(FileNotFoundError, match="could not be downloaded"):
         tv.datasets.load("mnist")

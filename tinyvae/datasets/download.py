@@ -8,6 +8,7 @@ fashion_mnist.txt at commit 333639b), published with the addresses that come fir
 import hashlib
 import os
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,8 @@ MIRRORS = {
 }
 RETRIES = 2  # of each file from each address
 PATIENCE = 10  # seconds that a server may be silent
+LONGEST = 900  # seconds that a file may take
+LARGEST = 2**25  # bytes that it may have; the largest has 26 million
 
 
 def images(name):
@@ -95,10 +98,23 @@ def _downloaded(name, file):
             print(f"Downloading {mirror}{file} to {cache}", file=sys.stderr, flush=True)
         try:
             one = pooch.create(cache, mirror, registry={file: f"sha256:{FILES[name][file]}"}, retry_if_failed=RETRIES)
-            return Path(one.fetch(file, downloader=pooch.HTTPDownloader(timeout=PATIENCE)))
+            return Path(one.fetch(file, downloader=_fetch))
         except Exception as error:  # refused, cut short, silent, another file: requests' errors, and ValueError
             reason = error
     raise _not_there(name, f"{file} could not be downloaded ({_brief(reason)})") from reason
+
+
+def _fetch(url, path, _):
+    """Write what a server sends to `path`, as pooch asks for it: its own would take an endless file, however slow."""
+    import requests
+
+    began = time.monotonic()
+    with requests.get(url, stream=True, timeout=PATIENCE) as answer, open(path, "wb") as file:
+        answer.raise_for_status()
+        for chunk in answer.iter_content(1024):
+            file.write(chunk)
+            if file.tell() > LARGEST or time.monotonic() - began > LONGEST:
+                raise ValueError(f"after {time.monotonic() - began:.0f} s and {file.tell():,} bytes there was no end")
 
 
 def _brief(error):
