@@ -454,7 +454,7 @@ WRONG = [
     (["compare", "--n-samples", "1"], "leave_one_out needs n_samples of at least 2, got 1"),
     (["train", "--estimator", "leave_one_out"], "leave_one_out needs n_samples of at least 2, got 1"),
     (["train", "--estimator", "nowhere.py:f"], "nowhere.py: there is no such file"),
-    (["train", "--data", "cifar"], "--data: invalid choice: 'cifar'"),
+    (["train", "--data", "cifar"], "--data: must be one of binarized_mnist, digits, "),
     (["train", "--data", "frey_faces"], "TINYVAE_DATA is not set"),
     (["train", "--activation", "swish"], "--activation: invalid choice: 'swish'"),
     (["sample", "--model", "nowhere.npz"], "no such file: nowhere.npz; train one with `tinyvae train`"),

@@ -1,4 +1,5 @@
 import configparser
+import gzip
 import os
 import subprocess
 import sys
@@ -81,12 +82,15 @@ def test_digits_need_no_data_folder(monkeypatch):
 
 
 def test_names_are_what_load_knows():
-    assert datasets.names() == ("binarized_mnist", "digits", "frey_faces")
+    assert datasets.names() == ("binarized_mnist", "digits", "fashion_mnist", "frey_faces", "mnist")
 
 
-@pytest.mark.parametrize("name", ["mnist", "Digits", "", None, 3, ["digits"]])
+@pytest.mark.parametrize("name", ["kmnist", "Digits", "", None, 3, ["digits"]])
 def test_unknown_name_lists_the_names(name):
-    with pytest.raises(ValueError, match="name must be one of 'binarized_mnist', 'digits', 'frey_faces', got "):
+    with pytest.raises(
+        ValueError,
+        match="name must be one of 'binarized_mnist', 'digits', 'fashion_mnist', 'frey_faces', 'mnist', got ",
+    ):
         datasets.load(name)
 
 
@@ -188,6 +192,16 @@ def test_missing_data_folder_says_what_to_set(name, filename, monkeypatch, tmp_p
     with pytest.raises(
         FileNotFoundError, match=f"{filename}: not found in TINYVAE_DATA={tmp_path}. Put the file there"
     ):
+        datasets.load(name)
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
+def test_what_is_not_the_published_file_is_not_opened(name, monkeypatch, tmp_path):
+    monkeypatch.setenv("TINYVAE_DATA", str(tmp_path))
+    (tmp_path / name).mkdir()
+    path = tmp_path / name / "train-images-idx3-ubyte.gz"
+    path.write_bytes(gzip.compress(bytes([0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 28, 0, 0, 0, 28]) + bytes(784)))
+    with pytest.raises(ValueError, match=f"{path}: is not the published file: expected SHA-256 .* it was not opened"):
         datasets.load(name)
 
 

@@ -44,6 +44,7 @@ CONTRACT = """
     noise.independent noise.antithetic noise.sobol noise.resolve noise.require_compatible objectives.Integrand
     objectives.PLAIN problems.make problems.names problems.vae_gradient problems.LinearGaussian evaluate.bound
     optim.Adam datasets.names datasets.binarize datasets.Dataset likelihoods.names
+    datasets.read datasets.shapes
 """.split()
 
 

@@ -33,6 +33,26 @@ LEARNT = "Gaussian(variance='shared', mean='linear')"
 SCORE, PATHWISE = "estimators/score_function.py", "estimators/pathwise.py"
 
 MUTANTS = {
+    "a large file gathered from its first rows": Mutant(
+        "machine/disk.py", "kernels.gather(x, rows[start : start + n_rows]", "kernels.gather(x, rows[:n_rows]",
+        ("test_read.py::test_a_mapped_file_trains_bit_for_bit_like_an_array",),
+    ),
+    "bits in a large file taken for grey levels": Mutant(
+        "machine/bits.py", "(is_large(x) and all(map(only_bits, pieces(x.ravel()))))", "False",
+        ("test_read.py::test_a_mapped_file_trains_bit_for_bit_like_an_array",),
+    ),
+    "a private mapping let go": Mutant(
+        "machine/disk.py", ' and _mode(x) != "c"', "",
+        ("test_read.py::test_what_was_written_into_a_private_mapping_is_kept",),
+    ),
+    "a file opened whose checksum differs": Mutant(
+        "datasets/download.py", " != FILES[name][file]:", ' == "":',
+        ("test_datasets.py::test_what_is_not_the_published_file_is_not_opened",),
+    ),
+    "a hole in a csv that stops its rescaling": Mutant(
+        "datasets/formats.py", "field in MISSING or field.lstrip", "field.lstrip",
+        ("test_read.py::test_holes_do_not_change_how_a_csv_is_rescaled",),
+    ),
     "a ticket given twice": Mutant(
         TEAM, "            return ticket - base\n", "            return max(0, ticket - base - (ticket - base == 2))\n",
         ("test_team.py::test_a_ticket_is_given_once_and_none_of_another_phase",), compiled=True,

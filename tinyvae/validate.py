@@ -5,21 +5,12 @@ import numbers
 import numpy as np
 
 from tinyvae.kernels.data import all_finite
+from tinyvae.machine.disk import extent, pieces
 
 __all__ = [
-    "FLOATS",
-    "dtype_of",
-    "array",
-    "real",
-    "check_shape",
-    "check_finite",
-    "data",
-    "integer",
-    "sizes",
-    "number",
-    "generator",
-    "choice",
-]
+    "FLOATS", "dtype_of", "array", "real", "check_shape", "check_finite",
+    "data", "integer", "sizes", "number", "generator", "choice",
+]  # fmt: skip
 
 FLOATS = (np.dtype("float32"), np.dtype("float64"))
 
@@ -161,9 +152,14 @@ def check_finite(name, value):
     ValueError
         Naming the first such element and its index.
     """
-    if not all_finite(value.ravel()):
-        where = tuple(int(i) for i in np.argwhere(~np.isfinite(value))[0])
-        raise ValueError(f"{name} must be finite, got {value[where]} at index {where}; remove or replace such values")
+    start = 0
+    for piece in pieces(value.ravel()):
+        if not all_finite(piece):
+            first = start + int(np.isfinite(piece).argmin())
+            where = tuple(int(i) for i in np.unravel_index(first, value.shape))
+            got = f"got {value[where]} at index {where}"
+            raise ValueError(f"{name} must be finite, {got}; remove or replace such values")
+        start += piece.size
 
 
 def data(name, x, n_features, advice="rescale it first"):
@@ -199,11 +195,12 @@ def data(name, x, n_features, advice="rescale it first"):
         raise ValueError(f"{name} must hold at least one row, got shape {x.shape}")
     if x.dtype.kind == "f":
         check_finite(name, x)
-        if x.min() < 0 or x.max() > 1:
-            raise ValueError(f"{name} must lie in [0, 1], got values from {x.min():g} to {x.max():g}; {advice}")
-    elif x.dtype == np.uint8 and x.max() > 1:
+        least, most = extent(x)
+        if least < 0 or most > 1:
+            raise ValueError(f"{name} must lie in [0, 1], got values from {least:g} to {most:g}; {advice}")
+    elif x.dtype == np.uint8 and (most := extent(x)[1]) > 1:
         raise ValueError(
-            f"{name} of type uint8 must hold 0 and 1 only, got {x.max()}; "
+            f"{name} of type uint8 must hold 0 and 1 only, got {most}; "
             f"divide grey levels by their maximum: ({name} / 255).astype('float32')"
         )
     x = np.ascontiguousarray(x)

@@ -5,6 +5,7 @@ status: 0, or 1 where a run diverged, a check failed or an answer is not right, 
 where a signal ended the command (130 for Ctrl-C), 141 where the reader of the output went away (`| head -1`).
 """
 
+import contextlib
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -49,13 +50,13 @@ def main(argv=None):
         With status 2 for a command line that does not fit, 0 for --help and --version.
     """
     endings.prepare_streams()
-    args = Namespace(command="", written=[], kept="")  # until the words are read
+    args, made = Namespace(command="", written=[], kept=""), []  # until the words are read
     with signals.as_interrupts():
         try:
             try:
                 args = options.parse(argv)
                 if "out" in args:
-                    Path(args.out).mkdir(parents=True, exist_ok=True)
+                    made = _made(Path(args.out))
                 with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges has a line of its own
                     return COMMANDS[args.command](args) or 0
             finally:
@@ -63,4 +64,14 @@ def main(argv=None):
         except BaseException as error:  # a reader's own function may raise anything
             if isinstance(error, SystemExit) and not args.command:
                 raise
+            for folder in made:
+                with contextlib.suppress(OSError):  # what holds a result stays
+                    folder.rmdir()
             return endings.status(error, args)
+
+
+def _made(folder):
+    """The folders, the innermost first, that were made so that `folder` is there."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing

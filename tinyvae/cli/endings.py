@@ -75,7 +75,7 @@ def status(error, args):
         sizes = [f"--{name.replace('_', '-')}" for name in SIZES if name in vars(args) and name not in args.idle]
         advice = f"not enough memory: {error or 'it is full'}; give a smaller {_or(sizes)}"
         return words.fail(2, f"{command}{advice}{args.kept}")
-    if isinstance(error, (ValueError, TypeError, OSError)):
+    if isinstance(error, (ValueError, TypeError, OSError, ImportError)):  # the last: an extra is not installed
         return words.fail(2, f"{command}{error}{args.kept}")
     if args.kept:
         words.fail(2, f"{command}{type(error).__name__}{args.kept}")

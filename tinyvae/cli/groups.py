@@ -1,7 +1,7 @@
 """Groups of options that several commands have: data, estimators, model, training, objective."""
 
 from tinyvae import compare, datasets, estimators, likelihoods, mlp, noise
-from tinyvae.cli.types import count, likelihood, number_above
+from tinyvae.cli.types import count, data, likelihood, number_above
 
 __all__ = ["add_data", "add_estimators", "add_model", "add_training", "add_objective", "ESTIMATORS", "MANY"]
 
@@ -10,24 +10,29 @@ MANY = 1_000_000_000  # what no size or number of epochs comes near
 LIKELIHOODS = "gaussian:variance=per_pixel,mean=sigmoid or categorical:levels=256"
 
 
-def add_data(one):
+def add_data(one, binarize=True):
     """Add the options of the data.
 
     Parameters
     ----------
     one : Parser
         The command's.
+    binarize : bool
+        Whether --binarize is one of them.
     """
     group = one.add_argument_group("data")
     group.add_argument(
         "--data",
         default="digits",
-        choices=datasets.names(),
-        metavar="NAME",
-        help="; ".join(f"{name}: {datasets.KINDS[name]}" for name in datasets.names())
-        + ". All but digits are files in the folder that the environment variable TINYVAE_DATA names",
+        type=data,
+        metavar="FILE",
+        help="your own npy, npz, csv or IDX file, or folder of images; or a name: "
+        + "; ".join(f"{name}: {datasets.KINDS[name]}" for name in datasets.names())
+        + ". Those that are not downloaded are, digits apart, files in the folder that TINYVAE_DATA names",
     )
-    group.add_argument("--binarize", action="store_true", help="draw each pixel once as black or white, by the seed")
+    if binarize:
+        words = "draw each pixel once as black or white, by the seed"
+        group.add_argument("--binarize", action="store_true", help=words)
 
 
 def add_estimators(one, d, n_draws=None):

@@ -40,8 +40,11 @@ def compare(args):
     results.write_json(args, "compare.json", record)
     results.write_figure(args, "compare.png", plots.compare(**result.figure()))
 
+    if result.data.found:
+        words.say(result.data.found)
     words.say(f"Data: {record['notes']['data']}.")
-    size = f"{words.counted(settings.n_samples, 'sample')} a digit, {words.counted(settings.n_draws, 'replicate')}"
+    one = settings.one
+    size = f"{words.counted(settings.n_samples, 'sample')} a {one}, {words.counted(settings.n_draws, 'replicate')}"
     words.say(
         f"Gradients: {size}, all estimators {record['notes']['points']}; the table gives the encoder's at the end, "
         "its variance summed over the weights, with 95% intervals."
@@ -49,7 +52,7 @@ def compare(args):
     print()
     header, units = (
         ("estimator", "ELBO on test", "variance", "ratio to the best", "signal-to-noise"),
-        ("", "nats a digit", "nats²", "", ""),
+        ("", f"nats a {one}", "nats²", "", ""),
     )
     rows = [
         (name, f"{row['elbo']:.2f}", *(words.interval(row[key]) for key in ("variance", "ratio_to_best", "snr")))
@@ -203,7 +206,7 @@ def sample(args):
     from tinyvae import plots
 
     vae = tv.VAE.load(args.model)
-    shape = tuple(args.image_shape) if args.image_shape else words.image_shape(vae.n_features)
+    shape = tuple(args.image_shape) if args.image_shape else tv.datasets.image_shape(vae.n_features)
     if math.prod(shape) != vae.n_features:
         raise ValueError(
             f"--image-shape {shape[0]} {shape[1]} has {math.prod(shape)} pixels, "

@@ -57,11 +57,9 @@ def build():
         " --quick",
         " --estimators reparameterization leave_one_out --n-samples 4 --epochs 100",
     )
-    one.add_argument(
-        "--quick",
-        action="store_true",
-        help="a short run: " + ", ".join(f"--{k.replace('_', '-')} {v}" for k, v in QUICK.items()),
-    )
+    short = "a short run: " + ", ".join(f"--{k.replace('_', '-')} {v}" for k, v in QUICK.items())
+    one.add_argument("--quick", action="store_true", help=short)
+    groups.add_data(one, binarize=False)  # a likelihood of black and white pixels always does
     groups.add_estimators(one, d)
     one.add_argument(
         "--points",
@@ -78,6 +76,7 @@ def build():
         "Train a VAE with one estimator; a model, its history and a figure.",
         "",
         " --data binarized_mnist --hidden 200 200 --n-latents 20 --rate 1e-3",
+        " --data my_images/ --hidden 200 --n-latents 10",
         " --estimator leave_one_out --n-samples 8 --binarize",
         " --epochs 1000 --checkpoint out/run.npz",
     )
@@ -144,8 +143,7 @@ def build():
         metavar="N",
         help="data points: the first training rows",
     )
-    why = "how much of the variance comes from the minibatch, how much from the latent noise"
-    one.add_argument("--decompose", action="store_true", help=why)
+    one.add_argument("--decompose", action="store_true", help="what the minibatch, what the noise adds to the variance")
     one.add_argument(
         "--n-batches",
         type=count(2, MANY),
@@ -211,7 +209,7 @@ def build():
         nargs="+",
         default=(500,),
         metavar="N",
-        help="units of the encoder's hidden layers; the decoder mirrors them",
+        help="units of the encoder's hidden layers",
     )
     one.add_argument("--n-latents", type=count(1, MANY), default=20, metavar="K", help="latents")
     one.add_argument("--batch-size", type=count(1, MANY), default=100, metavar="M", help="data points a step")

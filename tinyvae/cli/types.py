@@ -6,12 +6,13 @@ value is refused by the functions that take them.
 
 import argparse
 import math
+import os
 
 import numpy as np
 
-from tinyvae import likelihoods
+from tinyvae import datasets, likelihoods
 
-__all__ = ["Parser", "Help", "count", "number_above", "path", "likelihood"]
+__all__ = ["Parser", "Help", "count", "number_above", "path", "data", "likelihood"]
 
 TINY, HUGE = float(np.finfo("float32").tiny), float(np.finfo("float32").max)  # what most of the package computes in
 
@@ -100,6 +101,30 @@ def path(word):
     if not word.strip() or "\0" in word:
         raise argparse.ArgumentTypeError(f"must be a path, got {word!r}")
     return word
+
+
+def data(word):
+    """An argparse type: the name of a dataset, or the path of a file or folder that is there.
+
+    Parameters
+    ----------
+    word : str
+        As it was given.
+
+    Returns
+    -------
+    str
+        The same.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is neither.
+    """
+    if word in datasets.names() or os.path.exists(path(word)):
+        return word
+    known = ", ".join(datasets.names())
+    raise argparse.ArgumentTypeError(f"must be one of {known}, or a file or folder that is there, got {word!r}")
 
 
 def number_above(least, itself=False, most=math.inf):

@@ -10,9 +10,10 @@ import numpy as np
 from tinyvae import compare as comparison
 from tinyvae import datasets, estimators, likelihoods
 from tinyvae.cli import reader
+from tinyvae.machine.disk import pieces
 
 __all__ = [
-    "estimator", "is_file", "built_in", "dataset", "objective", "image_shape", "Progress",
+    "estimator", "is_file", "built_in", "dataset", "objective", "Progress",
     "settings", "term", "remark", "number", "percent", "counted", "say", "interval", "print_table", "fail",
 ]  # fmt: skip
 
@@ -98,31 +99,21 @@ def built_in(word):
 
 
 def dataset(args):
-    """The Dataset that --data names, its pixels drawn once as black or white, by the seed, with --binarize."""
-    data = datasets.load(args.data)
+    """The Dataset of --data, its pixels drawn once as black or white, by the seed, with --binarize.
+
+    What was found in a file is printed. Raises ValueError or OSError for what cannot be read or split.
+    """
+    data = datasets.find(args.data)
+    if data.found:
+        say(data.found)
+    if not len(data.test):
+        raise ValueError(f"{args.data}: holds a single row, and one is held out for the test; give at least two")
     return comparison.binarized(data, args.seed) if args.binarize else data
 
 
 def objective(args):
     """The objective that --objective, --beta and --kl name."""
     return comparison.objective_of(args.objective, args.beta, args.kl)
-
-
-def image_shape(n_pixels):
-    """The most square image of so many pixels, upright if it is not square.
-
-    Parameters
-    ----------
-    n_pixels : int
-        How many.
-
-    Returns
-    -------
-    tuple of int
-        (rows, columns).
-    """
-    columns = next(c for c in range(math.isqrt(n_pixels), 0, -1) if n_pixels % c == 0)
-    return n_pixels // columns, columns
 
 
 # --- values into words ------------------------------------------------------------------------------------
@@ -195,7 +186,9 @@ def term(x, likelihood):
     """
     if likelihood is likelihoods.SquaredError:
         return "squared error"
-    grey = x.dtype.kind == "f" and not likelihood.is_density and np.any((x > 0) & (x < 1))
+    if x.dtype.kind != "f" or likelihood.is_density:
+        return "reconstruction"
+    grey = any(np.any((piece > 0) & (piece < 1)) for piece in pieces(x))
     return "cross-entropy" if grey else "reconstruction"
 
 

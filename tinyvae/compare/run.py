@@ -20,6 +20,7 @@ __all__ = ["Settings", "Comparison", "run", "objective_of", "binarized", "withou
 
 BOUND_SAMPLES = 10  # a test digit, for the curve's points
 FINAL_SAMPLES = 200  # a test digit, for the table
+SHOWN = 10  # test images in the figure
 OBJECTIVES = ("elbo", "importance_weighted")
 
 
@@ -49,8 +50,10 @@ class Settings:
         How often the variances are measured, start and end included.
     n_draws : int
         Replicates in each measurement.
+    data : str
+        The name of a dataset, or a file or folder.
     likelihood : str, dict or a likelihood
-        That of VAE. Where it is of black and white pixels, the digits are binarized, else they stay grey.
+        That of VAE. Where it is of black and white pixels, the data are binarized, else they stay grey.
     seed : int
         Of the binarization, the weights, the minibatches and all noise.
     """
@@ -68,8 +71,14 @@ class Settings:
     noise: str = "independent"
     points: int = 7
     n_draws: int = 300
+    data: str = "digits"
     likelihood: object = "bernoulli"
     seed: int = 0
+
+    @property
+    def one(self):
+        """What a row of the data is called."""
+        return "digit" if self.data == "digits" else "row"
 
 
 class Comparison(NamedTuple):
@@ -80,7 +89,7 @@ class Comparison(NamedTuple):
     settings : Settings
         What was asked for.
     data : Dataset
-        The digits, binarized if the likelihood is of black and white pixels.
+        The data, binarized if the likelihood is of black and white pixels.
     models : dict
         {estimator: trained VAE}.
     curves : dict
@@ -107,17 +116,17 @@ class Comparison(NamedTuple):
 
         Names with seconds, milliseconds or cost are timings.
         """
-        likelihood = likelihoods.resolve(self.settings.likelihood)
-        grey = f"digits, grey: the bound is that of {likelihood.name!r}, not comparable with others"
-        bits = f"digits, each pixel drawn once as black or white with seed {self.settings.seed}"
+        likelihood, one = likelihoods.resolve(self.settings.likelihood), self.settings.one
+        grey = f"{self.settings.data}, grey: the bound is that of {likelihood.name!r}, not comparable with others"
+        bits = f"{self.settings.data}, each pixel drawn once as black or white with seed {self.settings.seed}"
         notes = {
             "data": f"{bits}: the bound is on a discrete likelihood" if likelihoods.takes_bits(likelihood) else grey,
-            "elbo": f"nats a test digit, higher is better, {FINAL_SAMPLES} samples a digit in the table, "
+            "elbo": f"nats a test {one}, higher is better, {FINAL_SAMPLES} samples a {one} in the table, "
             f"{BOUND_SAMPLES} in the curves",
             "variance": "of the gradient of the loss (nats a digit), summed over the block's coordinates; "
             "[value, low, high], 95% interval",
             "points": f"measured at the parameters of the run with {self.settings.estimators[0]}, "
-            f"on its first {self.settings.batch_size} training digits",
+            f"on its first {self.settings.batch_size} training {one}s",
         }
         return {
             "settings": asdict(self.settings) | {"likelihood": likelihoods.config_of(likelihood)},
@@ -128,7 +137,10 @@ class Comparison(NamedTuple):
     def figure(self):
         """The arguments of `plots.compare`."""
         first = self.settings.estimators[0]
-        vae, shown = self.models[first], self.data.test[np.unique(self.data.test_labels, return_index=True)[1]]
+        labels = self.data.test_labels
+        vae = self.models[first]
+        shown = self.data.test[: SHOWN if labels is None else None]
+        shown = shown if labels is None else shown[np.unique(labels, return_index=True)[1][:SHOWN]]
         totals = {
             name: [point["estimators"][name]["encoder"]["variance"] for point in self.points] for name in self.models
         }
@@ -254,8 +266,9 @@ def run(settings=Settings(), progress=lambda epoch, line: None):
     measured_at = set(
         np.linspace(0, epochs, validate.integer("points", settings.points, least=2)).round().astype(int).tolist()
     )
-    likelihood, data = likelihoods.resolve(settings.likelihood), datasets.load("digits")
+    likelihood = likelihoods.resolve(settings.likelihood)
     likelihoods.require_density(likelihood, "compare")
+    data = datasets.find(settings.data)
     data = binarized(data, settings.seed) if likelihoods.takes_bits(likelihood) else data
     batch = data.train[: validate.integer("batch_size", settings.batch_size, least=1)]
 

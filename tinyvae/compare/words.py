@@ -37,7 +37,7 @@ def verdict(table, points, settings):
         "variance": f"At the same parameters, {ranked[0]} gave the encoder's gradient the least variance at {wins} of "
         f"the {len(points)} points along training; at the end {others}.",
         "bound": f"After {settings.epochs} epochs {by_elbo[0]} reached the highest bound, "
-        f"{table[by_elbo[0]]['elbo']:.2f} nats a test digit, {behind} "
+        f"{table[by_elbo[0]]['elbo']:.2f} nats a test {settings.one}, {behind} "
         "(one run each, and another seed moves these numbers).",
         "cost": f"To make the gradient equally accurate by averaging, {by_price[0]} takes the least time, {prices} "
         "(variance x ms).",

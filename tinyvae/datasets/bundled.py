@@ -1,43 +1,22 @@
-"""Small real images: the digits that come with the package, and larger sets from the folder in TINYVAE_DATA."""
+"""Real images by name: the digits that come with the package, and larger sets, which are files of others."""
 
+import functools
 import os
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from tinyvae import validate
+from tinyvae.datasets import download
+from tinyvae.datasets.dataset import Dataset
+from tinyvae.machine.disk import pieces
 
-__all__ = ["Dataset", "binarize", "load", "names", "KINDS"]
-
-
-class Dataset(NamedTuple):
-    """Images in a fixed split, one image a row.
-
-    Attributes
-    ----------
-    train : array (n, features)
-        Values in [0, 1].
-    test : array (n, features)
-        Likewise.
-    train_labels : array (n,)
-        int64, or None where the source has none.
-    test_labels : array (n,)
-        Likewise.
-    image_shape : tuple
-        (rows, columns); rows * columns = features.
-    """
-
-    train: np.ndarray
-    test: np.ndarray
-    train_labels: np.ndarray | None
-    test_labels: np.ndarray | None
-    image_shape: tuple[int, int]
+__all__ = ["binarize", "load", "names", "KINDS"]
 
 
 def names():
-    """The names that `load` knows; all but "digits" need the folder TINYVAE_DATA.
+    """The names that `load` knows; "digits" comes with the package.
 
     Returns
     -------
@@ -48,7 +27,7 @@ def names():
 
 
 def load(name):
-    """Load a dataset by its name, offline.
+    """Load a dataset by its name.
 
     Parameters
     ----------
@@ -58,9 +37,16 @@ def load(name):
         - "digits": 1,437 + 360 grey digits, 8 x 8, float32, with labels; comes with the package.
           Source: Alpaydin & Kaynak (1998), UCI, doi:10.24432/C50P49; the split is in data/README.md.
         - "binarized_mnist": 50,000 + 10,000 digits, 28 x 28, uint8 holding 0 and 1, without labels. `test` holds the
-          published *validation* rows, so that the real test rows stay unseen. Source: Larochelle & Murray (2011).
+          published *validation* rows, so that the real test rows stay unseen. From files in the folder that the
+          environment variable TINYVAE_DATA names. Source: Larochelle & Murray (2011).
+        - "fashion_mnist": 60,000 + 10,000 grey articles of clothing, 28 x 28, float32, with labels. Its files are taken
+          from the folder fashion_mnist in TINYVAE_DATA, or downloaded once by pooch (`pip install pooch`)
+          to its cache; only the published ones are opened. Source: Xiao, Rasul & Vollgraf (2017).
         - "frey_faces": 1,769 + 196 frames of one face, 28 x 20, grey, float32, without labels. `test` holds the last
-          tenth of the film: a random tenth would hold near-copies of the training frames. Source: Roweis.
+          tenth of the film: a random tenth would hold near-copies of the training frames. From a file in TINYVAE_DATA.
+          Source: Roweis.
+        - "mnist": 60,000 + 10,000 grey digits, 28 x 28, float32, with labels, had like "fashion_mnist". Source: LeCun,
+          Bottou, Bengio & Haffner (1998).
 
     Returns
     -------
@@ -71,7 +57,7 @@ def load(name):
     ValueError
         For an unknown name, or a file that holds something else.
     FileNotFoundError
-        Where TINYVAE_DATA is not set, or the file is not in it.
+        Where a file is not in TINYVAE_DATA, nor can be downloaded: the message says which goes where.
     """
     return _LOADERS[validate.choice("name", name, names())]()
 
@@ -105,7 +91,11 @@ def binarize(x, rng):
     """
     x, rng = validate.data("x", x, "features"), validate.generator("rng", rng)
     # Uniforms in float64 whatever x is: one seed gives the same bits for float32 and float64.
-    return (rng.random(x.shape) < x).astype(np.uint8)
+    bits, start = np.empty(x.shape, np.uint8), 0
+    for piece in pieces(x):
+        bits[start : start + len(piece)] = rng.random(piece.shape) < piece
+        start += len(piece)
+    return bits
 
 
 def _digits():
@@ -135,9 +125,17 @@ def _frey_faces():
 KINDS = {  # what each holds, in a few words: training + test images, pixels
     "digits": "1,437 + 360 grey digits, 8 x 8",
     "binarized_mnist": "50,000 + 10,000 black and white digits, 28 x 28",
+    "fashion_mnist": "60,000 + 10,000 grey articles of clothing, 28 x 28, downloaded once",
     "frey_faces": "1,769 + 196 grey frames of one face, 28 x 20",
+    "mnist": "60,000 + 10,000 grey digits, 28 x 28, downloaded once",
 }
-_LOADERS = {"digits": _digits, "binarized_mnist": _binarized_mnist, "frey_faces": _frey_faces}
+_LOADERS = {
+    "digits": _digits,
+    "binarized_mnist": _binarized_mnist,
+    "frey_faces": _frey_faces,
+    **{name: functools.partial(download.images, name) for name in download.FILES},
+}
+_INSTEAD = "or take 'digits', which come with tinyvae."
 
 
 def _read(filename, shape, key=None):
@@ -145,13 +143,14 @@ def _read(filename, shape, key=None):
     folder = os.environ.get("TINYVAE_DATA")
     if not folder:
         raise FileNotFoundError(
-            f"{filename}: TINYVAE_DATA is not set. Set this environment variable to the folder that holds the file."
+            f"{filename}: TINYVAE_DATA is not set. Set this environment variable to the folder that holds "
+            f"the file, {_INSTEAD}"
         )
     path = Path(folder) / filename
     if not path.is_file():
         raise FileNotFoundError(
             f"{filename}: not found in TINYVAE_DATA={folder}. "
-            "Put the file there, or set TINYVAE_DATA to the folder that holds it."
+            f"Put the file there, set TINYVAE_DATA to the folder that holds it, {_INSTEAD}"
         )
     expected = f"a uint8 array of shape {shape}" + (f" under the key {key!r}" if key else "")
     advice = "The file is damaged or another one: replace it."

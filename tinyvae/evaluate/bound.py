@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyvae import validate
-from tinyvae.machine import team
+from tinyvae.machine import disk, team
 from tinyvae.objectives import finite
 
 __all__ = ["Bound", "bound"]
@@ -69,6 +69,7 @@ def bound(vae, x, n_samples=1, seed=0, batch_size=1000):
     with team.ready():  # as in training, whatever runs beside it
         for start in range(0, len(x), rows):
             piece = x[start : start + rows].astype(vae.dtype, copy=False)
+            disk.release(x)
             q = vae.encode(piece)
             kl += finite("the KL term", float(q.kl().sum(dtype="float64")))
             z = q.sample(q.noise(rng, n_samples))  # S, B, K

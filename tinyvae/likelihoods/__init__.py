@@ -52,6 +52,7 @@ from tinyvae.likelihoods.categorical import Categorical
 from tinyvae.likelihoods.continuous_bernoulli import ContinuousBernoulli
 from tinyvae.likelihoods.gaussian import Gaussian
 from tinyvae.likelihoods.squared_error import SquaredError
+from tinyvae.machine.disk import is_large, pieces
 
 __all__ = [
     "Bernoulli", "Categorical", "ContinuousBernoulli", "Gaussian", "SquaredError",
@@ -201,7 +202,8 @@ def checked(likelihood, name, x, n_features, dtype):
     -------
     array (n, n_features)
         C-contiguous. float32 and float64 stay what they are; of bool and uint8, what holds only 0 and 1 is uint8 if
-        the likelihood takes bits; all else is of `dtype`.
+        the likelihood takes bits; all else is of `dtype`, but what lies in a file and is large stays there as it is,
+        to be converted a minibatch at a time.
 
     Raises
     ------
@@ -212,8 +214,8 @@ def checked(likelihood, name, x, n_features, dtype):
     validate.check_shape(name, x, ("n", n_features))
     if not len(x):
         raise ValueError(f"{name} must hold at least one row, got shape {x.shape}")
-    if x.dtype in (bool, np.uint8) and takes_bits(likelihood) and only_bits(x.ravel()):
+    if x.dtype in (bool, np.uint8) and takes_bits(likelihood) and all(map(only_bits, pieces(x.ravel()))):
         return x.view("uint8")
-    x = x if x.dtype in validate.FLOATS else x.astype(dtype)
+    x = x if x.dtype in validate.FLOATS or is_large(x) else x.astype(dtype)
     validate.check_finite(name, x)
     return x

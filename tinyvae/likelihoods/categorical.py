@@ -8,6 +8,7 @@ import numpy as np
 from tinyvae import validate
 from tinyvae.kernels import categorical as kernels
 from tinyvae.likelihoods import support
+from tinyvae.machine.disk import pieces
 
 __all__ = ["Categorical", "GreyLevels"]
 
@@ -82,8 +83,7 @@ class Categorical:
         """
         x = support.unit_interval(name, x, n_features)
         if x.dtype.kind == "f" and not _lies_on(x, self.levels):
-            k = x * (self.levels - 1)
-            where = tuple(int(i) for i in np.argwhere(np.abs(k - np.rint(k)) > OFF)[0])
+            where = _first_off(x, self.levels)
             found = next((n for n in (*range(2, 257), MOST) if _lies_on(x, n, off=1e-6 * n)), None)
             fits = f"levels={found} fits" if found else "'continuous_bernoulli' and 'gaussian' take any grey"
             raise ValueError(
@@ -149,5 +149,20 @@ class GreyLevels:
 
 
 def _lies_on(x, n_levels, off=OFF):
+    return all((_distance(piece, n_levels) <= off).all() for piece in pieces(x))
+
+
+def _first_off(x, n_levels):
+    """The index of the first value that is no level."""
+    start = 0
+    for piece in pieces(x):
+        if len(off := np.argwhere(_distance(piece, n_levels) > OFF)):
+            return start + int(off[0][0]), int(off[0][1])
+        start += len(piece)
+    return None
+
+
+def _distance(x, n_levels):
+    """From the nearest level, in units of what lies between two."""
     k = x * (n_levels - 1)
-    return bool((np.abs(k - np.rint(k)) <= off).all())
+    return np.abs(k - np.rint(k))

@@ -3,6 +3,7 @@
 import numpy as np
 
 from tinyvae.kernels.data import only_bits
+from tinyvae.machine.disk import is_large, pieces
 
 __all__ = ["as_bits", "batch_dtype"]
 
@@ -20,12 +21,12 @@ def as_bits(x):
     Returns
     -------
     array
-        x itself, or the same as uint8.
+        x itself, or the same as uint8. What lies in a file and is large stays there as it is.
     """
-    return x.astype("uint8") if x.dtype.kind == "f" and only_bits(x.ravel()) else x
+    return x.astype("uint8") if x.dtype.kind == "f" and not is_large(x) and only_bits(x.ravel()) else x
 
 
-def batch_dtype(x, dtype):
+def batch_dtype(x, dtype, takes_bits=True):
     """The precision in which a minibatch of data goes through a network quickest.
 
     Parameters
@@ -34,11 +35,14 @@ def batch_dtype(x, dtype):
         All data.
     dtype : numpy.dtype
         The network's.
+    takes_bits : bool
+        Whether the likelihood lets bits pass: then whole numbers are bits.
 
     Returns
     -------
     numpy.dtype
         uint8 where x holds bits and few of them are ones, else `dtype`.
     """
-    few = x.dtype.kind != "f" and np.count_nonzero(x) < FEW * x.size
+    bits = takes_bits and (x.dtype.kind != "f" or (is_large(x) and all(map(only_bits, pieces(x.ravel())))))
+    few = bits and sum(map(np.count_nonzero, pieces(x))) < FEW * x.size
     return np.dtype("uint8") if few else np.dtype(dtype)

@@ -76,8 +76,8 @@ def latents(mu, labels, title="Latent space, posterior means", axes=None):
     ----------
     mu : array (n, K)
         Posterior means, K >= 1.
-    labels : array (n,)
-        Integers 0 to 9.
+    labels : array (n,) or None
+        Integers 0 to 9; without them the points are dots.
     title : str
     axes : matplotlib.axes.Axes
         Where to draw; None makes a figure.
@@ -86,12 +86,14 @@ def latents(mu, labels, title="Latent space, posterior means", axes=None):
     -------
     matplotlib.figure.Figure
     """
-    mu, labels = np.asarray(mu), np.asarray(labels)
+    mu, marks = np.asarray(mu), np.zeros(len(mu)) if labels is None else np.asarray(labels)
     axes = axes or new_axes(5, 5)
     shown = np.sort(np.argsort(-mu.var(axis=0), kind="stable")[:2])
-    first, second = mu[:, shown[0]], mu[:, shown[1]] if len(shown) > 1 else labels
-    for digit in np.unique(labels):
-        here, color = labels == digit, CLASSES[digit % len(CLASSES)]
+    first, second = mu[:, shown[0]], mu[:, shown[1]] if len(shown) > 1 else marks
+    if labels is None:
+        axes.scatter(first, second, s=6, linewidths=0, alpha=0.8)
+    for digit in np.unique(marks) if labels is not None else ():
+        here, color = marks == digit, CLASSES[digit % len(CLASSES)]
         axes.scatter(first[here], second[here], s=22, marker=f"${digit}$", color=color, linewidths=0, alpha=0.8)
         axes.text(
             np.median(first[here]),
@@ -107,7 +109,7 @@ def latents(mu, labels, title="Latent space, posterior means", axes=None):
     axes.set(
         xlabel=f"latent {shown[0] + 1} (posterior mean)",
         title=title,
-        ylabel=f"latent {shown[1] + 1} (posterior mean)" if len(shown) > 1 else "digit",
+        ylabel=f"latent {shown[1] + 1} (posterior mean)" if len(shown) > 1 else "digit" if labels is not None else "",
     )
     return axes.figure
 

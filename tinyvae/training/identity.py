@@ -15,6 +15,8 @@ import types
 
 import numpy as np
 
+from tinyvae.machine.disk import pieces
+
 __all__ = ["identity", "words", "fingerprint", "full_repr"]
 
 PLAIN = (type(None), bool, int, float, complex, str, bytes)
@@ -227,5 +229,7 @@ def fingerprint(x):
     """
     if x is None:
         return "none"
-    data = np.ascontiguousarray(x).reshape(-1).view(np.uint8).data
-    return f"{x.dtype} {x.shape} with digest {hashlib.sha256(data).hexdigest()[:12]}"
+    digest = hashlib.sha256()
+    for piece in pieces(np.asarray(x)):
+        digest.update(np.ascontiguousarray(piece).reshape(-1).view(np.uint8).data)
+    return f"{x.dtype} {x.shape} with digest {digest.hexdigest()[:12]}"

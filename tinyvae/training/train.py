@@ -11,11 +11,12 @@ import numpy as np
 
 from tinyvae import estimators, evaluate, validate
 from tinyvae import noise as schemes
-from tinyvae.kernels.data import all_finite, gather
+from tinyvae.kernels.data import all_finite
 from tinyvae.likelihoods import takes_bits
 from tinyvae.machine import files, team
 from tinyvae.machine.arena import Arena, empty
 from tinyvae.machine.bits import as_bits, batch_dtype
+from tinyvae.machine.disk import gather
 from tinyvae.models import NonFiniteLoss
 from tinyvae.objectives import ELBO, check_objective
 from tinyvae.optim import Adam
@@ -91,7 +92,9 @@ class Plan:
     def take(self):
         """Read the data as they are now. Raises ValueError or TypeError if they do not fit (any more)."""
         x = self.vae.check_data(self.given)
-        self.x = as_bits(x) if takes_bits(self.vae.likelihood) else x
+        bits = takes_bits(self.vae.likelihood)
+        self.x = as_bits(x) if bits else x
+        self.pixels = batch_dtype(self.x, self.vae.dtype, bits)
 
     @property
     def n_batches(self):
@@ -177,7 +180,7 @@ def _epochs(plan, last):
             np.random.default_rng, np.random.SeedSequence([plan.seed, epoch]).spawn(3)
         )
         plan.take()
-        x, pixels = plan.x, batch_dtype(plan.x, vae.dtype)
+        x, pixels = plan.x, plan.pixels
         order = order_rng.permutation(len(x))
         for start in range(0, len(x), plan.batch_size):
             began = time.perf_counter()
