@@ -1,7 +1,7 @@
 """tinyvae: how the gradient of an expectation is estimated, on variational autoencoders written by hand."""
 
 from tinyvae import datasets, distributions, estimators, evaluate, likelihoods, noise, objectives, optim
-from tinyvae.distributions import DiagonalGaussian
+from tinyvae.distributions import DiagonalGaussian, FullGaussian
 from tinyvae.estimators import Draws, Target
 from tinyvae.likelihoods import Bernoulli
 from tinyvae.mlp import MLP
@@ -12,7 +12,7 @@ from tinyvae.training import History, fit, train
 
 __all__ = [
     "VAE", "NonFiniteLoss", "train", "fit", "History", "ELBO", "ImportanceWeighted", "Draws", "Target",
-    "DiagonalGaussian", "Bernoulli", "MLP", "SGD", "Adam", "check", "datasets", "distributions", "estimators",
+    "DiagonalGaussian", "FullGaussian", "Bernoulli", "MLP", "SGD", "Adam", "check", "datasets", "distributions", "estimators",
     "evaluate", "likelihoods", "noise", "objectives", "optim", "problems", "variance",
 ]  # fmt: skip
 
