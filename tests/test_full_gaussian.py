@@ -1,9 +1,12 @@
-"""A q with any covariance, and a prior that is learnt: their densities, slopes and KLs, and what they are good for."""
+"""A q of any covariance, and a prior that is learnt: their densities, slopes and KLs, and what they are good for."""
+
+import copy
+import pickle
 
 import numpy as np
 import pytest
 from scipy.optimize import minimize
-from scipy.stats import multivariate_normal, norm
+from scipy.stats import multivariate_normal
 
 import tinyvae as tv
 from tinyvae import check, variance
@@ -172,3 +175,85 @@ def test_the_gradient_of_the_linear_gaussian_model_takes_it(numeric_gradient):
     x = model.sample(4, rng)
     numeric = slope(numeric_gradient, q, lambda q: -model.elbo(q, x, 0.7))
     np.testing.assert_allclose(model.gradient(q, x, 0.7), numeric, atol=1e-6)
+
+
+# --- models of them -----------------------------------------------------------------------------------------
+
+
+def bound_prior(vae):
+    """Means and log-variances other than 0 for a learnt prior."""
+    for i, name in enumerate(("mu", "logvar")):
+        vae.params[f"prior.{name}"][:] = 0.3 * np.random.default_rng(i).normal(size=vae.n_latents)
+    return vae
+
+
+def test_the_prior_s_parameters_live_at_the_end_of_theta():
+    vae = tv.VAE(5, 3, (4,), prior="learnt_normal")
+    assert list(vae.params)[-2:] == ["prior.mu", "prior.logvar"]
+    assert len(vae.theta) == vae.n_encoder + vae.n_decoder + 6 and not vae.theta[-6:].any()
+    plain = tv.VAE(5, 3, (4,))
+    np.testing.assert_array_equal(vae.theta[:-6], plain.theta)
+    x, rng = np.random.default_rng(0).random((4, 5)).astype("float32"), np.random.default_rng
+    eps = vae.noise(rng(0), 2, 4)
+    loss, grads = vae.loss_and_grads(x, eps)
+    assert loss == pytest.approx(plain.loss_and_grads(x, eps)[0], rel=1e-6) and grads[-6:].all()
+    vae.theta[-6:-3] = 7
+    np.testing.assert_array_equal(vae.prior.mu, 7)
+    assert vae.sample(3, rng(0)).shape == (3, 5) and "prior" not in plain.config
+    assert vae.encode(x).kl().min() > plain.encode(x).kl().max()
+
+
+OBJECTIVES = [tv.ELBO(0.7), tv.ELBO(0.7, "monte_carlo"), tv.ImportanceWeighted(), tv.FreeBits(0.1)]
+
+
+@pytest.mark.parametrize("latents", ["gaussian", "full_gaussian"])
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=["analytic", "sampled", "bound", "free bits"])
+def test_a_vae_s_gradient_is_the_slope_of_its_loss(objective, latents, numeric_gradient):
+    vae = bound_prior(tv.VAE(5, 2, (4,), dtype="float64", seed=3, latents=latents, prior="learnt_normal"))
+    vae.theta[: vae.n_encoder] *= 2
+    x, eps = np.random.default_rng(0).random((3, 5)), vae.noise(np.random.default_rng(1), 3, 3)
+    _, grads = vae.loss_and_grads(x, eps, objective=objective)
+    numeric = numeric_gradient(lambda: vae.loss_and_grads(x, eps, objective=objective)[0], vae.theta)
+    np.testing.assert_allclose(grads, numeric, atol=1e-7 * np.abs(numeric).max())
+    for function in (step, step_numpy):
+        found = np.empty_like(grads)
+        function(vae, x, eps, tv.estimators.reparameterization, objective, None, found)
+        np.testing.assert_allclose(found, grads, rtol=1e-9, atol=1e-12)
+
+
+def test_they_are_measured_against_the_exact_gradient():
+    vae = bound_prior(tv.VAE(5, 2, (4,), dtype="float64", seed=3, latents="full_gaussian", prior="learnt_normal"))
+    x = np.random.default_rng(0).random((3, 5))
+    report = variance.measure(vae, x, ["leave_one_out"], n_draws=2_000, n_samples=2, n_timings=0)["leave_one_out"]
+    exact = tv.problems.vae_gradient(vae, x).gradients
+    assert set(report.mean) == {"mu", "logdiag", "lower", "encoder", "decoder"}
+    for block in ("mu", "logdiag", "lower", "encoder"):  # a false alarm once in 250 seeds
+        assert variance.bias(report, exact[block], block).p > 0.001
+
+
+@pytest.mark.parametrize("latents", ["gaussian", "full_gaussian"])
+def test_they_train_and_come_back_from_a_file(latents, digits, tmp_path):
+    vae = tv.VAE(64, 2, (16,), latents=latents, prior="learnt_normal")
+    history = tv.fit(vae, digits, digits[:100], epochs=5, optimizer=tv.Adam(3e-3))
+    assert history.validation[-1].loss < history.validation[0].loss and vae.theta[-4:].all()
+    vae.save(tmp_path / "model.npz")
+    again = tv.VAE.load(tmp_path / "model.npz")
+    assert again.config == vae.config and again.config["prior"] == "learnt_normal"
+    for one in (again, copy.deepcopy(vae), pickle.loads(pickle.dumps(vae)), copy.copy(vae)):
+        np.testing.assert_array_equal(one.prior.mu, vae.prior.mu)
+        assert np.shares_memory(one.prior.mu, one.theta)
+        assert tv.evaluate.bound(one, digits) == tv.evaluate.bound(vae, digits)
+    other = vae.with_dtype("float64")
+    assert other.prior.mu.dtype == "float64" and other.config["latents" if latents != "gaussian" else "prior"]
+    assert vae.log_likelihood(digits[:5], 100, np.random.default_rng(0)).min() > -100
+
+
+def test_a_learnt_prior_finds_the_latents_of_the_data():
+    # For a fixed q the KL's minimum over priors is the mixture's moments: mean of mu, mean of variance + its spread.
+    rng = np.random.default_rng(0)
+    q = tv.DiagonalGaussian(rng.normal(2, 1.5, (50, 2)), rng.normal(-1, 0.3, (50, 2)))
+    mu, second = q.mu.mean(axis=0), (q.variance + (q.mu - q.mu.mean(axis=0)) ** 2).mean(axis=0)
+    best = LearntNormal(mu, np.log(second))
+    for gradient in best.kl_gradients(q, np.full((50, 2), 1 / 50)).values():
+        np.testing.assert_allclose(gradient, 0, atol=1e-13)
+    assert q.kl(best).mean() < q.kl().mean()

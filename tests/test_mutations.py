@@ -106,7 +106,7 @@ MUTANTS = {
         ("test_estimators.py::test_variance_of_the_elbos_gradient_on_a_prior_and_one_observation",),
     ),
     "a sampled KL that the score function ignores": Mutant(
-        "objectives.py", "return (f + self.beta * self.q.log_ratio(z)).astype(f.dtype, copy=False) if self.beta else f",
+        "objectives/integrand.py", "return (f + self.beta * self.q.log_ratio(z)).astype(f.dtype, copy=False) if self.beta else f",
         "return f",
         ("test_estimators.py::test_mean_with_a_sampled_kl_is_the_gradient_of_the_whole_loss",),
     ),
