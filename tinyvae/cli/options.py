@@ -6,6 +6,7 @@ value is refused by the functions that take them.
 
 import sys
 
+from tinyvae.cli import training
 from tinyvae.cli.parsers import ESTIMATORS, QUICK, build
 
 __all__ = ["parse"]
@@ -54,6 +55,8 @@ def _idle(args):
     """Yield (options, why): those that this command line has no use for, which are refused where they are given."""
     if getattr(args, "objective", None) == "importance_weighted":
         yield ("--kl",), "the importance-weighted bound takes the KL by sampling"
+    if args.command == "train":
+        yield from _idle_in_training(args)
     if args.command != "variance":
         return
     if args.problem:
@@ -73,3 +76,16 @@ def _idle(args):
             )
     if not args.decompose:
         yield ("--n-batches",), "without --decompose no minibatches are drawn"
+
+
+def _idle_in_training(args):
+    """The same of `tinyvae train` alone."""
+    if training.IDLE[args.model]:
+        yield training.IDLE[args.model], f"a model of the kind {args.model} draws no latents"
+    elif args.free_bits:
+        yield (
+            ("--objective", "--beta", "--kl", "--beta-warmup"),
+            "--free-bits is an objective of its own, its KL in closed form and with weight 1",
+        )
+    elif args.objective == "importance_weighted":
+        yield ("--beta-warmup",), "the importance-weighted bound has no beta"

@@ -1,7 +1,8 @@
 """The commands' options: their names, types, defaults, units, and `--help`."""
 
 import tinyvae as tv
-from tinyvae import compare, datasets, estimators, likelihoods, mlp, noise, problems
+from tinyvae import compare, datasets, estimators, likelihoods, mlp, problems
+from tinyvae.cli import training
 from tinyvae.cli.types import Parser, count, number_above, path
 
 __all__ = ["build", "ESTIMATORS", "QUICK"]
@@ -71,15 +72,17 @@ def build():
         help="measurements along training, start and end included",
     )
     _add_model(one, d)
-    _add_training(one, d)
+    training.add_training(one, d)
 
     one = command(
         "train",
-        "Train a VAE with one estimator; a model, its history and a figure.",
+        "Train a VAE with one estimator, or an autoencoder; a model, its history and a figure.",
         "",
         " --data binarized_mnist --hidden 200 200 --n-latents 20 --rate 1e-3",
         " --estimator leave_one_out --n-samples 8 --binarize",
         " --epochs 1000 --checkpoint out/run.npz",
+        " --epochs 500 --patience 20 --schedule cosine --start-at-mean --prior learnt_normal",
+        " --model autoencoder --n-latents 8",
     )
     _add_data(one)
     one.add_argument(
@@ -88,8 +91,9 @@ def build():
         metavar="NAME",
         help="a built-in name (see tinyvae check --help) or file.py:name",
     )
+    training.add_kinds(one)
     _add_model(one, d, full=True)
-    _add_training(one, d, n_samples=1)
+    training.add_training(one, d, n_samples=1)
     one.add_argument(
         "--save-every",
         type=count(0, MANY),
@@ -154,7 +158,7 @@ def build():
         help="for --decompose: minibatches, and draws of the noise for each",
     )
     _add_model(one, d)
-    _add_objective(one, d)
+    training.add_objective(one, d)
 
     one = command(
         "check",
@@ -293,57 +297,3 @@ def _add_model(one, d, full=False):
             metavar="TYPE",
             help="of the numbers: %(choices)s",
         )
-
-
-def _add_training(one, d, n_samples=None):
-    group = one.add_argument_group("training")
-    group.add_argument(
-        "--epochs", type=count(1, MANY), default=d.epochs, metavar="N", help="passes over the training data"
-    )
-    group.add_argument(
-        "--batch-size", type=count(1, MANY), default=d.batch_size, metavar="N", help="data points a step"
-    )
-    group.add_argument(
-        "--rate", type=number_above(0), default=d.rate, metavar="X", help="Adam's step size, in units of the parameters"
-    )
-    if n_samples:
-        group.add_argument(
-            "--n-samples",
-            type=count(1, MANY),
-            default=n_samples,
-            metavar="S",
-            help="samples a data point in each estimate",
-        )
-    _add_objective(one, d)
-
-
-def _add_objective(one, d):
-    group = one.add_argument_group("objective")
-    group.add_argument(
-        "--objective",
-        default=d.objective,
-        choices=compare.OBJECTIVES,
-        metavar="NAME",
-        help="%(choices)s: the bound of one sample, or the tighter one of all S",
-    )
-    group.add_argument(
-        "--noise",
-        default=d.noise,
-        choices=tuple(noise.SCHEMES),
-        metavar="NAME",
-        help="how the S samples of a point are drawn: %(choices)s",
-    )
-    group.add_argument(
-        "--beta",
-        type=number_above(0, itself=True),
-        default=d.beta,
-        metavar="X",
-        help="weight of the KL; 1 gives the ELBO",
-    )
-    group.add_argument(
-        "--kl",
-        default=d.kl,
-        choices=("analytic", "monte_carlo"),
-        metavar="FORM",
-        help="%(choices)s: in closed form, or averaged over the samples",
-    )

@@ -27,7 +27,9 @@ __all__ = [
     "resolve_prior",
 ]
 
-LATENTS = discover.by_name(sys.modules[__name__], lambda one: hasattr(one, "from_params"), lambda one: one.name)
+LATENTS = discover.by_name(
+    sys.modules[__name__], lambda one: hasattr(one, "from_params"), lambda one: one.name, ("gaussian", "full_gaussian")
+)
 PRIORS = discover.by_name(
     sys.modules[__name__],
     lambda one: isinstance(one, type) and issubclass(one, Prior) and one is not Prior,

@@ -227,7 +227,7 @@ class Model:
             config, theta = json.loads(str(file["config"])), file["theta"]
             if (found := config.pop("format")) != cls.format:
                 if name := {"tinyvae.VAE 1": "VAE", "tinyvae.Autoencoder 1": "Autoencoder"}.get(str(found)):
-                    raise ValueError(f"it holds another model: read it with tv.{name}.load")
+                    raise ValueError(f"it holds a tv.{name}: read it with tv.{name}.load, not tv.{cls.__name__}.load")
                 raise ValueError(f"it was not written by this version ({cls.format})")
             strange = [name for name in cls.known if config.get(name, "") and name not in objects]
             strange = [n for n in strange if isinstance(config[n], str) and config[n] not in cls.known[n]]
