@@ -87,3 +87,10 @@ def test_it_has_no_use_for_what_estimates(option, value, digits):
 def test_a_loss_that_is_not_finite_names_the_step(digits):
     with pytest.raises(tv.NonFiniteLoss, match="step 2: .*; try a smaller learning rate$"):
         list(tv.train(make(activation="relu"), digits, optimizer=tv.SGD(1e30)))
+
+
+def test_what_asks_for_latents_names_it(digits):
+    model = make()
+    for ask in (tv.evaluate.bound, tv.evaluate.log_likelihood, tv.variance.measure):
+        with pytest.raises(TypeError, match=r"such as tv.VAE, got Autoencoder; .* is model.held_out\(x\)"):
+            ask(model, digits)

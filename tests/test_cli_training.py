@@ -31,8 +31,9 @@ def test_an_autoencoder_is_trained_and_found_again(tmp_path, capsys):
 
 
 def test_the_run_is_what_the_library_does(tmp_path, capsys):
-    words = "--latents full_gaussian --prior learnt_normal --clip-norm 9 --schedule cosine --weight-decay 0.1 --beta-warmup 2 --beta 0.5 --start-at-mean --rate 1e-2"
-    assert train(tmp_path, words)[0] == 0
+    model = "--latents full_gaussian --prior learnt_normal --start-at-mean"
+    run = "--clip-norm 9 --schedule cosine --weight-decay 0.1 --beta-warmup 2 --beta 0.5 --rate 1e-2"
+    assert train(tmp_path, model, run)[0] == 0
     data = tv.datasets.load("digits")
     vae = tv.VAE(64, 2, (8,), latents="full_gaussian", prior="learnt_normal")
     vae.start_at(data.train)

@@ -114,7 +114,8 @@ def _require_room(vae, args):
     results.require(args, "model.npz", "train.json", "train.png", size=size)
     if args.checkpoint:
         Path(args.checkpoint).parent.mkdir(parents=True, exist_ok=True)
-        files.require_writable(args.checkpoint, results.ROOM + 3 * size)  # beside the model its two moments, Adam's
+        copies = 3 + bool(args.patience)  # the model's, Adam's two moments, and the best
+        files.require_writable(args.checkpoint, results.ROOM + copies * size)
     if args.save_every:
         results.require_own_series(args.out, vae, bool(args.checkpoint) and Path(args.checkpoint).exists())
 

@@ -107,7 +107,8 @@ def fit(
         check_owner(plan)
     last = history.records[-1] if history.records else START
     if checkpoint is not None and last.epoch < plan.epochs:
-        files.require_writable(checkpoint, 3 * vae.theta.nbytes)  # beside the model its two moments, Adam's
+        copies = 3 + (plan.patience is not None)  # the model's, Adam's two moments, and the best
+        files.require_writable(checkpoint, copies * vae.theta.nbytes)
     n_batches = plan.n_batches
     terminal = sys.stderr is not None and sys.stderr.isatty()
     with tqdm(total=plan.epochs * n_batches, initial=last.step, unit="step", disable=not terminal) as bar:
