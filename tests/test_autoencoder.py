@@ -25,6 +25,38 @@ def test_its_gradient_is_the_slope_of_its_loss(hidden, numeric_gradient):
     assert model.held_out(x, batch_size=3).loss == pytest.approx(loss, rel=1e-12)
 
 
+class SharedGaussian(tv.Bernoulli):
+    """x ~ N(outputs, exp(logvar)), one logvar that is learnt, without its constant."""
+
+    name, takes_bits = "shared gaussian of a test", False
+
+    @staticmethod
+    def parameters(n_features):
+        return {"logvar": np.zeros(1)}
+
+    @staticmethod
+    def loss(outputs, x, losses, logvar):
+        losses[:] = 0.5 * ((outputs - x) ** 2 * np.exp(-logvar) + logvar).sum(axis=1)
+
+    @staticmethod
+    def loss_and_slope(outputs, x, losses, logvar):
+        SharedGaussian.loss(outputs, x, losses, logvar)
+        outputs[:] = (outputs - x) * np.exp(-logvar)
+
+    @staticmethod
+    def own_gradients(outputs, x, weights, logvar):
+        slopes = 0.5 * (1 - (outputs - x) ** 2 * np.exp(-logvar)).sum(axis=1)
+        return {"logvar": (weights @ slopes)[None]}
+
+
+def test_what_its_likelihood_learns_has_its_gradient(numeric_gradient):
+    model = tv.Autoencoder(5, 2, (4,), dtype="float64", likelihood=SharedGaussian)
+    model.params["likelihood.logvar"][:] = -0.4
+    x = np.random.default_rng(0).random((4, 5))
+    numeric = numeric_gradient(lambda: model.loss_and_grads(x)[0], model.theta)
+    np.testing.assert_allclose(model.loss_and_grads(x)[1], numeric, atol=1e-7 * np.abs(numeric).max())
+
+
 def test_bits_and_floats_have_one_gradient():
     bits = (np.random.default_rng(0).random((20, 200)) < 0.2).astype("uint8")
     model = tv.Autoencoder(200, 2, (100,), dtype="float64")

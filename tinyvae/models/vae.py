@@ -4,9 +4,8 @@ import functools
 
 import numpy as np
 
-from tinyvae import distributions, estimators, validate
+from tinyvae import distributions, estimators, evaluate, validate
 from tinyvae.estimators.contract import check_samples
-from tinyvae.evaluate import bound, log_likelihood
 from tinyvae.models.model import Model
 from tinyvae.models.reconstruction import finite
 from tinyvae.models.step import step
@@ -111,11 +110,11 @@ class VAE(Model):
 
     def log_likelihood(self, x, n_samples=5000, rng=None):
         """An estimate of log p(x), nats, (n,), from importance samples: see `tv.evaluate.log_likelihood`."""
-        return log_likelihood(self, x, n_samples, rng)
+        return evaluate.log_likelihood(self, x, n_samples, rng)
 
     def held_out(self, x):
         """The negative ELBO of held-out data x (n, D) and its two terms, nats, a `Bound`: see `tv.evaluate.bound`."""
-        return bound(self, x)
+        return evaluate.bound(self, x)
 
     # --- what training and measuring ask ------------------------------------------------------------
 
