@@ -105,7 +105,7 @@ class VAE:
         names = ("n_features", "n_latents", "hidden", "activation")
         words = {
             **{name: getattr(self, name) for name in names},
-            "likelihood": self.likelihood.name,
+            "likelihood": likelihoods.config_of(self.likelihood),
             "dtype": self.dtype.name,
             "seed": self.seed,
         }
@@ -330,8 +330,9 @@ class VAE:
             config, theta = json.loads(str(file["config"])), file["theta"]
             if config.pop("format") != FORMAT:
                 raise ValueError(f"it was not written by this version ({FORMAT})")
-            strange = [name for name in KNOWN if config.get(name, "") and name not in objects]
-            strange = [name for name in strange if isinstance(config[name], str) and config[name] not in KNOWN[name]]
+            called = {name: word["name"] if isinstance(word, dict) else word for name, word in config.items()}
+            strange = [name for name in KNOWN if called.get(name, "") and name not in objects]
+            strange = [name for name in strange if isinstance(called[name], str) and called[name] not in KNOWN[name]]
             vae = None if strange else cls(**{**config, **objects})
             theta = theta if strange else validate.array("theta", theta, vae.theta.shape, vae.dtype)
         except FileNotFoundError:
@@ -339,7 +340,7 @@ class VAE:
         except Exception as error:  # each kind of damage fails in its own way: zipfile, zlib, EOF, key, value
             raise ValueError(f"{path} is damaged or is not a model that tinyvae saved: {error}") from error
         if strange:
-            own = " and ".join(f"{name} {config[name]!r}" for name in strange)
+            own = " and ".join(f"{name} {called[name]!r}" for name in strange)
             options = ", ".join(f"{name}=..." for name in strange)
             raise ValueError(f"{path} has {own}, not known by name: give it, tv.VAE.load(path, {options})")
         vae.theta[:] = theta
