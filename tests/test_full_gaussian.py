@@ -169,6 +169,28 @@ def test_it_closes_the_gap_of_a_linear_gaussian_model():
     np.testing.assert_allclose(model.gradient(q, x), 0, atol=1e-6)
 
 
+def test_a_linear_vae_closes_its_gap_by_it():
+    rng = np.random.default_rng(0)
+    model = tv.problems.LinearGaussian(rng.normal(size=(6, 2)), rng.normal(size=6), 0.6)
+    x = model.sample(5, rng)
+
+    def gap(latents, scale):
+        vae = tv.VAE(6, 2, (), likelihood=tv.likelihoods.Gaussian(0.36), dtype="float64", latents=latents)
+        vae.params["decoder.W0"][:], vae.params["decoder.b0"][:] = model.W.T, model.m
+        encoder = np.linalg.solve(model.M, model.W.T).T  # mu = M^-1 W' (x - m); the rest does not depend on x
+        vae.params["encoder.W0"][:] = 0
+        vae.params["encoder.W0"][:, :2] = encoder
+        vae.params["encoder.b0"][:] = np.concatenate([-model.m @ encoder, scale])
+        q = vae.encode(x)
+        loss = check.exact_loss(q, vae.target(x), None, 8)[0] + q.kl()
+        return loss + model.log_likelihood(x)
+
+    best, posterior = model.best(x), model.posterior_q(x)
+    assert np.abs(gap("full_gaussian", posterior.params[0, 2:])).max() < 1e-8
+    left = 0.5 * (np.log(np.diag(model.M)).sum() - np.linalg.slogdet(model.M)[1])
+    np.testing.assert_allclose(gap("gaussian", best.logvar[0]), left, rtol=1e-9)
+
+
 def test_the_gradient_of_the_linear_gaussian_model_takes_it(numeric_gradient):
     rng = np.random.default_rng(1)
     model, q = tv.problems.LinearGaussian(rng.normal(size=(6, 3)), rng.normal(size=6), 0.6), full()

@@ -13,11 +13,12 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
+import scipy.special
 from numba.core.dispatcher import Dispatcher
 
 import tinyvae
 import tinyvae.kernels
-from tinyvae.kernels import compile, data, scalars
+from tinyvae.kernels import compile, continuous_bernoulli, data, gaussian_pixels, scalars
 
 MODULES = [importlib.import_module(f"tinyvae.kernels.{m.name}") for m in pkgutil.iter_modules(tinyvae.kernels.__path__)]
 DTYPES = [np.float32, np.float64]
@@ -94,6 +95,73 @@ def bernoulli_pair(scale=None):
         return [draw(3 * B, n), np.clip(draw(B, n), 0, 1), np.full(3 * B, -7, draw.dtype)]
 
     return arguments, scale
+
+
+def pixels_pair(numbers=None, scale=None, outputs=1, mean=lambda o: o):
+    """Outputs, pixels that serve three samples, the loss; and, where there are some, the likelihood's numbers."""
+
+    def arguments(draw, B, n):
+        made = [draw(3 * B, outputs * n), draw(B, n), np.full(3 * B, -7, draw.dtype)]
+        return made + ([] if numbers is None else [numbers(draw, n)])
+
+    def scales(o, x, loss, *numbers):
+        o = o.astype("float64")
+        off = np.abs(mean(o[:, : x.shape[1]])) + np.abs(np.resize(x, (len(o), x.shape[1])).astype("float64"))
+        sizes = scale(o, off, *(a.astype("float64") for a in numbers))
+        # Infinite where the loop's terms are.
+        return {i: np.nan_to_num(size.astype(loss.dtype), nan=np.inf, posinf=np.inf) for i, size in sizes.items()}
+
+    return arguments, scales
+
+
+def precisions(draw, n):
+    """1 / v and log(2 pi v) / 2, of variances that no square overflows."""
+    v = np.clip(np.abs(draw(n)), 1e-3, 1e3)
+    return np.concatenate([1 / v, 0.5 * np.log(2 * np.pi * v)]).astype(draw.dtype)
+
+
+def shared_scale(o, off, numbers):
+    n = off.shape[1]
+    return {0: off * numbers[:n], 2: (off * numbers[:n] * off + np.abs(numbers[n:])).sum(axis=1)}
+
+
+def per_pixel_scale(o, off, numbers):
+    log_v, precision, _ = gaussian_pixels.floored_numpy(o[:, off.shape[1] :], numbers[0])
+    # A rounding of the log-variance is one of the precision, as often as the log-variance is large.
+    size = 2 + np.abs(o[:, off.shape[1] :]) + abs(numbers[0])
+    terms = off * precision * off * size
+    return {0: np.concatenate([off * precision * size, terms + 1], axis=1), 2: (terms + np.abs(log_v) + 2).sum(axis=1)}
+
+
+def log_floor(draw, n):
+    return np.full(1, -4, draw.dtype)
+
+
+def variance_slope_arguments(draw, B, n):
+    return [draw(B, n), draw(B, n), draw(B), precisions(draw, n), np.full(n, -7, draw.dtype)]
+
+
+def variance_slope_scale(mean, x, weights, numbers, out):
+    off = np.abs(mean).astype("float64") + np.abs(x)
+    return {4: (np.abs(weights).astype("float64") @ (1 + off * numbers[: len(out)] * off)).astype(out.dtype)}
+
+
+def categorical_pair(scale):
+    def arguments(draw, B, n):
+        x = draw.rng.integers(0, 4, (B, n)).astype(draw.dtype) / 3
+        return [draw(3 * B, 4 * n), x, np.full(3 * B, -7, draw.dtype)]
+
+    return arguments, scale
+
+
+def categorical_scale(outputs, x, loss):
+    return {0: np.ones_like(outputs), 2: np.abs(outputs).sum(axis=1, dtype="float64") + 2 * x.shape[1]}
+
+
+def continuous_bernoulli_scale(logits, x, loss):
+    m = np.abs(logits.astype("float64"))
+    c = np.where(logits > 0, 1 - np.resize(x, m.shape), np.resize(x, m.shape))
+    return {0: np.ones_like(logits), 2: (m * c + np.abs(continuous_bernoulli.log_normaliser_numpy(m)) + 1).sum(axis=1)}
 
 
 def gaussian_pair(kind, scale=None):
@@ -227,6 +295,19 @@ PAIRS = {
     ),
     "bernoulli_loss": bernoulli_pair(),
     "bernoulli_loss_and_slope": bernoulli_pair(lambda logits, x, loss: {0: np.ones_like(logits)}),
+    "continuous_bernoulli_loss": bernoulli_pair(continuous_bernoulli_scale),
+    "continuous_bernoulli_loss_and_slope": bernoulli_pair(continuous_bernoulli_scale),
+    "categorical_loss": categorical_pair(categorical_scale),
+    "categorical_loss_and_slope": categorical_pair(categorical_scale),
+    "squared_error": pixels_pair(scale=lambda o, off: {2: (off * off).sum(axis=1)}),
+    "squared_error_and_slope": pixels_pair(scale=lambda o, off: {0: 2 * off, 2: (off * off).sum(axis=1)}),
+    "gaussian_loss": pixels_pair(precisions, shared_scale),
+    "gaussian_loss_and_slope": pixels_pair(precisions, shared_scale),
+    "gaussian_sigmoid_loss_and_slope": pixels_pair(precisions, shared_scale, mean=scipy.special.expit),
+    "gaussian_variance_slope": (variance_slope_arguments, variance_slope_scale),
+    "per_pixel_loss": pixels_pair(log_floor, per_pixel_scale, 2),
+    "per_pixel_loss_and_slope": pixels_pair(log_floor, per_pixel_scale, 2),
+    "per_pixel_sigmoid_loss_and_slope": pixels_pair(log_floor, per_pixel_scale, 2, scipy.special.expit),
     "gaussian_sample": gaussian_pair("like z", lambda p, std, eps, z: {3: np.abs(halves(p)[0]) + np.abs(std * eps)}),
     "gaussian_log_prob": gaussian_pair("a sample", log_density_scale),
     "gaussian_log_ratio": gaussian_pair("a sample", log_density_scale),
@@ -369,6 +450,7 @@ def mapped(function, x):
         (scalars.expm1_float32, np.expm1, -np.inf, 0, 0.95),
         (scalars.log1p_float32, np.log1p, 0, 1, 2.0),
         (scalars.tanh_float32, np.tanh, -np.inf, np.inf, 5.2),
+        (scalars.log_float32, np.log, 1.2e-38, np.inf, 1.001),
     ],
 )
 def test_float32_function_is_within_so_many_ulps(function, exact, low, high, most):
@@ -398,6 +480,7 @@ def test_float32_tanh_is_within_3_1e_7_of_its_value_and_never_beyond_one():
         (scalars.expm1_float32, [0.0, -0.0, -np.inf, np.nan], [0, 0, -1, np.nan]),
         (scalars.log1p_float32, [0.0, -0.0, 1.0, np.nan], [0, 0, np.log(2), np.nan]),
         (scalars.tanh_float32, [0.0, -0.0, np.inf, -np.inf, np.nan], [0, 0, 1, -1, np.nan]),
+        (scalars.log_float32, [1.0, 2.0, 0.5, np.inf, np.nan], [0, np.log(2), -np.log(2), np.inf, np.nan]),
     ],
 )
 def test_float32_function_at_special_values(function, at, values):

@@ -6,7 +6,7 @@ import pytest
 import tinyvae as tv
 from tinyvae import mlp
 from tinyvae.activations import Activation
-from tinyvae.kernels import bernoulli, first_layer, passes, units
+from tinyvae.kernels import bernoulli, first_layer, gaussian_pixels, passes, units
 from tinyvae.kernels.compile import loop
 from tinyvae.machine import blas, team
 
@@ -234,7 +234,7 @@ def losses_of(net, loss_and_slope, n_samples, bits, n_features):
     outputs = 3 * net.draw(n_samples * net.rows, n_features)
     x = (net.rng.random((net.rows, n_features)) < 0.3).astype("uint8" if bits else net.dtype)
     typed = team.Typed(loss_and_slope, (net.dtype, 2), (x.dtype, 2), (net.dtype, 1))
-    return [typed, *outputs.shape, outputs, *x.shape, int(bits), x, net.nan(n_samples, net.rows)]
+    return [typed, *outputs.shape, outputs, *x.shape, int(bits), x, net.nan(n_samples, net.rows), 0, None, None]
 
 
 @pytest.mark.parametrize("bits", [False, True])
@@ -248,6 +248,15 @@ def test_the_losses_of_several_samples_are_their_twin(seed, n_samples, bits, tea
     for bad in (np.nan, np.inf):
         arguments[3].reshape(-1)[net.rng.integers(arguments[3].size)] = bad
     compare("losses", net.dtype, arguments, teams, monkeypatch)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_loss_that_takes_numbers_keeps_what_the_decoder_says(seed, teams, monkeypatch):
+    net = Network(seed)
+    *arguments, _, _, _ = losses_of(net, gaussian_pixels.gaussian_loss_and_slope, 2, False, 13)
+    arguments[0] = team.Typed(arguments[0].loop, (net.dtype, 2), (net.dtype, 2), (net.dtype, 1), (net.dtype, 1))
+    numbers, kept = np.exp(net.draw(26)), net.nan(*arguments[3].shape)
+    compare("losses", net.dtype, [*arguments, 26, numbers, kept], teams, monkeypatch)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -274,6 +274,22 @@ def test_the_decoder_starts_at_the_mean_of_the_data(model, digits):
     assert vae.held_out(digits).loss < model(64, 2, (8,)).held_out(digits).loss - 5
 
 
+@pytest.mark.parametrize("likelihood", [
+    "bernoulli", "continuous_bernoulli", "squared_error", tv.likelihoods.Categorical(17),
+    *(tv.likelihoods.Gaussian(v, m) for v in ("shared", "isotropic", "per_pixel", 0.1) for m in ("linear", "sigmoid")),
+], ids=repr)  # fmt: skip
+def test_each_likelihood_starts_there(likelihood, digits):
+    assert all(hasattr(one, "start") for one in tv.likelihoods.LIKELIHOODS.values())
+    model = tv.Autoencoder(64, 2, (8,), likelihood=likelihood)
+    before = model.held_out(digits).loss
+    model.start_at(digits)
+    # Clipped, and the categorical's 500 counts of 17 levels each one higher.
+    near = 0.011 if model.likelihood.name in ("continuous_bernoulli", "categorical") else 0.0011
+    near = 0.5 * 17 / 517 if model.likelihood.name == "categorical" else near
+    np.testing.assert_allclose(model.decode(np.zeros((1, 2), "float32")).mean[0], digits.mean(axis=0), atol=near)
+    assert model.held_out(digits).loss < before
+
+
 def test_a_likelihood_that_does_not_tell_its_start_is_named():
     vae = make()
     vae.likelihood = type("Other", (), {"name": "other"})()

@@ -161,7 +161,7 @@ def test_a_helper_that_comes_late_touches_no_array(name):
         "forward": (act, (3, 5, 3), 4, theta, x, h, h, y),
         "deltas": (slope, (3, 5, 3), 4, theta, y, h, h.copy(), x),
         "weight_gradients": ((3, 5, 3), 4, x, h, y, h, y[:, 0].copy(), room, theta),
-        "losses": (loss, *y.shape, y, *x.shape, 0, x, h),
+        "losses": (loss, *y.shape, y, *x.shape, 0, x, h, 0, None, y.copy()),
         "update": (38, theta, theta.copy(), theta.copy(), theta.copy(), np.ones(5)),
     }[name]
     pass_ = count if name == "count" else getattr(passes, name)

@@ -166,7 +166,7 @@ def check_finite(name, value):
         raise ValueError(f"{name} must be finite, got {value[where]} at index {where}; remove or replace such values")
 
 
-def data(name, x, n_features):
+def data(name, x, n_features, advice="rescale it first"):
     """Data for a likelihood on [0, 1].
 
     Parameters
@@ -174,8 +174,8 @@ def data(name, x, n_features):
     name : str
     x : array (n, features)
         At least one row: float32 or float64 in [0, 1], or bool or uint8 holding 0 and 1.
-    n_features : int or str
-        How many features there must be; a letter or word where that is free.
+    n_features, advice : int or str, str
+        How many features there must be, a letter or word where that is free; what to do about values outside [0, 1].
 
     Returns
     -------
@@ -200,7 +200,7 @@ def data(name, x, n_features):
     if x.dtype.kind == "f":
         check_finite(name, x)
         if x.min() < 0 or x.max() > 1:
-            raise ValueError(f"{name} must lie in [0, 1], got values from {x.min():g} to {x.max():g}; rescale it first")
+            raise ValueError(f"{name} must lie in [0, 1], got values from {x.min():g} to {x.max():g}; {advice}")
     elif x.dtype == np.uint8 and x.max() > 1:
         raise ValueError(
             f"{name} of type uint8 must hold 0 and 1 only, got {x.max()}; "

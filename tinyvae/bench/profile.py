@@ -62,8 +62,8 @@ def _first_gradient(rows, n_in, n_out, x, delta, grads, places):
 
 COSTS = {
     "forward": _forward,
-    "losses": lambda loss_and_slope, rows, n_outputs, outputs, n_points, n_features, bits, x, loss: (
-        2 * outputs.nbytes + x.nbytes + loss.nbytes,
+    "losses": lambda loss_and_slope, rows, n_outputs, outputs, n_points, n_features, bits, x, loss, n, numbers, kept: (
+        (2 if kept is None else 3) * outputs.nbytes + x.nbytes + loss.nbytes,
         _operations(loss_and_slope) * outputs.size,
     ),
     "deltas": _deltas,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinyvae import validate
+from tinyvae import likelihoods, validate
 from tinyvae.evaluate.bound import require_latents
 from tinyvae.machine import team, workers
 from tinyvae.machine.arena import one_per_thread
@@ -43,11 +43,12 @@ def log_likelihood(vae, x, n_samples=5000, rng=None):
     Raises
     ------
     ValueError or TypeError
-        For input that does not fit.
+        For input that does not fit, or a likelihood that is no density.
     NonFiniteLoss
         If a term is not finite, as in training; the message names it.
     """
     require_latents("the likelihood", vae)
+    likelihoods.require_density(vae.likelihood, "log_likelihood")
     x = vae.check_data(x)
     n_samples = validate.integer("n_samples", n_samples, least=1)
     seed = np.random.SeedSequence(validate.generator("rng", rng).integers(2**63, size=2))

@@ -122,28 +122,41 @@ def forward(team, base, arguments, like):
     return base
 
 
-def losses_numpy(loss_and_slope, rows, n_outputs, outputs, n_points, n_features, bits, x, loss):
-    """loss_r = -log p(x_r | outputs_r), and the outputs become its slope. The numbers are for the pass.
+def losses_numpy(loss_and_slope, rows, n_outputs, outputs, n_points, n_features, bits, x, loss, n, numbers, kept):
+    """loss_r = -log p(x_r | outputs_r), and the outputs become its slope. The counts are for the pass.
 
     loss_and_slope(outputs, x, loss) as `bernoulli.bernoulli_loss_and_slope`; outputs (S * B, n_outputs); x (B,
-    n_features), which stands for each of S samples, bits telling whether it is uint8; loss (S, B).
+    n_features), which stands for each of S samples, bits telling whether it is uint8; loss (S, B). numbers (n,): what
+    loss_and_slope takes as a fourth argument, for x of floats, or None; kept (S * B, n_outputs): room for a copy of the
+    outputs as they were, or None.
     """
-    loss_and_slope(outputs, x, loss.reshape(-1))
+    if kept is not None:
+        kept[...] = outputs
+    loss_and_slope(outputs, x, loss.reshape(-1), *([] if numbers is None else [numbers]))
 
 
 @loop(losses_numpy)
 def losses(team, base, arguments, like):
     loss_and_slope, rows, n_outputs, outputs = arguments[1], arguments[2], arguments[3], arguments[4]
     n_points, n_features, bits, x, loss = arguments[5], arguments[6], arguments[7], arguments[8], arguments[9]
+    n_numbers, numbers, kept = arguments[10], arguments[11], arguments[12]
     n, itemsize = pieces(rows, LOSS_ROWS), size_of(like)
     for ticket in tickets(team, base, n):
         for r in range(ticket * LOSS_ROWS, min(rows, (ticket + 1) * LOSS_ROWS)):
             row = matrix(outputs + r * n_outputs * itemsize, like, 1, n_outputs)
             total, point = vector(loss + r * itemsize, like, 1), r % n_points * n_features
+            if kept:
+                copy = matrix(kept + r * n_outputs * itemsize, like, 1, n_outputs)
+                for j in range(n_outputs):
+                    copy[0, j] = row[0, j]
             if bits:
                 invoke(loss_and_slope, (row, matrix(x + point, BYTES, 1, n_features), total))
+                continue
+            pixels = matrix(x + point * itemsize, like, 1, n_features)
+            if numbers:
+                invoke(loss_and_slope, (row, pixels, total, vector(numbers, like, n_numbers)))
             else:
-                invoke(loss_and_slope, (row, matrix(x + point * itemsize, like, 1, n_features), total))
+                invoke(loss_and_slope, (row, pixels, total))
     return meet(team, base, n)
 
 

@@ -15,10 +15,12 @@ __all__ = [
     "exp",
     "expm1_negative",
     "log1p_unit",
+    "log",
     "tanh",
     "exp_float32",
     "expm1_float32",
     "log1p_float32",
+    "log_float32",
     "tanh_float32",
 ]
 
@@ -78,6 +80,26 @@ def log1p_float32(x):
 
 
 @scalar
+def log_float32(x):
+    """n ln 2 + r - r^2 / 2 + r^3 P(r), with x = 2^n (1 + r) a normal number above 0, and infinity; 1 ulp."""
+    bits = np.float32(x).view(np.int32)
+    n = (bits - np.int32(0x3F3504F3)) >> np.int32(23)  # so that 1 + r is between the roots of 1/2 and 2
+    r = np.int32(bits - (n << np.int32(23))).view(np.float32) - f(1.0)
+    p = f(0.0703768363) * r + f(-0.115146103)
+    p = p * r + f(0.11676998740)
+    p = p * r + f(-0.12420140846)
+    p = p * r + f(0.14249322787)
+    p = p * r + f(-0.16668057665)
+    p = p * r + f(0.20000714765)
+    p = p * r + f(-0.24999993993)
+    p = p * r + f(0.33333331174)
+    k, u = f(n), r * r
+    y = r * u * p + k * f(-2.12194440e-4) - f(0.5) * u
+    y = r + y + k * f(0.693359375)
+    return y if x < f(np.inf) else x
+
+
+@scalar
 def tanh_float32(x):
     """x P(x^2) / Q(x^2), clamped where tanh rounds to 1; 3.1e-7."""
     x = f(9.02) if x > f(9.02) else x
@@ -108,6 +130,10 @@ def log1p_unit(x):
     """log(1 + x) for x in [0, 1], for use inside a compiled loop."""
 
 
+def log(x):
+    """log x for a normal number x above 0, for use inside a compiled loop."""
+
+
 def tanh(x):
     """tanh x, for use inside a compiled loop."""
 
@@ -125,6 +151,11 @@ def _expm1_negative(x):
 @overload(log1p_unit)
 def _log1p_unit(x):
     return (lambda x: log1p_float32(x)) if x == types.float32 else (lambda x: math.log1p(x))
+
+
+@overload(log)
+def _log(x):
+    return (lambda x: log_float32(x)) if x == types.float32 else (lambda x: math.log(x))
 
 
 @overload(tanh)

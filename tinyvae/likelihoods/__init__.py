@@ -1,5 +1,16 @@
 """What a decoder says of a pixel. Each file of this folder holds a likelihood, known by its name.
 
+    name                    data                            says of a pixel
+    bernoulli               bits; of grey levels it is      black or white, with a probability
+                            a cross-entropy, no density
+    continuous_bernoulli    [0, 1]                          the density that the cross-entropy lacks
+    gaussian                all real numbers                a mean, and a variance: fixed, learnt, or put out
+    categorical             L grey levels                   a probability for each level
+    squared_error           all real numbers                a mean; a loss without a density
+
+`Gaussian` and `Categorical` have options: `Gaussian(variance=0.1)`, `Categorical(levels=17)`. An option's default is
+what the name alone stands for.
+
 A likelihood is an object (a class such as `Bernoulli` is one, too) with
 
     name                what it is called
@@ -21,8 +32,17 @@ but in `own_gradients`, where it is repeated already, (S * B, D). It has the mod
 pass; only where the likelihood `takes_bits`, what holds nothing but 0 and 1 comes as uint8, of which -x is 255. A
 likelihood with parameters takes their present values by name in the last four. Whether a new one's slope is right,
 `tv.check.gradients` tells on a small model: tests/test_contracts.py has one.
+
+A `loss_and_slope` that is a compiled loop runs inside of the decoder's pass. Where the loop needs numbers beside the
+outputs (of options, of parameters), a likelihood that takes no bits has, too,
+
+    loop_and_numbers(n_features, dtype, **parameters)   a loop (outputs, x, losses, numbers), and its numbers, a vector
+
+One that asks to be refused where a density is needed has `refuse(what)`, see `require_density`; one with options is a
+dataclass of them (numbers and words), from which a saved model makes it again.
 """
 
+import dataclasses
 import sys
 
 import numpy as np
@@ -30,12 +50,22 @@ import numpy as np
 from tinyvae import discover, validate
 from tinyvae.kernels.data import only_bits
 from tinyvae.likelihoods.bernoulli import Bernoulli
+from tinyvae.likelihoods.categorical import Categorical
+from tinyvae.likelihoods.continuous_bernoulli import ContinuousBernoulli
+from tinyvae.likelihoods.gaussian import Gaussian
+from tinyvae.likelihoods.squared_error import SquaredError
 
-__all__ = ["Bernoulli", "LIKELIHOODS", "names", "resolve", "takes_bits", "checked"]
+__all__ = [
+    "Bernoulli", "Categorical", "ContinuousBernoulli", "Gaussian", "SquaredError",
+    "LIKELIHOODS", "names", "resolve", "config_of", "takes_bits", "require_density", "checked",
+]  # fmt: skip
 
 NEEDED = ("name", "outputs", "is_density", "check", "parameters", "loss", "loss_and_slope")
 LIKELIHOODS = discover.by_name(
-    sys.modules[__name__], lambda one: hasattr(one, "loss_and_slope"), lambda likelihood: likelihood.name
+    sys.modules[__name__],
+    lambda one: hasattr(one, "loss_and_slope"),
+    lambda likelihood: likelihood.name,
+    first=("bernoulli", "continuous_bernoulli", "gaussian", "categorical", "squared_error"),
 )
 
 
@@ -54,8 +84,8 @@ def resolve(likelihood):
 
     Parameters
     ----------
-    likelihood : str, or an object such as `Bernoulli`
-        One of `names()`, or what has all that the module's docstring tells of.
+    likelihood : str, an object such as `Bernoulli` or `Gaussian(variance=0.1)`, or a dict
+        One of `names()`; what has all that the module's docstring tells of; or what `config_of` gave.
 
     Returns
     -------
@@ -67,10 +97,18 @@ def resolve(likelihood):
     ValueError
         For an unknown name, or an object that has the name of another.
     TypeError
-        For an object that lacks a part, naming what is missing.
+        For an object that lacks a part, naming what is missing, or options that do not fit.
     """
-    if isinstance(likelihood, str):
-        return LIKELIHOODS[validate.choice("likelihood", likelihood, names())]
+    options = {}
+    if isinstance(likelihood, dict):
+        options = {name: value for name, value in likelihood.items() if name != "name"}
+        likelihood = likelihood.get("name")
+    if isinstance(likelihood, str) or options:
+        known = LIKELIHOODS[validate.choice("likelihood", likelihood, names())]
+        _check_options(known, options)
+        return known(**options) if dataclasses.is_dataclass(known) else known
+    if isinstance(likelihood, type) and dataclasses.is_dataclass(likelihood):
+        likelihood = likelihood()
     missing = [name for name in NEEDED if not hasattr(likelihood, name)]
     missing += ["__call__"] * (not callable(likelihood))
     if not missing and likelihood.parameters(1) and not hasattr(likelihood, "own_gradients"):
@@ -80,8 +118,56 @@ def resolve(likelihood):
             f"likelihood must be a name or a likelihood such as tv.Bernoulli, got {likelihood!r}, "
             f"which lacks {', '.join(missing)}"
         )
-    discover.require_own_name("likelihood", likelihood.name, likelihood, LIKELIHOODS)
+    known = type(likelihood) if dataclasses.is_dataclass(likelihood) else likelihood
+    discover.require_own_name("likelihood", likelihood.name, known, LIKELIHOODS)
     return likelihood
+
+
+def _check_options(known, options):
+    """Raise TypeError unless the likelihood has options of these names."""
+    there = [field.name for field in dataclasses.fields(known)] if dataclasses.is_dataclass(known) else []
+    for name in options:
+        if name not in there:
+            has = f"has the options {', '.join(there)}" if there else "has no options"
+            raise TypeError(f"the likelihood {known.name!r} {has}, got {name!r}")
+
+
+def config_of(likelihood):
+    """What `resolve` makes a likelihood from, and a saved model holds.
+
+    Parameters
+    ----------
+    likelihood : a likelihood
+
+    Returns
+    -------
+    str or dict
+        Its name; where it has options that are not their defaults, {"name": ..., option: value, ...}.
+    """
+    if not dataclasses.is_dataclass(likelihood):
+        return likelihood.name
+    fields = {field.name: field.default for field in dataclasses.fields(likelihood)}
+    options = {name: getattr(likelihood, name) for name in fields}
+    return {"name": likelihood.name, **options} if options != fields else likelihood.name
+
+
+def require_density(likelihood, what):
+    """Raise unless a likelihood says how probable data are.
+
+    Parameters
+    ----------
+    likelihood : a likelihood
+        Refused if it has a method `refuse`, which raises.
+    what : str
+        What asks for a density, for the message.
+
+    Raises
+    ------
+    ValueError
+        Of "squared_error".
+    """
+    if hasattr(likelihood, "refuse"):
+        likelihood.refuse(what)
 
 
 def takes_bits(likelihood):

@@ -5,6 +5,7 @@ import numpy as np
 from tinyvae import validate
 from tinyvae.kernels import bernoulli as kernels
 from tinyvae.kernels import dense
+from tinyvae.likelihoods import support
 
 __all__ = ["Bernoulli"]
 
@@ -55,7 +56,7 @@ class Bernoulli:
     outputs = 1
     is_density = False  # of grey levels; of bits, which it weighs with probabilities, it is a distribution
     takes_bits = True  # as uint8: training adds up rows where it would multiply by 0 and 1
-    check = staticmethod(validate.data)  # check(name, x, n_features): x itself, or an error
+    check = staticmethod(support.unit_interval)  # check(name, x, n_features): x itself, or an error
 
     loss = staticmethod(kernels.bernoulli_loss)
     loss_and_slope = staticmethod(kernels.bernoulli_loss_and_slope)

@@ -74,7 +74,7 @@ class Model:
         """The arguments, by name, that make this model as it was before training."""
         return {
             **{name: getattr(self, name) for name in NAMES},
-            "likelihood": self.likelihood.name,
+            "likelihood": likelihoods.config_of(self.likelihood),
             "dtype": self.dtype.name,
             "seed": self.seed,
         }
@@ -229,8 +229,9 @@ class Model:
                 if name := {"tinyvae.VAE 1": "VAE", "tinyvae.Autoencoder 1": "Autoencoder"}.get(str(found)):
                     raise ValueError(f"it holds a tv.{name}: read it with tv.{name}.load, not tv.{cls.__name__}.load")
                 raise ValueError(f"it was not written by this version ({cls.format})")
-            strange = [name for name in cls.known if config.get(name, "") and name not in objects]
-            strange = [n for n in strange if isinstance(config[n], str) and config[n] not in cls.known[n]]
+            called = {name: word["name"] if isinstance(word, dict) else word for name, word in config.items()}
+            strange = [name for name in cls.known if called.get(name, "") and name not in objects]
+            strange = [n for n in strange if isinstance(called[n], str) and called[n] not in cls.known[n]]
             model = None if strange else cls(**{**config, **objects})
             theta = theta if strange else validate.array("theta", theta, model.theta.shape, model.dtype)
         except FileNotFoundError:
@@ -238,7 +239,7 @@ class Model:
         except Exception as error:  # each kind of damage fails in its own way: zipfile, zlib, EOF, key, value
             raise ValueError(f"{path} is damaged or is not a model that tinyvae saved: {error}") from error
         if strange:
-            own = " and ".join(f"{name} {config[name]!r}" for name in strange)
+            own = " and ".join(f"{name} {called[name]!r}" for name in strange)
             options = ", ".join(f"{name}=..." for name in strange)
             raise ValueError(f"{path} has {own}, not known by name: give it, tv.{cls.__name__}.load(path, {options})")
         model.theta[:] = theta

@@ -36,7 +36,6 @@ class Reconstruction(Target):
         super().__init__(self._losses, self._dz)
         x = np.ascontiguousarray(x, None if x.dtype == np.uint8 else decoder.dtype)
         self.decoder, self.likelihood, self.x, self.own = decoder, likelihood, x, own or {}
-        self._in_a_pass = not self.own and hasattr(likelihood.loss_and_slope, "twin")
         self._z = self._deltas = None
 
     def using(self, empty):
@@ -90,28 +89,45 @@ class Reconstruction(Target):
             flat[...] = z.reshape(flat.shape)  # a copy: an estimator may write into its own
             z = flat.reshape(z.shape)
             losses = self.decoder.empty(z.shape[:2], dtype)  # S, B
+            loop, numbers = self._loop_and_numbers()
+            # What the decoder says, for the gradient of the likelihood's own parameters.
+            kept = self.decoder.empty((len(flat), self.decoder.sizes[-1]), dtype) if self.own else None
+
+            def then(outputs):
+                return self._passes(loop, numbers, outputs, losses, kept) if loop else ()
+
             # S * B, D (times the numbers a pixel takes)
-            outputs, self._cache = self.decoder.propagate(flat, lambda outputs: self._passes(outputs, losses))
-            if not self._in_a_pass:
-                self._outputs = outputs.copy()  # for the gradient of its own parameters
+            outputs, self._cache = self.decoder.propagate(flat, then)
+            if not loop:
+                if self.own:
+                    kept[...] = outputs
                 self.likelihood.loss_and_slope(outputs, self.x, losses.reshape(-1), **self.own)
+            self._outputs = kept
             self._z, self._f, self._slope, self._deltas = z, losses, outputs, None
         return self._f.copy()
 
-    def _passes(self, outputs, losses):
-        """The passes that follow the decoder's: the loss, unless its loop is not compiled or takes parameters."""
-        if not self._in_a_pass:
-            return ()
-        typed = _typed(self.likelihood.loss_and_slope, outputs.dtype.char, self.x.dtype.char)
-        bits = int(self.x.dtype == np.uint8)
-        return ((passes.losses, typed, *outputs.shape, outputs, *self.x.shape, bits, self.x, losses),)
+    def _loop_and_numbers(self):
+        """The likelihood's loop for a pass, and the numbers that it takes; no loop where it is not compiled."""
+        numbers, loop = None, self.likelihood.loss_and_slope
+        if hasattr(self.likelihood, "loop_and_numbers"):
+            loop, numbers = self.likelihood.loop_and_numbers(self.x.shape[1], self.decoder.dtype, **self.own)
+        elif self.own:
+            return None, None
+        return (loop, numbers) if hasattr(loop, "twin") else (None, None)
+
+    def _passes(self, loop, numbers, outputs, losses, kept):
+        """The pass that follows the decoder's: the loss."""
+        typed = _typed(loop, outputs.dtype.char, self.x.dtype.char, numbers is not None)
+        bits, n = int(self.x.dtype == np.uint8), 0 if numbers is None else len(numbers)
+        pixels = *self.x.shape, bits, self.x
+        return ((passes.losses, typed, *outputs.shape, outputs, *pixels, losses, n, numbers, kept),)
 
     def _dz(self, z):
         self.backward(z)
         return self._dx.reshape(z.shape).copy()
 
     def _write_own(self, outputs, weights, own):
-        x = np.resize(self.x, (len(weights), self.x.shape[1]))  # S * B, D
+        x = self.x if len(self.x) == len(weights) else np.resize(self.x, (len(weights), self.x.shape[1]))  # S * B, D
         found = self.likelihood.own_gradients(outputs, x, weights, **self.own)
         for name, view in own.items():
             validate.check_shape(f"the likelihood's gradient of {name}", np.asarray(found[name]), view.shape)
@@ -119,7 +135,7 @@ class Reconstruction(Target):
 
 
 @functools.cache
-def _typed(loop, real, pixel):
+def _typed(loop, real, pixel, numbers):
     """A likelihood's loop, for a pass; real, pixel: the characters of the outputs' and the data's dtype."""
     real, pixel = np.dtype(real), np.dtype(pixel)
-    return team.Typed(loop, (real, 2), (pixel, 2), (real, 1))
+    return team.Typed(loop, (real, 2), (pixel, 2), (real, 1), *[(real, 1)] * numbers)
