@@ -197,7 +197,7 @@ MUTANTS = {
     "a learnt prior whose sampled KL has no slope": Mutant(
         "models/step.py", " - objective.sampled_kl * sampled[name]",
         "",
-        ("test_full_gaussian.py::test_a_vae_s_gradient_is_the_slope_of_its_loss",),
+        ("test_full_gaussian.py::test_a_vae_s_gradient_is_the_slope_of_its_loss",), slow=True,
     ),
     "a Cholesky factor's gradient transposed": Mutant(
         "distributions/full_gaussian.py", "dz[..., rows] * eps[..., columns]",
@@ -217,7 +217,7 @@ MUTANTS = {
     "weight decay without the rate": Mutant(
         "optim.py", "1 - present * self.weight_decay",
         "1 - self.weight_decay",
-        ("test_schedules.py::test_weight_decay_is_apart_from_the_gradient",),
+        ("test_schedules.py::test_weight_decay_is_apart_from_the_gradient",), slow=True,
     ),
     "short gradients made longer": Mutant(
         "optim.py", "    if length > norm:\n",
