@@ -110,7 +110,7 @@ def test_training_on_sparse_pixels_repeats_bit_for_bit():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_floats_that_hold_only_bits_are_found_once_an_epoch_and_not_multiplied(dtype, monkeypatch):
-    training, seen = sys.modules["tinyvae.training.train"], []
+    training, seen = sys.modules["tinyvae.training.plan"], []
     monkeypatch.setattr(training, "as_bits", lambda x: seen.append(x.dtype) or as_bits(x))
 
     def theta(x):

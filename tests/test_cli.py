@@ -75,6 +75,9 @@ def test_help_shows_the_default_of_every_option_and_an_example(command, capsys):
         "problem",
         "decompose",
         "checkpoint",
+        "start-at-mean",
+        "clip-norm",
+        "patience",
     }  # switches, and what is optional
     for option in options:
         assert option.split()[0] in without_default or "[" in option, option

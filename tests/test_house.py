@@ -19,7 +19,7 @@ PACKAGE = Path(tv.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 # From the ground up: a room imports rooms of its own floor's folder, and of the floors before it.
 FLOORS = (
-    "kernels", "machine", "validate", "discover", "objectives", "optim", "activations", "mlp", "datasets",
+    "kernels", "machine", "validate", "discover", "schedules", "objectives", "optim", "activations", "mlp", "datasets",
     "likelihoods", "noise", "distributions", "estimators", "plots", "evaluate", "models", "training", "variance",
     "problems", "check", "compare", "bench", "exercises", "cli",
 )  # fmt: skip

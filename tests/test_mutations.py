@@ -25,6 +25,7 @@ class Mutant(NamedTuple):
     wrong: str
     tests: tuple  # "file.py::name"; a name stands for all its parameters
     compiled: bool = False
+    slow: bool = False  # left out unless slow tests are asked for
 
 
 GAUSSIAN, DENSE = "kernels/gaussian.py", "kernels/dense.py"
@@ -127,8 +128,8 @@ MUTANTS = {
         ("test_estimators.py::test_variance_of_the_elbos_gradient_on_a_prior_and_one_observation",),
     ),
     "a sampled KL that the score function ignores": Mutant(
-        "objectives.py", "return (f + self.beta * self.q.log_ratio(z)).astype(f.dtype, copy=False) if self.beta else f",
-        "return f",
+        "objectives/integrand.py",
+        "return (f + self.beta * self.q.log_ratio(z)).astype(f.dtype, copy=False) if self.beta else f", "return f",
         ("test_estimators.py::test_mean_with_a_sampled_kl_is_the_gradient_of_the_whole_loss",),
     ),
     "the encoder's gradient averaged twice over the batch": Mutant(
@@ -234,6 +235,66 @@ MUTANTS = {
         DENSE, "dy[i, j] *= one - y[i, j] * y[i, j]", "dy[i, j] *= one - y[i, j]",
         ("test_kernels.py::test_loop_equals_twin[tanh_backward-float64]",), compiled=True,
     ),
+    "a learnt prior whose KL has no slope": Mutant(
+        "models/step.py", "{name: closed[name] - objective",
+        "{name: -objective",
+        ("test_full_gaussian.py::test_a_vae_s_gradient_is_the_slope_of_its_loss",),
+    ),
+    "a learnt prior whose sampled KL has no slope": Mutant(
+        "models/step.py", " - objective.sampled_kl * sampled[name]",
+        "",
+        ("test_full_gaussian.py::test_a_vae_s_gradient_is_the_slope_of_its_loss",), slow=True,
+    ),
+    "a Cholesky factor's gradient transposed": Mutant(
+        "distributions/full_gaussian.py", "dz[..., rows] * eps[..., columns]",
+        "dz[..., columns] * eps[..., rows]",
+        ("test_full_gaussian.py::test_its_slopes_are_those_of_its_values",),
+    ),
+    "a log-diagonal read as a log-variance": Mutant(
+        "distributions/full_gaussian.py", "range(n)] = np.exp(q.logdiag)",
+        "range(n)] = np.exp(0.5 * q.logdiag)",
+        ("test_full_gaussian.py::test_its_parts_are_what_it_was_made_of",), slow=True,
+    ),
+    "free bits that charge what is free": Mutant(
+        "objectives/bounds.py", "(kl.mean(axis=0) > self.free)",
+        "(kl.mean(axis=0) < self.free)",
+        ("test_full_gaussian.py::test_a_vae_s_gradient_is_the_slope_of_its_loss",), slow=True,
+    ),
+    "weight decay without the rate": Mutant(
+        "optim.py", "1 - present * self.weight_decay",
+        "1 - self.weight_decay",
+        ("test_schedules.py::test_weight_decay_is_apart_from_the_gradient",), slow=True,
+    ),
+    "short gradients made longer": Mutant(
+        "optim.py", "    if length > norm:\n",
+        "    if True:\n",
+        ("test_schedules.py::test_a_long_gradient_is_shortened",), slow=True,
+    ),
+    "a schedule a step late": Mutant(
+        "optim.py", 'present = schedules.at("rate", self.rate, self.t + 1',
+        'present = schedules.at("rate", self.rate, self.t + 2',
+        ("test_schedules.py::test_a_rate_is_asked_for_each_step_from_1",), slow=True,
+    ),
+    "early stopping that keeps the last": Mutant(
+        "training/fit.py", "                vae.theta = plan.best\n",
+        "                pass\n",
+        ("test_schedules.py::test_early_stopping_keeps_the_best_epoch_s_parameters",),
+    ),
+    "a checkpoint that forgets the best": Mutant(
+        "training/checkpoints.py", "best = {} if plan.best is None else",
+        "best = {} if True else",
+        ("test_schedules.py::test_early_stopping_keeps_the_best_epoch_s_parameters",), slow=True,
+    ),
+    "an autoencoder's code trained by the sum": Mutant(
+        "models/autoencoder.py", "target.grad(z)[0] / len(x)",
+        "target.grad(z)[0]",
+        ("test_autoencoder.py::test_its_gradient_is_the_slope_of_its_loss",), slow=True,
+    ),
+    "a start at the mean in place of its logit": Mutant(
+        "likelihoods/bernoulli.py", "return np.log(mean / (1 - mean))",
+        "return mean",
+        ("test_schedules.py::test_the_decoder_starts_at_the_mean_of_the_data",), slow=True,
+    ),
 }  # fmt: skip
 
 
@@ -284,8 +345,8 @@ def test_an_unchanged_copy_passes(tmp_path):
 
 
 def slow(mutant):
-    """Whether it takes a quarter of a minute, for the passes are compiled anew."""
-    return mutant.compiled and mutant.file in (PASSES, BLOCKS, "kernels/addresses.py")
+    """Whether it is left out by default, or takes a quarter of a minute, for the passes are compiled anew."""
+    return mutant.slow or mutant.compiled and mutant.file in (PASSES, BLOCKS, "kernels/addresses.py")
 
 
 @pytest.mark.parametrize(

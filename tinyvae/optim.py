@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 
-from tinyvae import validate
+from tinyvae import schedules, validate
 from tinyvae.kernels import optimizers as kernels
 from tinyvae.kernels import passes
 from tinyvae.machine import team
 from tinyvae.machine.arena import zeros
 
-__all__ = ["SGD", "Adam"]
+__all__ = ["SGD", "Adam", "clip"]
 
 BELOW_ONE = np.nextafter(1, 0)
 
@@ -48,6 +48,19 @@ def _number(name, **limits):
     return property(get, put)
 
 
+def _scheduled(name, **limits):
+    """The same, or a function of the step, see `tinyvae.schedules`."""
+
+    def get(self):
+        """The number, or the function, as it was set last."""
+        return vars(self)[name]
+
+    def put(self, value):
+        vars(self)[name] = schedules.checked(name, value, **limits)
+
+    return property(get, put)
+
+
 class SGD:
     """Gradient descent with momentum.
 
@@ -55,14 +68,17 @@ class SGD:
 
     Parameters
     ----------
-    rate : float
-        Step size, at least 0.
+    rate : float or function of the step
+        Step size, at least 0; see `tinyvae.schedules`.
     momentum : float
         From 0 to below 1.
 
     Attributes
     ----------
-    rate, momentum : float
+    rate : float or function
+    momentum : float
+    t : int
+        How many steps were made.
     velocity : array (P,)
         None before the first step.
 
@@ -76,27 +92,33 @@ class SGD:
     Source: Polyak 1964.
     """
 
-    rate = _number("rate", least=0)
+    rate = _scheduled("rate", least=0)
     momentum = _number("momentum", least=0, most=BELOW_ONE)
 
     def __init__(self, rate=1e-2, momentum=0.0):
         self.rate, self.momentum = rate, momentum
-        self.velocity = None
+        self.t, self.velocity = 0, None
 
     def __repr__(self):
-        return f"SGD(rate={self.rate}, momentum={self.momentum})"
+        return f"SGD(rate={schedules.words(self.rate)}, momentum={self.momentum})"
 
     def step(self, theta, grad):
         """Update theta (P,) in place, along grad (P,). Raises ValueError if the two, or earlier steps, do not fit."""
         _check(self, theta, grad, self.velocity)
         if self.velocity is None:
             self.velocity = np.zeros_like(theta)
-        kernels.sgd(theta, grad, self.velocity, self.rate, self.momentum)
+        rate = schedules.at("rate", self.rate, self.t + 1, least=0)
+        self.t += 1
+        kernels.sgd(theta, grad, self.velocity, rate, self.momentum)
 
     def state(self):
-        """The present rate and momentum, and, if there is momentum, what the steps left behind, as arrays by name."""
+        """The present rate and momentum, and, if there is momentum, what the steps left behind, as arrays by name.
+
+        Of a rate that is a function of the step, the number of steps.
+        """
         left = {"velocity": self.velocity.copy()} if self.momentum and self.velocity is not None else {}
-        return {**left, "rate": np.array(self.rate), "momentum": np.array(self.momentum)}
+        rate = {"t": np.array(self.t)} if callable(self.rate) else {"rate": np.array(self.rate)}
+        return {**left, **rate, "momentum": np.array(self.momentum)}
 
     def restore(self, state):
         """Go on from what `state` returned; an empty dict forgets the steps.
@@ -104,33 +126,48 @@ class SGD:
         Raises KeyError, ValueError or TypeError, and changes nothing, if it is no such state.
         """
         if not state:
-            self.velocity = None
+            self.t, self.velocity = 0, None
             return
         velocity = validate.array("velocity", state["velocity"], ("P",)).copy() if "velocity" in state else None
-        fresh = SGD(float(state["rate"]), float(state["momentum"]))
-        vars(self).update(vars(fresh), velocity=velocity)
+        fresh, t = SGD(_rate(self, state), float(state["momentum"])), int(state.get("t", self.t))
+        vars(self).update(vars(fresh), t=validate.integer("t", t, least=0), velocity=velocity)
+
+
+def _rate(optimizer, state):
+    """The rate out of a state, or the optimiser's own function of the step, which no state holds."""
+    if "rate" in state:
+        return float(state["rate"])
+    if not callable(optimizer.rate):
+        raise ValueError(f"the state belongs to a rate that is a function of the step, this one is {optimizer.rate}")
+    return optimizer.rate
 
 
 class Adam:
     """Adam: a step of size `rate` along the running mean over the running root mean square.
 
         m <- beta1 m + (1 - beta1) g;  v <- beta2 v + (1 - beta2) g^2
-        theta <- theta - rate (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)
+        theta <- (1 - rate weight_decay) theta - rate (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)
+
+    With weight decay it is AdamW: theta shrinks by itself, apart from the gradient, so that the running means do not
+    see it. All of theta does, biases and log-variances included.
 
     Parameters
     ----------
-    rate : float
-        Step size, in units of the parameters, at least 0.
+    rate : float or function of the step
+        Step size, in units of the parameters, at least 0; see `tinyvae.schedules`.
     beta1 : float
         What the running mean keeps, from 0 to below 1.
     beta2 : float
         What the running mean square keeps, from 0 to below 1.
     epsilon : float
         In units of the gradient, above 0.
+    weight_decay : float
+        What each step takes off theta, as a fraction of it, divided by the rate; 0 for none.
 
     Attributes
     ----------
-    rate, beta1, beta2, epsilon : float
+    rate : float or function
+    beta1, beta2, epsilon, weight_decay : float
     t : int
         How many steps were made.
     m, v : array (P,)
@@ -143,21 +180,24 @@ class Adam:
 
     Notes
     -----
-    Source: Kingma & Ba 2015, algorithm 1.
+    Source: Kingma & Ba 2015, algorithm 1; Loshchilov & Hutter 2019, algorithm 2.
     """
 
-    rate = _number("rate", least=0)
+    rate = _scheduled("rate", least=0)
     beta1 = _number("beta1", least=0, most=BELOW_ONE)
     beta2 = _number("beta2", least=0, most=BELOW_ONE)
     epsilon = _number("epsilon", least=0, open_least=True)
+    weight_decay = _number("weight_decay", least=0)
 
-    def __init__(self, rate=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8):
+    def __init__(self, rate=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0):
         self.rate, self.beta1, self.beta2, self.epsilon = rate, beta1, beta2, epsilon
+        self.weight_decay = weight_decay
         self.t, self.m, self.v = 0, None, None
         self._numbers = zeros((5,), np.float64)  # for the pass: its address is looked up once
 
     def __repr__(self):
-        return f"Adam(rate={self.rate}, beta1={self.beta1}, beta2={self.beta2}, epsilon={self.epsilon})"
+        numbers = f"rate={schedules.words(self.rate)}, beta1={self.beta1}, beta2={self.beta2}, epsilon={self.epsilon}"
+        return f"Adam({numbers}{f', weight_decay={self.weight_decay}' if self.weight_decay else ''})"
 
     def step(self, theta, grad):
         """Update theta (P,) in place, along grad (P,).
@@ -170,8 +210,11 @@ class Adam:
             raise ValueError(f"epsilon is {self.epsilon:g}, which is 0 in {theta.dtype}; give at least {least:g}")
         if self.m is None:
             self.m, self.v = (zeros(theta.shape, theta.dtype) for _ in "mv")
+        present = schedules.at("rate", self.rate, self.t + 1, least=0)
         self.t += 1
-        rate = self.rate / (1 - self.beta1**self.t)
+        if self.weight_decay:
+            theta *= theta.dtype.type(1 - present * self.weight_decay)
+        rate = present / (1 - self.beta1**self.t)
         correction = 1 / math.sqrt(1 - self.beta2**self.t)
 
         numbers = rate, self.beta1, self.beta2, correction, self.epsilon
@@ -182,10 +225,14 @@ class Adam:
         team.run(theta.dtype, (passes.update, len(theta), theta, grad, self.m, self.v, self._numbers))
 
     def state(self):
-        """What the steps so far left behind, and the present rate and its like, as arrays by name."""
+        """What the steps so far left behind, and the present rate and its like, as arrays by name.
+
+        A rate that is a function of the step is not among them: the steps' number, t, is.
+        """
         if self.m is None:
             return {}
-        numbers = {name: np.array(getattr(self, name)) for name in ("rate", "beta1", "beta2", "epsilon")}
+        names = ["beta1", "beta2", "epsilon"] + ["weight_decay"] * bool(self.weight_decay)
+        numbers = {name: np.array(getattr(self, name)) for name in ["rate"] * (not callable(self.rate)) + names}
         return {"t": np.array(self.t), "m": self.m.copy(), "v": self.v.copy(), **numbers}
 
     def restore(self, state):
@@ -200,5 +247,40 @@ class Adam:
         v = validate.array("v", state["v"], m.shape, m.dtype).copy()
         if (v < 0).any():
             raise ValueError(f"v must be at least 0, being a mean of squares, got {v.min():g}")
-        fresh = Adam(*(float(state[name]) for name in ("rate", "beta1", "beta2", "epsilon")))
+        numbers = {name: float(state[name]) for name in ("beta1", "beta2", "epsilon")}
+        fresh = Adam(_rate(self, state), **numbers, weight_decay=float(state.get("weight_decay", 0)))
         vars(self).update(vars(fresh), t=validate.integer("t", int(state["t"]), least=1), m=m, v=v)
+
+
+def clip(grad, norm):
+    """Shorten a gradient, in place, to a norm that it may have at most: its direction stays.
+
+    Parameters
+    ----------
+    grad : array (P,)
+        Finite.
+    norm : float
+        The largest Euclidean norm that is left as it is.
+
+    Returns
+    -------
+    float
+        The norm that it had.
+
+    Raises
+    ------
+    ArithmeticError
+        If its norm is not finite.
+
+    Notes
+    -----
+    Source: Pascanu, Mikolov & Bengio 2013, algorithm 1.
+    """
+    length = math.sqrt(float(np.vdot(grad, grad)))
+    if not math.isfinite(length):  # the squares overflowed, or it is not finite itself
+        length = float(np.linalg.norm(grad.astype("float64")))
+    if not math.isfinite(length):
+        raise ArithmeticError(f"the gradient's norm became {length}")
+    if length > norm:
+        grad *= grad.dtype.type(norm / length)
+    return length

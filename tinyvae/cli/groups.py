@@ -1,9 +1,9 @@
-"""Groups of options that several commands have: data, estimators, model, training, objective."""
+"""Groups of options that several commands have: data, estimators, model."""
 
-from tinyvae import compare, datasets, estimators, likelihoods, mlp, noise
-from tinyvae.cli.types import count, data, likelihood, number_above
+from tinyvae import compare, datasets, estimators, likelihoods, mlp
+from tinyvae.cli.types import count, data, likelihood
 
-__all__ = ["add_data", "add_estimators", "add_model", "add_training", "add_objective", "ESTIMATORS", "MANY"]
+__all__ = ["add_data", "add_estimators", "add_model", "ESTIMATORS", "MANY"]
 
 ESTIMATORS = {"elbo": compare.Settings().estimators, "importance_weighted": tuple(estimators.names("bound"))}
 MANY = 1_000_000_000  # what no size or number of epochs comes near
@@ -107,77 +107,3 @@ def add_model(one, d, full=False):
             metavar="TYPE",
             help="of the numbers: %(choices)s",
         )
-
-
-def add_training(one, d, n_samples=None):
-    """Add the options of a training, those of its objective included.
-
-    Parameters
-    ----------
-    one : Parser
-        The command's.
-    d : Settings
-        The defaults, of `tinyvae.compare`.
-    n_samples : int, optional
-        The default of --n-samples, which is not added if None.
-    """
-    group = one.add_argument_group("training")
-    group.add_argument(
-        "--epochs", type=count(1, MANY), default=d.epochs, metavar="N", help="passes over the training data"
-    )
-    group.add_argument(
-        "--batch-size", type=count(1, MANY), default=d.batch_size, metavar="N", help="data points a step"
-    )
-    group.add_argument(
-        "--rate", type=number_above(0), default=d.rate, metavar="X", help="Adam's step size, in units of the parameters"
-    )
-    if n_samples:
-        group.add_argument(
-            "--n-samples",
-            type=count(1, MANY),
-            default=n_samples,
-            metavar="S",
-            help="samples a data point in each estimate",
-        )
-    add_objective(one, d)
-
-
-def add_objective(one, d):
-    """Add the options of the objective.
-
-    Parameters
-    ----------
-    one : Parser
-        The command's.
-    d : Settings
-        The defaults, of `tinyvae.compare`.
-    """
-    group = one.add_argument_group("objective")
-    group.add_argument(
-        "--objective",
-        default=d.objective,
-        choices=compare.OBJECTIVES,
-        metavar="NAME",
-        help="%(choices)s: the bound of one sample, or the tighter one of all S",
-    )
-    group.add_argument(
-        "--noise",
-        default=d.noise,
-        choices=tuple(noise.SCHEMES),
-        metavar="NAME",
-        help="how the S samples of a point are drawn: %(choices)s",
-    )
-    group.add_argument(
-        "--beta",
-        type=number_above(0, itself=True),
-        default=d.beta,
-        metavar="X",
-        help="weight of the KL; 1 gives the ELBO",
-    )
-    group.add_argument(
-        "--kl",
-        default=d.kl,
-        choices=("analytic", "monte_carlo"),
-        metavar="FORM",
-        help="%(choices)s: in closed form, or averaged over the samples",
-    )

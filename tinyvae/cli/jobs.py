@@ -10,7 +10,7 @@ import numpy as np
 
 import tinyvae as tv
 from tinyvae import compare as comparison
-from tinyvae.cli import results, signals, words
+from tinyvae.cli import results, signals, training, words
 from tinyvae.machine import files
 from tinyvae.training.history import is_elbo
 
@@ -74,7 +74,7 @@ def compare(args):
 
 
 def train(args):
-    """Train a VAE with one estimator.
+    """Train a VAE with one estimator, or an autoencoder.
 
     Prints the last validation and the paths; writes model.npz, train.json and, once an epoch is validated, train.png
     into --out, with --save-every a series of models beside them. Whatever ends the training before, once there was a
@@ -83,16 +83,15 @@ def train(args):
     if args.checkpoint:
         results.require_apart(args.checkpoint, args.out)
     estimator, data = words.estimator(args.estimator), words.dataset(args)
-    vae = tv.VAE(
-        data.train.shape[1], args.n_latents, args.hidden, args.activation, args.likelihood, args.dtype, args.seed
-    )
+    vae = training.model(args, data.train)
     _require_room(vae, args)
     term = words.term(data.train, vae.likelihood)
     if remark := words.remark(args, data.train, vae.likelihood):
         words.say(remark)
     history = tv.History()
     try:
-        _fit(vae, data, estimator, args, history)
+        options = training.run_options(args, -(-len(data.train) // args.batch_size), estimator)
+        _fit(vae, data, options, args, history)
         with signals.ignored():
             _save(vae, history, term, args)
     except BaseException as error:
@@ -102,12 +101,10 @@ def train(args):
             raise KeyboardInterrupt(f" after {words.counted(len(history.records), 'step')}") from None
         raise
     if history.validation:
-        last = history.validation[-1]
-        kind = "loss" if is_elbo(words.objective(args)) else "negative ELBO"
-        print(
-            f"Validation after epoch {last.epoch}: {kind} {last.loss:.2f} = {term} "
-            f"{last.reconstruction:.2f} + KL {last.kl:.2f} nats a data point"
-        )
+        last = history.best if args.patience else history.validation[-1]
+        kind = "loss" if is_elbo(options.get("objective")) else "negative ELBO"
+        terms = f" = {term} {last.reconstruction:.2f} + KL {last.kl:.2f}" * (args.model == "vae")
+        print(f"Validation after epoch {last.epoch}: {kind} {last.loss:.2f}{terms} nats a data point")
     results.say_written(args)
 
 
@@ -117,12 +114,13 @@ def _require_room(vae, args):
     results.require(args, "model.npz", "train.json", "train.png", size=size)
     if args.checkpoint:
         Path(args.checkpoint).parent.mkdir(parents=True, exist_ok=True)
-        files.require_writable(args.checkpoint, results.ROOM + 3 * size)  # beside the model its two moments, Adam's
+        copies = 3 + bool(args.patience)  # the model's, Adam's two moments, and the best
+        files.require_writable(args.checkpoint, results.ROOM + copies * size)
     if args.save_every:
         results.require_own_series(args.out, vae, bool(args.checkpoint) and Path(args.checkpoint).exists())
 
 
-def _fit(vae, data, estimator, args, history):
+def _fit(vae, data, options, args, history):
     """Train; models are saved along the way, one every --save-every epochs. KeyboardInterrupt where one ended it."""
     wanted = {*range(0, args.epochs, args.save_every), args.epochs} if args.save_every else ()
 
@@ -141,13 +139,7 @@ def _fit(vae, data, estimator, args, history):
         args.checkpoint,
         keep,
         history,
-        estimator=estimator,
-        objective=words.objective(args),
-        optimizer=tv.Adam(args.rate),
-        n_samples=args.n_samples,
-        batch_size=args.batch_size,
-        seed=args.seed,
-        noise=args.noise,
+        **options,
     )
     if history.interrupted:
         raise KeyboardInterrupt
@@ -176,7 +168,7 @@ def _save(vae, history, term, args):
         epochs = [row.epoch for row in history.validation]
         terms = {
             name: [np.mean([getattr(r, name) for r in history.records if r.epoch == epoch]) for epoch in epochs]
-            for name in ("reconstruction", "kl")
+            for name in ("reconstruction", "kl")[: 2 if args.model == "vae" else 1]
         }
         held_out = {name: [getattr(row, name) for row in history.validation] for name in terms}
         formula = "-log p(x | z)" if term == "reconstruction" else term

@@ -6,6 +6,7 @@ value is refused by the functions that take them.
 
 import sys
 
+from tinyvae.cli import training
 from tinyvae.cli.parsers import ESTIMATORS, QUICK, build
 
 __all__ = ["parse"]
@@ -62,6 +63,8 @@ def _idle(args):
         yield ("--seconds",), "without --check nothing is judged"
     if args.command == "lessons" and (args.copy or not args.lesson):
         yield ("--out",), "no lesson is run" if args.copy else "without a lesson's number none is run"
+    if args.command == "train":
+        yield from _idle_in_training(args)
     if args.command != "variance":
         return
     if args.problem:
@@ -83,3 +86,16 @@ def _idle(args):
             )
     if not args.decompose:
         yield ("--n-batches",), "without --decompose no minibatches are drawn"
+
+
+def _idle_in_training(args):
+    """The same of `tinyvae train` alone."""
+    if training.IDLE[args.model]:
+        yield training.IDLE[args.model], f"a model of the kind {args.model} draws no latents"
+    elif args.free_bits:
+        yield (
+            ("--objective", "--beta", "--kl", "--beta-warmup"),
+            "--free-bits is an objective of its own, its KL in closed form and with weight 1",
+        )
+    elif args.objective == "importance_weighted":
+        yield ("--beta-warmup",), "the importance-weighted bound has no beta"

@@ -2,7 +2,7 @@
 
 import tinyvae as tv
 from tinyvae import compare, estimators, problems
-from tinyvae.cli import groups
+from tinyvae.cli import groups, training
 from tinyvae.cli.groups import ESTIMATORS, MANY
 from tinyvae.cli.types import Parser, count, number_above, path
 
@@ -69,16 +69,18 @@ def build():
         help="measurements along training, start and end included",
     )
     groups.add_model(one, d)
-    groups.add_training(one, d)
+    training.add_training(one, d)
 
     one = command(
         "train",
-        "Train a VAE with one estimator; a model, its history and a figure.",
+        "Train a VAE with one estimator, or an autoencoder; a model, its history and a figure.",
         "",
         " --data binarized_mnist --hidden 200 200 --n-latents 20 --rate 1e-3",
         " --data my_images/ --hidden 200 --n-latents 10",
         " --estimator leave_one_out --n-samples 8 --binarize",
         " --epochs 1000 --checkpoint out/run.npz",
+        " --epochs 500 --patience 20 --schedule cosine --start-at-mean --prior learnt_normal",
+        " --model autoencoder --n-latents 8",
     )
     groups.add_data(one)
     one.add_argument(
@@ -87,8 +89,9 @@ def build():
         metavar="NAME",
         help="a built-in name (see tinyvae check --help) or file.py:name",
     )
+    training.add_kinds(one)
     groups.add_model(one, d, full=True)
-    groups.add_training(one, d, n_samples=1)
+    training.add_training(one, d, n_samples=1)
     one.add_argument(
         "--save-every",
         type=count(0, MANY),
@@ -152,7 +155,7 @@ def build():
         help="for --decompose: minibatches, and draws of the noise for each",
     )
     groups.add_model(one, d)
-    groups.add_objective(one, d)
+    training.add_objective(one, d)
 
     one = command(
         "check",

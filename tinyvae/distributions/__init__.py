@@ -10,21 +10,26 @@ import numpy as np
 
 from tinyvae import discover, validate
 from tinyvae.distributions.contract import NEEDED, Distribution
+from tinyvae.distributions.full_gaussian import FullGaussian
 from tinyvae.distributions.gaussian import DiagonalGaussian
-from tinyvae.distributions.prior import Prior, StandardNormal, check_prior
+from tinyvae.distributions.prior import LearntNormal, Prior, StandardNormal, check_prior
 
 __all__ = [
     "DiagonalGaussian",
+    "FullGaussian",
     "Distribution",
     "Prior",
     "StandardNormal",
+    "LearntNormal",
     "LATENTS",
     "PRIORS",
     "resolve",
     "resolve_prior",
 ]
 
-LATENTS = discover.by_name(sys.modules[__name__], lambda one: hasattr(one, "from_params"), lambda one: one.name)
+LATENTS = discover.by_name(
+    sys.modules[__name__], lambda one: hasattr(one, "from_params"), lambda one: one.name, ("gaussian", "full_gaussian")
+)
 PRIORS = discover.by_name(
     sys.modules[__name__],
     lambda one: isinstance(one, type) and issubclass(one, Prior) and one is not Prior,
@@ -86,7 +91,8 @@ def resolve_prior(prior, family):
         prior = PRIORS[validate.choice("prior", prior, PRIORS)]()
     prior = check_prior(family.prior if prior is None else prior)
     discover.require_own_name("prior", prior.name, type(prior), PRIORS)
-    q = family.from_params(np.zeros((1, family.n_params(2))), prior)
+    there = prior.bound(**prior.parameters(2)) if hasattr(prior, "parameters") else prior
+    q = family.from_params(np.zeros((1, family.n_params(2))), there)
     try:
         validate.check_shape("kl", np.asarray(q.kl()), (1,))
         validate.check_shape("kl_grad", np.asarray(q.kl_grad()), q.params.shape)

@@ -23,6 +23,11 @@ Where there is such a thing, and an estimator asks for it (it says so, and refus
     log_prob_grad(z)    the slope of log q in z, (S, B, K)
     join(...)           the inverse of split
 
+For a normal prior that is learnt, or N(0, I) where latents depend on each other (`prior.Normal`):
+
+    variance, entropy_by_latent()       of each latent; its share of the entropy, nats; (B, K)
+    from_moments(dmean, dvariance, dentropy)    slopes in these, (B, K), taken back to params, (B, P)
+
 For exact expectations, made apart from `score`, so that truth and estimator share no bug:
 
     nodes(n)            z (N, B, K) and weights (N, B): quadrature, or enumeration

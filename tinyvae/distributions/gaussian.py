@@ -174,6 +174,21 @@ class DiagonalGaussian(Distribution):
         weights = np.broadcast_to(np.asarray(kl_weights, "float64"), self.mu.shape)
         return np.concatenate([weights, weights], axis=1)
 
+    # --- for a normal prior -------------------------------------------------------------------------
+
+    @property
+    def variance(self):
+        """Of each latent, std^2, (B, K)."""
+        return self.std * self.std
+
+    def entropy_by_latent(self):
+        """1/2 [logvar + log 2 pi + 1], nats, (B, K): the entropy is their sum."""
+        return 0.5 * (self.logvar + (kernels.LOG_2PI + 1))
+
+    def from_moments(self, dmean, dvariance, dentropy):
+        """The chain rule through mean, variance and entropy, slopes (B, K) or numbers in each -> (B, 2K)."""
+        return self.join(dmean, dvariance * self.variance + 0.5 * dentropy)
+
     # --- exact expectations, apart from all above ---------------------------------------------------
 
     def nodes(self, n_nodes):

@@ -8,7 +8,7 @@ from tinyvae import validate
 from tinyvae.machine import disk, team
 from tinyvae.objectives import finite
 
-__all__ = ["Bound", "bound"]
+__all__ = ["Bound", "bound", "require_latents"]
 
 
 class Bound(NamedTuple):
@@ -56,10 +56,11 @@ def bound(vae, x, n_samples=1, seed=0, batch_size=1000):
     Raises
     ------
     ValueError or TypeError
-        For data that do not fit the model, or numbers below 1.
+        For data that do not fit the model, numbers below 1, or a model without latents that are drawn.
     NonFiniteLoss
         If a term is not finite, as in training; the message names it.
     """
+    require_latents("the bound", vae)
     x = vae.check_data(x)
     rng = np.random.default_rng(validate.integer("seed", seed, least=0))
     rows = max(
@@ -79,3 +80,24 @@ def bound(vae, x, n_samples=1, seed=0, batch_size=1000):
             reconstruction += finite("the reconstruction term", float(losses.sum(dtype="float64"))) / n_samples
     reconstruction, kl = reconstruction / len(x), kl / len(x)
     return Bound(reconstruction + kl, reconstruction, kl)
+
+
+def require_latents(what, model):
+    """Raise unless a model has a q(z | x), of which there is something to evaluate.
+
+    Parameters
+    ----------
+    what : str
+        What is evaluated, for the message.
+    model : VAE or another model
+
+    Raises
+    ------
+    TypeError
+        If it has none.
+    """
+    if not hasattr(model, "latents"):
+        raise TypeError(
+            f"{what} is of a model whose latents are drawn, such as tv.VAE, got {type(model).__name__}; the loss of an "
+            "autoencoder on held-out data is model.held_out(x)"
+        )

@@ -3,6 +3,7 @@
 import numpy as np
 
 from tinyvae import likelihoods, validate
+from tinyvae.evaluate.bound import require_latents
 from tinyvae.machine import team, workers
 from tinyvae.machine.arena import one_per_thread
 from tinyvae.objectives import finite
@@ -46,6 +47,7 @@ def log_likelihood(vae, x, n_samples=5000, rng=None):
     NonFiniteLoss
         If a term is not finite, as in training; the message names it.
     """
+    require_latents("the likelihood", vae)
     likelihoods.require_density(vae.likelihood, "log_likelihood")
     x = vae.check_data(x)
     n_samples = validate.integer("n_samples", n_samples, least=1)

@@ -23,6 +23,8 @@ A likelihood is an object (a class such as `Bernoulli` is one, too) with
     loss(outputs, x, losses)        writes -log p(x | outputs), nats, into losses (S * B,)
     loss_and_slope(outputs, x, losses)      does so, too, and turns outputs into dloss/doutputs, in place
     own_gradients(outputs, x, weights)      {name: d sum_r weights_r loss_r / d name}; only if it has parameters
+    start(x)            the outputs (outputs * D,) that give each pixel its mean over x (n, D), for `vae.start_at(x)`;
+                        what lacks it cannot be started there
     __call__(outputs)   a distribution of pixels: `mean` (n, D), `log_prob(x)` (n,), `sample(rng)` (n, D)
 
 outputs are (S * B, outputs * D), the B rows of the first sample first. x is (B, D) and stands for each of S samples,

@@ -69,6 +69,12 @@ class Bernoulli:
         """Those of its own, for n_features = D pixels: none, an empty dict."""
         return {}
 
+    @staticmethod
+    def start(x):
+        """The logits (D,) of each pixel's mean over x (n, D), clipped to [.001, .999]: where a decoder may start."""
+        mean = np.clip(x.mean(axis=0, dtype="float64"), 0.001, 0.999)
+        return np.log(mean / (1 - mean))
+
     @property
     def mean(self):
         """sigmoid(logits), (n, D), computed so that no logit overflows."""

@@ -92,6 +92,12 @@ class Categorical:
             )
         return x
 
+    def start(self, x):
+        """The outputs (D * L,) of the levels' frequencies in x (n, D), each counted once more: where to start."""
+        k = np.rint(x.astype("float64") * (self.levels - 1))  # n, D
+        counts = np.stack([(k == level).sum(axis=0) for level in range(self.levels)], axis=1) + 1  # D, L
+        return np.log(counts / counts.sum(axis=1, keepdims=True)).ravel()
+
     def __call__(self, outputs):
         """What it says of pixels, a `GreyLevels`, for outputs (n, D * L)."""
         outputs = validate.array("outputs", outputs, ("n", "D times the levels"))

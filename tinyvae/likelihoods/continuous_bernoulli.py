@@ -70,6 +70,17 @@ class ContinuousBernoulli:
         """Those of its own, for n_features = D pixels: none, an empty dict."""
         return {}
 
+    @staticmethod
+    def start(x):
+        """The logits (D,) of each pixel's mean over x (n, D), clipped to [.01, .99], by bisection: where to start."""
+        wanted = np.clip(x.mean(axis=0, dtype="float64"), 0.01, 0.99)
+        low, high = np.full((1, len(wanted)), -200.0), np.full((1, len(wanted)), 200.0)
+        for _ in range(60):  # from an interval of 400 down to rounding
+            middle = (low + high) / 2
+            below = ContinuousBernoulli(middle).mean < wanted
+            low, high = np.where(below, middle, low), np.where(below, high, middle)
+        return middle[0]
+
     @property
     def mean(self):
         """The mean, (n, D): 1 / (1 - e^-l) - 1 / l, and 1/2 at l = 0."""

@@ -87,6 +87,17 @@ class Gaussian:
         shapes = {"shared": n_features, "isotropic": 1}
         return {"logvar": np.full(shapes[self.variance], -math.log(12))} if self.variance in shapes else {}
 
+    def start(self, x):
+        """The outputs whose means are the pixels' over x (n, D), logvars 0: where a decoder may start.
+
+        Under a sigmoid the means are clipped to [.001, .999].
+        """
+        mean = x.mean(axis=0, dtype="float64")
+        if self.mean == "sigmoid":
+            mean = np.clip(mean, 0.001, 0.999)
+            mean = np.log(mean / (1 - mean))
+        return np.concatenate([mean, np.zeros((self.outputs - 1) * len(mean))])
+
     def loss(self, outputs, x, losses, logvar=None):
         """Write -log p(x | outputs), nats, into losses; see `tinyvae.likelihoods`."""
         numbers = self._numbers(x.shape[1], outputs.dtype, logvar)

@@ -69,6 +69,11 @@ class SquaredError:
         return {}
 
     @staticmethod
+    def start(x):
+        """The outputs (D,) that are each pixel's mean over x (n, D): where a decoder may start."""
+        return x.mean(axis=0, dtype="float64")
+
+    @staticmethod
     def refuse(what):
         """Raise ValueError: `what` asks for a density. See `likelihoods.require_density`."""
         raise ValueError(

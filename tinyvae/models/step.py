@@ -13,7 +13,7 @@ from tinyvae.kernels.compile import instead_of
 from tinyvae.models.reconstruction import finite
 from tinyvae.objectives import Integrand, answer
 
-__all__ = ["Step", "step_numpy", "step", "encoder_gradient"]
+__all__ = ["Step", "step_numpy", "step", "prior_gradients", "encoder_gradient"]
 
 
 class Step(NamedTuple):
@@ -81,8 +81,9 @@ def step_numpy(vae, x, eps, estimator, objective, rng, grads):
     dparams = finite("the gradient of the encoder's output", q.batch_gradient(draws.dparams, objective))  # B, P
     _, encoder_grads = vae.encoder.backward(cache, dparams)
 
-    # In theta's order: the encoder's, the decoder's, the likelihood's own.
-    grads[:] = np.concatenate([array.ravel() for array in (*encoder_grads.values(), *decoder_grads.values())])
+    # In theta's order: the encoder's, the decoder's, the likelihood's own, and the prior's, if it learns.
+    parts = encoder_grads, decoder_grads, prior_gradients(q, z, weights, objective)
+    grads[:] = np.concatenate([array.ravel() for part in parts for array in part.values()])
     loss = answer(objective, "value", draws.f, (len(x),)).mean() + answer(objective, "kl_value", q, ())
     return Step(float(loss), float(target(z).mean()), kl)  # the target remembers the decoder's last pass
 
@@ -106,7 +107,7 @@ def step(vae, x, eps, estimator, objective, rng, grads):
     NonFiniteLoss
         If a term is not finite; the message names it.
     """
-    encoder_grads, decoder_grads, own_grads = vae.gradient_views(grads)
+    encoder_grads, decoder_grads, own_grads, prior_grads = vae.gradient_views(grads)
     params, cache = vae.encoder.propagate(x)  # B, P
     q, target = vae.latents(params), vae.target(x)
     kl = finite("the KL term", float(q.kl().sum()) / len(x))
@@ -122,7 +123,38 @@ def step(vae, x, eps, estimator, objective, rng, grads):
     loss = float(answer(objective, "value", draws.f, (len(x),)).sum()) / len(x)
     loss += float(answer(objective, "kl_value", q, ()))
     _encoder_backward(vae, q, cache, draws, objective, encoder_grads)
+    if prior_grads:
+        for name, array in prior_gradients(q, z, weights, objective).items():
+            prior_grads[name][...] = array
     return Step(loss, reconstruction, kl)
+
+
+def prior_gradients(q, z, weights, objective):
+    """d/d(the prior's own parameters) of a batch's mean loss: through the KL in closed form, and through log p(z).
+
+        sum_bk kl_weights_bk / B dKL_bk - beta sum_sb weights_sb dlog p(z_sb),  beta the objective's `sampled_kl`
+
+    Parameters
+    ----------
+    q : DiagonalGaussian or another distribution
+        One for each of B data points, with its prior.
+    z : array (S, B, K)
+        Its samples.
+    weights : array (S, B)
+        Each sample's share in the batch's mean loss.
+    objective : ELBO, ImportanceWeighted or another objective
+        It weighs the KLs.
+
+    Returns
+    -------
+    dict
+        {name: array}; empty for a prior that does not learn.
+    """
+    if not hasattr(q.prior, "parameters") or not (names := q.prior.parameters(z.shape[2])):
+        return {}
+    shares = np.broadcast_to(np.asarray(objective.kl_weights(q), q.dtype) / len(q.params), q.mean.shape)  # B, K
+    closed, sampled = q.prior.kl_gradients(q, shares), q.prior.log_prob_gradients(z, weights)
+    return {name: closed[name] - objective.sampled_kl * sampled[name] for name in names}
 
 
 def encoder_gradient(vae, x, eps, estimator, objective, rng, grads):

@@ -81,7 +81,7 @@ def training(epochs, train, validation, formula="-log p(x | z)"):
     epochs : sequence (T,)
         Their numbers. A single one is the only tick.
     train : dict
-        {"reconstruction": (T,), "kl": (T,)}, nats a data point.
+        {"reconstruction": (T,), "kl": (T,)}, nats a data point; of a model without a KL the first alone.
     validation : dict
         The same of held-out data, or {}.
     formula : str
@@ -94,14 +94,13 @@ def training(epochs, train, validation, formula="-log p(x | z)"):
     colors = {"train": PALETTE[0], "validation": PALETTE[1]}
     with rc_context(STYLE):
         figure = Figure(figsize=(9, 3.6), layout="constrained")
-        for axes, (term, title) in zip(
-            figure.subplots(1, 2), (("reconstruction", f"Reconstruction: {formula}"), ("kl", "KL(q(z | x) || p(z))"))
-        ):
+        titles = {"reconstruction": f"Reconstruction: {formula}", "kl": "KL(q(z | x) || p(z))"}
+        for axes, term in zip(figure.subplots(1, len(train), squeeze=False)[0], train):
             curves = {"train": train[term]} | ({"validation": validation[term]} if validation else {})
             for name, curve in curves.items():
                 marked = "o" if len(epochs) < 15 else None
                 axes.plot(epochs, curve, color=colors[name], marker=marked, markersize=3)
-            axes.set(xlabel="epochs", ylabel="nats a data point", title=title)
+            axes.set(xlabel="epochs", ylabel="nats a data point", title=titles[term])
             axes.xaxis.set_major_locator(FixedLocator(epochs) if len(epochs) == 1 else MaxNLocator(integer=True))
             label_ends(axes, {name: curve[-1] for name, curve in curves.items()}, colors)
         return figure

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinyvae import validate
-from tinyvae.distributions import DiagonalGaussian
+from tinyvae.distributions import DiagonalGaussian, FullGaussian
 from tinyvae.estimators import Target
 from tinyvae.objectives import ELBO, check_objective
 from tinyvae.problems.exact import NODES, exact_gradient
@@ -78,6 +78,13 @@ class LinearGaussian:
         mean, _ = self.posterior(x)
         return DiagonalGaussian(mean, np.tile(np.log(self.s**2 / np.diag(self.M)), (len(x), 1)))
 
+    def posterior_q(self, x):
+        """The posterior as a q, whose ELBO is log p(x). x (B, D) -> a FullGaussian, (B, K)."""
+        mean, covariance = self.posterior(x)
+        factor = np.linalg.cholesky(covariance)
+        parts = np.log(np.diag(factor)), factor[np.tril_indices(len(factor), -1)]
+        return FullGaussian(mean, *(np.tile(part, (len(mean), 1)) for part in parts))
+
     def target(self, x):
         """f(z) = -log p(x | z), nats, with its slope. x (B, D) -> a Target."""
         x = self._checked(x)
@@ -93,7 +100,7 @@ class LinearGaussian:
 
         Parameters
         ----------
-        q : DiagonalGaussian
+        q : DiagonalGaussian or FullGaussian
             (B, K).
         x : array (B, D)
             Observations.
@@ -105,15 +112,18 @@ class LinearGaussian:
         array (B,)
             Nats.
         """
-        spread = np.exp(q.logvar) @ (self.W**2).sum(axis=0) / (2 * self.s**2)  # B
+        if hasattr(q, "covariance"):
+            spread = np.einsum("bij,ij->b", q.covariance, self.W.T @ self.W) / (2 * self.s**2)  # B
+        else:
+            spread = np.exp(q.logvar) @ (self.W**2).sum(axis=0) / (2 * self.s**2)  # B
         return -self.target(self._checked(x, len(q.mu)))(q.mu[None])[0] - spread - beta * q.kl()
 
     def gradient(self, q, x, beta=1.0):
-        """d(-ELBO)/d[mu, logvar].
+        """d(-ELBO)/dparams of q.
 
         Parameters
         ----------
-        q : DiagonalGaussian
+        q : DiagonalGaussian or FullGaussian
             (B, K).
         x : array (B, D)
             Observations.
@@ -122,10 +132,14 @@ class LinearGaussian:
 
         Returns
         -------
-        array (B, 2K)
+        array (B, P)
             The gradient.
         """
         dmu = self.target(self._checked(x, len(q.mu))).grad(q.mu[None])[0]
+        if hasattr(q, "covariance"):
+            dfactor = (self.W.T @ self.W / self.s**2) @ q.factor  # B, K, K
+            dlogdiag = np.einsum("bii,bii->bi", dfactor, q.factor)
+            return q.join(dmu, dlogdiag, dfactor[:, *np.tril_indices(len(self.M), -1)]) + beta * q.kl_grad()
         dlogvar = np.exp(q.logvar) * (self.W**2).sum(axis=0) / (2 * self.s**2)
         return q.join(dmu, dlogvar) + beta * q.kl_grad()
 

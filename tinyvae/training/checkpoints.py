@@ -136,7 +136,10 @@ def save(path, plan, start, history):
             raise ValueError(f"a checkpoint cannot put back what changed during the run: {changed}")
     arrays = {f"{owner}.{name}": array for owner, state in states.items() for name, array in state.items()}
     records, validations = (np.array(rows, "float64").reshape(-1, 6) for rows in (history.records, history.validation))
-    texts = {"settings": start.settings, "became": {owner: now[owner] for owner in states}, "states": _digests(states)}
+    best = {} if plan.best is None else {"best": {"theta": plan.best}}  # beside the last epoch's: those of the best
+    arrays |= {f"best.{name}": array for one in best.values() for name, array in one.items()}
+    became = {owner: now[owner] for owner in states}
+    texts = {"settings": start.settings, "became": became, "states": _digests(states | best)}
     arrays |= {name: json.dumps(value) for name, value in texts.items()}
     files.write_npz(path, {**plan.vae.arrays(), **arrays, "records": records, "validation": validations})
 
@@ -189,7 +192,8 @@ def resume(path, plan, start):
             raise ValueError("its records are not those of whole epochs")
         theta = validate.array("theta", file["theta"], plan.vae.theta.shape, plan.vae.dtype)
         states = {owner: _state_of(owner, file) for owner in start.learners}
-        if differences := _differences(digests, _digests(states), "as it was saved", "in the file"):
+        best = _state_of("best", file)
+        if differences := _differences(digests, _digests(states | {"best": best}), "as it was saved", "in the file"):
             raise ValueError(differences)
     except Exception as error:
         raise _damaged(path, error) from error
@@ -202,7 +206,7 @@ def resume(path, plan, start):
                 raise ValueError(differences)
         except ValueError as error:
             raise ValueError(f"{path} is whole, but this {owner} cannot go on from it: {error}") from error
-    plan.vae.theta = theta
+    plan.vae.theta, plan.best = theta, best.get("theta")
     for owner, state in states.items():
         getattr(plan, owner).restore(state)
     return history
@@ -314,16 +318,23 @@ def _choices(plan, learners):
     model = {name: repr(value) for name, value in vae.config.items()}
     model["the model's seed"] = model.pop("seed")
     model = {name: [text, text] for name, text in model.items()}
-    choices = {"likelihood": vae.likelihood, "latents": vae.family, "prior": vae.prior}
+    choices = {"likelihood": vae.likelihood, "latents": getattr(vae, "family", None), "prior": vae.prior}
     choices |= {name: getattr(plan, name) for name in ("estimator", "objective", "optimizer", "noise")}
     choices |= {name: getattr(plan, name) for name in ("n_samples", "batch_size", "seed")}
+    choices |= {name: getattr(plan, name) for name in ("clip_norm", "patience") if getattr(plan, name) is not None}
     # What the file puts back may be held by other things, too.
-    known = {id(one): "the model" for one in (vae, vae.encoder, vae.decoder, vae.theta)}
+    learnt = [one for one in getattr(vae.prior, "__dict__", {}).values() if _is_view(one, vae.theta)]
+    known = {id(one): "the model" for one in (vae, vae.encoder, vae.decoder, vae.theta, *learnt)}
     known |= {id(choices[owner]): owner for owner in learners}
     return model | {
         name: _told_learner(value) if name in learners else [words(value), identity(value, known)]
         for name, value in choices.items()
     }
+
+
+def _is_view(value, theta):
+    """Whether it is a view into theta: what a prior has learnt, which the file puts back with the model."""
+    return isinstance(value, np.ndarray) and np.may_share_memory(value, theta)
 
 
 def _told_data(**data):
@@ -332,5 +343,7 @@ def _told_data(**data):
 
 
 def _told_learner(learner):
-    """[words, digest] of what learns, by class and repr: its attributes hold what it learnt."""
-    return [words(learner), identity((type(learner), full_repr(learner)))]
+    """[words, digest] of what learns, by class, repr and schedule: its other attributes hold what it learnt."""
+    rate = getattr(learner, "rate", None)
+    told = (type(learner), full_repr(learner), *([rate] if callable(rate) else []))
+    return [words(learner), identity(told)]

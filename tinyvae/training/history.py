@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinyvae.objectives import ELBO
+from tinyvae.objectives import ELBO, at_step
 
 __all__ = ["Record", "Validation", "History", "summary", "is_elbo", "say"]
 
@@ -67,17 +67,26 @@ class History:
         One an epoch; empty without held-out data.
     interrupted : bool
         Whether Ctrl-C ended the run.
+    stopped : bool
+        Whether early stopping ended it.
+    best : Validation or None
+        The first of the lowest loss.
     loss, reconstruction, kl, seconds : array (n_steps,)
         Those of the records.
     """
 
     def __init__(self):
-        self.records, self.validation, self.interrupted = [], [], False
+        self.records, self.validation, self.interrupted, self.stopped = [], [], False, False
 
     loss = property(lambda self: self._column("loss"), doc="The loss of each step, nats, (n_steps,).")
     reconstruction = property(lambda self: self._column("reconstruction"), doc="Its first term, nats, (n_steps,).")
     kl = property(lambda self: self._column("kl"), doc="The KL of each step, nats, (n_steps,).")
     seconds = property(lambda self: self._column("seconds"), doc="Seconds spent in steps so far, (n_steps,).")
+
+    @property
+    def best(self):
+        """The first Validation of the lowest loss; None without any."""
+        return min(self.validation, key=lambda row: row.loss, default=None)
 
     def _column(self, name):
         return np.array([getattr(record, name) for record in self.records])
@@ -90,18 +99,23 @@ def summary(records, objective=ELBO()):
     ----------
     records : list of Record
         One a step.
-    objective : ELBO, ImportanceWeighted or another objective
-        What was minimised.
+    objective : ELBO, ImportanceWeighted or another objective, or None
+        What was minimised; None of a model without a KL.
 
     Returns
     -------
     str
         The mean loss and its two terms, nats; their sum is the loss where the KL is taken in closed form, else they
-        stand beside it.
+        stand beside it. Of a beta that changes, its last value.
     """
     loss, reconstruction, kl = (
         np.mean([getattr(r, name) for r in records]) for name in ("loss", "reconstruction", "kl")
     )
+    if objective is None:
+        return f"loss {loss:.2f}"
+    if callable(getattr(objective, "beta", None)):
+        last = f", beta {at_step(objective, records[-1].step).beta:.3g}"
+        return f"loss {loss:.2f}; reconstruction {reconstruction:.2f}, KL {kl:.2f}{last}"
     if isinstance(objective, ELBO) and objective.kl == "analytic":
         weight = "" if objective.beta == 1 else f"{objective.beta:g} x "
         return f"loss {loss:.2f} = reconstruction {reconstruction:.2f} + {weight}KL {kl:.2f}"
@@ -113,13 +127,14 @@ def is_elbo(objective):
 
     Parameters
     ----------
-    objective : ELBO, ImportanceWeighted or another objective
+    objective : ELBO, ImportanceWeighted or another objective, or None
+        None, of a model without a KL, whose validation is of the loss's kind, too.
 
     Returns
     -------
     bool
     """
-    return isinstance(objective, ELBO) and objective.beta == 1
+    return objective is None or isinstance(objective, ELBO) and objective.beta == 1
 
 
 def say(line):

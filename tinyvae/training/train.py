@@ -1,105 +1,26 @@
-"""Training: a generator that yields a record a step, and `fit`, which runs it with a progress bar and checkpoints."""
+"""Training: a generator that yields a record a step."""
 
 import contextlib
 import math
-import sys
 import time
 import weakref
-from dataclasses import dataclass
 
 import numpy as np
 
-from tinyvae import estimators, evaluate, validate
-from tinyvae import noise as schemes
+from tinyvae import estimators
 from tinyvae.kernels.data import all_finite
-from tinyvae.likelihoods import takes_bits
-from tinyvae.machine import files, team
+from tinyvae.machine import team
 from tinyvae.machine.arena import Arena, empty
-from tinyvae.machine.bits import as_bits, batch_dtype
 from tinyvae.machine.disk import gather
 from tinyvae.models import NonFiniteLoss
-from tinyvae.objectives import ELBO, check_objective
-from tinyvae.optim import Adam
 from tinyvae.training import checkpoints
-from tinyvae.training.history import History, Record, Validation, is_elbo, say, summary
+from tinyvae.training.history import Record
+from tinyvae.training.plan import Plan
 
-__all__ = ["Plan", "train", "fit"]
+__all__ = ["START", "train", "steps", "check_owner"]
 
 MODELS = weakref.WeakKeyDictionary()  # of an optimiser, or an estimator that learns: the model that it last trained
 START = Record(step=0, epoch=0, loss=np.nan, reconstruction=np.nan, kl=np.nan, seconds=0.0)
-
-
-@dataclass
-class Plan:
-    """What `train` is asked to do; it is checked as it is made. See `train` for the fields, whose defaults stand here.
-
-    Attributes
-    ----------
-    vae : VAE
-        The model, trained in place.
-    x : array (n, D)
-        What is trained on: floats that hold only 0 and 1 become bits, which a first layer need not multiply, if the
-        likelihood takes them.
-    estimator : callable
-        A name becomes the estimator that it names.
-    objective : ELBO, ImportanceWeighted or another objective
-        What is minimised.
-    optimizer : Adam, SGD or another optimiser
-        None becomes Adam(1e-3).
-    n_samples : int
-        Samples a data point, L.
-    epochs : int
-        Passes over x.
-    batch_size : int
-        Data points a step, M.
-    seed : int
-        Of the minibatches and the noise.
-    noise : callable
-        A name becomes the scheme that it names.
-
-    Raises
-    ------
-    ValueError or TypeError
-        For input that does not fit.
-    """
-
-    vae: object
-    x: np.ndarray
-    estimator: object = "reparameterization"
-    objective: object = ELBO()
-    optimizer: object = None
-    n_samples: int = 1
-    epochs: int = 10
-    batch_size: int = 100
-    seed: int = 0
-    noise: object = "independent"
-
-    def __post_init__(self):
-        vae, self.given = self.vae, np.asanyarray(self.x)
-        self.take()
-        self.estimator = estimators.resolve(self.estimator)
-        check_objective(self.objective)
-        self.optimizer = Adam(1e-3) if self.optimizer is None else self.optimizer
-        if isinstance(self.optimizer, type) or not hasattr(self.optimizer, "step"):
-            raise TypeError(f"optimizer must be an optimiser such as tv.Adam(1e-3), got {self.optimizer!r}")
-        for name, least in (("n_samples", 1), ("batch_size", 1), ("seed", 0), ("epochs", 0)):
-            setattr(self, name, validate.integer(name, getattr(self, name), least=least))
-        self.noise = schemes.resolve(self.noise)
-        schemes.require_compatible(self.noise, self.estimator, self.objective)
-        eps = vae.noise(np.random.default_rng(0), self.n_samples, 1, self.noise)
-        validate.array("noise's eps", eps, (self.n_samples, *vae.noise_shape(1)), vae.dtype)
-
-    def take(self):
-        """Read the data as they are now. Raises ValueError or TypeError if they do not fit (any more)."""
-        x = self.vae.check_data(self.given)
-        bits = takes_bits(self.vae.likelihood)
-        self.x = as_bits(x) if bits else x
-        self.pixels = batch_dtype(self.x, self.vae.dtype, bits)
-
-    @property
-    def n_batches(self):
-        """Minibatches an epoch; the last may be smaller."""
-        return -(-len(self.x) // self.batch_size)
 
 
 def train(
@@ -113,23 +34,24 @@ def train(
     batch_size=Plan.batch_size,
     seed=Plan.seed,
     noise=Plan.noise,
+    clip_norm=Plan.clip_norm,
 ):
     """Train `vae` in place on `x`, yielding a Record a step.
 
     Parameters
     ----------
-    vae : VAE
-        The model.
+    vae : VAE or Autoencoder
+        The model. An autoencoder takes no estimator, objective, n_samples and noise.
     x : array (n, D)
         Data that the likelihood lets pass, see `likelihoods.checked`; for the built-in one floats in [0, 1], or
         bool / uint8 holding 0 and 1, which stay as they are and are converted a minibatch at a time. Each epoch begins
         by reading them: what is changed in the array between two epochs counts from the next on.
     estimator : str or callable
         A name, or an estimator, whose `update()`, if it has one, is called after each step.
-    objective : ELBO or ImportanceWeighted
-        What is minimised.
+    objective : ELBO, FreeBits or ImportanceWeighted
+        What is minimised; its beta may be a function of the step, see `tv.schedules`.
     optimizer : optimiser, optional
-        Adam(1e-3) if None.
+        Adam(1e-3) if None; its rate may be a function of the step.
     n_samples : int
         L, samples a data point.
     epochs : int
@@ -140,6 +62,8 @@ def train(
         Fixes the minibatches and the noise, the same for every estimator, a stream for each epoch.
     noise : str or callable
         A scheme or its name, see `tv.noise`.
+    clip_norm : float, optional
+        A gradient whose Euclidean norm is larger is shortened to it; None leaves all as they are.
 
     Yields
     ------
@@ -155,15 +79,27 @@ def train(
         At the first step whose loss is not finite, naming the step and the term; and at the last step of an epoch if it
         left parameters that are not finite.
     """
-    plan = Plan(vae, x, estimator, objective, optimizer, n_samples, epochs, batch_size, seed, noise)
-    _check_owner(plan)
-    return _steps(plan, START)
+    plan = Plan(vae, x, estimator, objective, optimizer, n_samples, epochs, batch_size, seed, noise, clip_norm)
+    check_owner(plan)
+    return steps(plan, START)
 
 
-def _steps(plan, last):
-    """Yield the records of the epochs after the one of the Record `last`."""
+def steps(plan, last):
+    """The rest of a run.
+
+    Parameters
+    ----------
+    plan : Plan
+    last : Record
+        Of the last step that was made, the last of its epoch; `START` if there was none.
+
+    Yields
+    ------
+    Record
+        One a step, of the epochs that follow.
+    """
     if last is START:
-        _check_owner(plan)  # again: it may have learnt since the generator was made
+        check_owner(plan)  # again: it may have learnt since the generator was made
     with team.ready():
         yield from _epochs(plan, last)
 
@@ -188,14 +124,13 @@ def _epochs(plan, last):
             arena.rewind()
             batch = arena((len(rows), vae.n_features), pixels)
             gather(x, rows, batch)
-            eps = vae.noise(noise_rng, plan.n_samples, len(rows), plan.noise)
             step += 1
             try:
-                with schemes.in_use(plan.noise):
-                    losses = vae.step(batch, eps, plan.estimator, plan.objective, estimator_rng, grads)
+                losses = plan.gradient(vae, batch, step, noise_rng, estimator_rng, grads)
             except NonFiniteLoss as error:
                 raise NonFiniteLoss(
-                    f"step {step}: {error}; try a smaller learning rate, or another estimator or more samples"
+                    f"step {step}: {error}; try a smaller learning rate"
+                    f"{', or another estimator or more samples' * plan.draws}"
                 ) from None
             if not math.isfinite(losses.loss):
                 raise NonFiniteLoss(
@@ -222,8 +157,18 @@ def _learners(plan):
         yield "estimator", plan.estimator
 
 
-def _check_owner(plan):
-    """Raise ValueError if something that learns along still has what it learnt with another model."""
+def check_owner(plan):
+    """Raise if something that learns along still has what it learnt with another model.
+
+    Parameters
+    ----------
+    plan : Plan
+
+    Raises
+    ------
+    ValueError
+        If it has.
+    """
     for name, learner in _learners(plan):
         try:
             owner = MODELS.get(learner)
@@ -241,110 +186,3 @@ def _update(estimator, step):
         estimator.update()
     except ArithmeticError as error:
         raise NonFiniteLoss(f"step {step}: {error}; try a smaller learning rate") from None
-
-
-def fit(vae, x, validation=None, epochs=Plan.epochs, checkpoint=None, after_epoch=None, history=None, **options):
-    """Run `train` to its end with a progress bar, validating after each epoch.
-
-    Where the output is not a terminal, a plain line an epoch stands in for the bar. Ctrl-C ends the run; the model
-    keeps what it learnt so far, as it does where an error ends it.
-
-    Parameters
-    ----------
-    vae : VAE
-        The model, trained in place.
-    x : array (n, D)
-        The data, see `train`.
-    validation : array (n, D), optional
-        Held-out data.
-    epochs : int
-        Passes over x.
-    checkpoint : str or path, optional
-        A file, written after each epoch (and its `after_epoch`) with all that the run is made of. If it is there when
-        `fit` starts, the run goes on after the last epoch in it (a line says so), and ends with the numbers, bit for
-        bit, of one that was never stopped. More epochs may be asked for than at first. See the notes for what is
-        compared.
-    after_epoch : callable, optional
-        Called with an epoch's number when it is over. It may change the optimiser's rate, which a checkpoint keeps.
-    history : History, optional
-        An empty one to write into, for whoever wants it even where an error ends the run; a new one if None.
-    **options
-        The other options are `train`'s.
-
-    Returns
-    -------
-    History
-        Of the whole run, the epochs in the checkpoint included.
-
-    Raises
-    ------
-    ValueError
-        If the checkpoint belongs to other settings, data or another model, saying what differs, if it is damaged, or if
-        it holds more epochs than asked for (then nothing is changed); if something changes during the run, the data
-        included, that a checkpoint does not put back; if `history` is not empty; and for input that does not fit.
-    TypeError
-        If a checkpoint is asked for and the optimiser or estimator cannot be saved, or a setting not told from another;
-        and for input that does not fit.
-    NonFiniteLoss
-        As in `train`.
-    OSError
-        If the checkpoint cannot be written: before the first step, where that can be known.
-
-    Notes
-    -----
-    Whether a checkpoint belongs to this run is found by comparing, as they are when `fit` starts: the model's
-    arguments, its seed among them (not the weights that it came with); the estimator, objective, optimiser and noise,
-    n_samples, batch_size and seed; fingerprints of x and validation. Functions are compared by name, code, defaults,
-    attributes and what they close over (not by global names; the code of another Python may be another), tinyvae's own
-    by name; objects by class and attributes, what pickle would keep of them; classes that can be imported by name,
-    others by their members; the optimiser, and an estimator that learns, by class and `repr`. What cannot be compared,
-    such as an open file, is refused. `after_epoch` is not compared.
-    """
-    from tqdm import tqdm
-
-    if strange := options.keys() - Plan.__dataclass_fields__.keys():
-        known = ", ".join(Plan.__dataclass_fields__)
-        raise TypeError(f"fit() got an unexpected keyword argument {min(strange)!r}; train's are {known}")
-    plan = Plan(vae, x, epochs=epochs, **options)
-    if validation is not None:
-        validation = vae.check_data(validation, "validation")
-    history = History() if history is None else history
-    if history.records or history.validation:
-        raise ValueError(f"history must be an empty tv.History(), got one of {len(history.records)} steps")
-    if checkpoint is not None:
-        start = checkpoints.start(plan, validation)  # before anything changes
-        so_far = checkpoints.resume(checkpoint, plan, start)
-        history.records, history.validation = so_far.records, so_far.validation
-        if history.records:
-            say(f"Going on from {checkpoint}")
-    if not history.records:  # else what it learnt is that run's
-        _check_owner(plan)
-    last = history.records[-1] if history.records else START
-    if checkpoint is not None and last.epoch < plan.epochs:
-        files.require_writable(checkpoint, 3 * vae.theta.nbytes)  # beside the model its two moments, Adam's
-    n_batches = plan.n_batches
-    terminal = sys.stderr is not None and sys.stderr.isatty()
-    with tqdm(total=plan.epochs * n_batches, initial=last.step, unit="step", disable=not terminal) as bar:
-        try:
-            for record in _steps(plan, last):
-                history.records.append(record)
-                bar.update()
-                if record.step % n_batches:
-                    continue
-                line = summary(history.records[-n_batches:], plan.objective)
-                if validation is not None:
-                    bound = evaluate.bound(vae, validation)
-                    history.validation.append(Validation(record.epoch, record.step, record.seconds, *bound))
-                    what = "validation" if is_elbo(plan.objective) else "negative ELBO on validation"
-                    line += f", {what} {bound.loss:.2f}"
-                if terminal:
-                    bar.set_postfix_str(line)
-                else:
-                    say(f"epoch {record.epoch}/{plan.epochs}: {line}")
-                if after_epoch is not None:
-                    after_epoch(record.epoch)
-                if checkpoint is not None:
-                    checkpoints.save(checkpoint, plan, start, history)
-        except KeyboardInterrupt:
-            history.interrupted = True
-    return history

@@ -4,6 +4,7 @@ import copy
 
 from tinyvae import validate
 from tinyvae.estimators import Target
+from tinyvae.evaluate import require_latents
 from tinyvae.likelihoods import takes_bits
 from tinyvae.machine.arena import one_per_thread
 from tinyvae.machine.bits import as_bits
@@ -109,6 +110,7 @@ def measure(
     Source: the closed forms that the tests reproduce, Mohamed et al. 2020, section 3. The encoder's shortcut is
     explained at `variance.weights.EncoderWeights`.
     """
+    require_latents("the variance of a gradient", vae)
     data = vae.check_data(x)
     plan = Plan(estimators, objective, n_draws, n_samples, seed, n_timings, noise, warmup)
     blocks = chosen_blocks(blocks, block_names(vae))
