@@ -1,4 +1,4 @@
-"""The command line: `tinyvae compare`, and the single jobs train, sample, variance, check and bench.
+"""The command line: `tinyvae compare`, and the single jobs train, sample, fill, variance, check and bench.
 
 Results go to the standard output and into files under --out; progress and errors go to the standard
 error. Exit status: 0, or 1 where a run diverged or a check failed, 2 for a wrong value, 128 + its number where a
@@ -11,14 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tinyvae.cli import certify, endings, jobs, laboratory, options, signals
+from tinyvae.cli import certify, endings, jobs, laboratory, options, signals, tasks
 
 __all__ = ["main", "COMMANDS"]
 
-COMMANDS = {
-    function.__name__: function
-    for function in (jobs.compare, jobs.train, jobs.sample, laboratory.variance, certify.check, jobs.bench)
-}
+JOBS = jobs.compare, jobs.train, tasks.sample, tasks.fill, laboratory.variance, certify.check, jobs.bench
+COMMANDS = {function.__name__: function for function in JOBS}
 
 
 def main(argv=None):

@@ -2,6 +2,7 @@
 
 import tinyvae as tv
 from tinyvae import compare, datasets, estimators, likelihoods, mlp, noise, problems
+from tinyvae.cli import task_options as tasks
 from tinyvae.cli.types import Parser, count, number_above, path
 
 __all__ = ["build", "ESTIMATORS", "QUICK"]
@@ -105,17 +106,7 @@ def build():
         "its last whole epoch when the same command is given again, and a finished one when --epochs is raised",
     )
 
-    one = command("sample", "Draw images from a saved model; a figure.", "", " --model out/model.npz --n 200 --seed 1")
-    saved = "a model that tinyvae train saved"
-    one.add_argument("--model", type=path, default="out/model.npz", metavar="FILE", help=saved)
-    one.add_argument("--n", type=count(1, MANY), default=100, metavar="N", help="number of images")
-    one.add_argument(
-        "--image-shape",
-        type=count(1, MANY),
-        nargs=2,
-        metavar=("ROWS", "COLUMNS"),
-        help="pixels; the most square one that fits if not given",
-    )
+    tasks.add(command)
 
     one = command(
         "variance",
@@ -133,7 +124,7 @@ def build():
         type=path,
         nargs="+",
         metavar="FILE",
-        help=f"{saved}, or a series of them in order; a fresh one if not given",
+        help="a model that tinyvae train saved, or a series of them in order; a fresh one if not given",
     )
     _add_data(one)
     _add_estimators(one, d, n_draws=1000)

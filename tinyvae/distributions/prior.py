@@ -1,6 +1,7 @@
 """Priors p(z): what a model draws latents from, and what q's `kl` and `log_ratio` ask."""
 
 import numpy as np
+import scipy.special
 
 from tinyvae.kernels import gaussian as kernels
 
@@ -91,6 +92,10 @@ class StandardNormal(Prior):
         array (n, K)
         """
         return rng.standard_normal((n, n_latents), dtype=dtype)
+
+    def quantile(self, u):
+        """Where each latent's distribution function is u: u (n, K) in (0, 1) -> z (n, K)."""
+        return scipy.special.ndtri(u)
 
     def log_prob(self, z):
         """log p(z) = -1/2 sum_k [z_k^2 + log 2 pi], nats. z (S, B, K) -> (S, B)."""
