@@ -71,6 +71,7 @@ def test_holes_are_filled_in(model, holes, tmp_path, capsys):
     np.testing.assert_array_equal(draws, expected)
     assert (out / "filled.png").read_bytes().startswith(PNG)
     text = capsys.readouterr().out
+    assert "holes.npy: 12 rows of 64, float32; missing (NaN): 288" in text
     assert "Filled in 288 values in 9 of 12 rows: 3 draws, each the end of 7 steps of metropolis within gibbs." in text
     assert "are grey" in text and max(map(len, text.split("Written:")[0].splitlines())) <= 118
     assert run(*words, "--method", "pseudo_gibbs") == 0

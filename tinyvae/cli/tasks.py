@@ -71,23 +71,23 @@ def fill(args):
     from tinyvae import plots
 
     vae = tv.VAE.load(args.model)
-    shape = _image_shape(args, vae)
-    x = _with_holes(args.data)
+    x, own_shape, found = _with_holes(args.data)
+    words.say(found)
     if x.shape[1] != vae.n_features:
         raise ValueError(f"{args.data}: has rows of {x.shape[1]} values, but {args.model} is of {vae.n_features}")
-    missing = np.isnan(x)
+    shape, missing = _image_shape(args, vae, own_shape), np.isnan(x)
     holes = np.flatnonzero(missing.any(axis=1))
     if not len(holes):
         raise ValueError(f"{args.data}: nothing is missing; mark with NaN what is to be filled in")
     _require(args.n_draws * x.nbytes, f"{words.counted(args.n_draws, 'draw')} of {len(x):,} rows")
     results.require(args, "filled.npy", "filled.png", size=args.n_draws * x.nbytes)
+    rng = np.random.default_rng(args.seed)
+    draws = tv.evaluate.impute(vae, x, args.n_draws, rng, args.n_steps, args.method)
     if words.is_grey(x, vae.likelihood):
         words.say(
             f"The pixels of {args.data} are grey, those of the likelihood {vae.likelihood.name!r} are black or white: "
             "what is there counts by its cross-entropy, what is drawn is black or white."
         )
-    rng = np.random.default_rng(args.seed)
-    draws = tv.evaluate.impute(vae, x, args.n_draws, rng, args.n_steps, args.method)
     results.write_array(args, "filled.npy", draws)
     first = holes[:SHOWN]
     results.write_figure(args, "filled.png", plots.fillings(x[first], draws[:, first], shape))
@@ -100,7 +100,10 @@ def fill(args):
 
 
 def _with_holes(path):
-    """The rows (n, features) of an npy file, or of the one array of an npz file; NaN where something is missing."""
+    """Rows (n, features) with NaN where something is missing, an image's (rows, columns) or None, and what was found.
+
+    Of an npy file, or the one array of an npz file.
+    """
     try:
         with open(path, "rb") as file:
             loaded = np.load(file, allow_pickle=False)
@@ -111,12 +114,14 @@ def _with_holes(path):
         raise ValueError(
             f"{path}: expected numbers of shape (rows, features), got {array.dtype} of shape {array.shape}"
         )
-    return array.reshape(len(array), -1)
+    x = array.reshape(len(array), -1)
+    found = f"{path}: {words.counted(len(x), 'row')} of {x.shape[1]:,}, {x.dtype}; missing (NaN): {np.isnan(x).sum():,}"
+    return x, array.shape[1:] if array.ndim == 3 else None, found
 
 
-def _image_shape(args, vae):
-    """(rows, columns) of the model's images, as given or the most square. Raises ValueError where it does not fit."""
-    shape = tuple(args.image_shape) if args.image_shape else words.image_shape(vae.n_features)
+def _image_shape(args, vae, own=None):
+    """(rows, columns) of an image: as given, as the data's `own`, or the most square. ValueError if it does not fit."""
+    shape = tuple(args.image_shape) if args.image_shape else own or words.image_shape(vae.n_features)
     if math.prod(shape) != vae.n_features:
         raise ValueError(
             f"--image-shape {shape[0]} {shape[1]} has {math.prod(shape)} pixels, "
