@@ -1,7 +1,7 @@
 """The options of the commands that use a saved model: sample and fill."""
 
-from tinyvae import evaluate
 from tinyvae.cli.types import count, path
+from tinyvae.evaluate.imputation import METHODS
 
 __all__ = ["add"]
 
@@ -60,8 +60,8 @@ def add(command):
     one.add_argument("--n-steps", type=count(1, MANY), default=500, metavar="N", help=steps)
     one.add_argument(
         "--method",
-        choices=evaluate.METHODS,
-        default=evaluate.METHODS[0],
+        choices=METHODS,
+        default=METHODS[0],
         metavar="NAME",
         help="%(choices)s: the second is right only where the encoder is",
     )

@@ -38,7 +38,7 @@ def impute(vae, x, n_draws, rng, n_steps=500, method="metropolis_within_gibbs"):
     n_steps : int
         Of each chain.
     method : str
-        One of `METHODS`.
+        "metropolis_within_gibbs" or "pseudo_gibbs".
 
     Returns
     -------
@@ -58,7 +58,7 @@ def impute(vae, x, n_draws, rng, n_steps=500, method="metropolis_within_gibbs"):
     -----
     Grey pixels under a Bernoulli enter by their cross-entropy, no density, and what is drawn is black or white.
 
-    Source: Rezende, Mohamed & Wierstra 2014, appendix F (pseudo-Gibbs); Mattei & Frellsen 2018, algorithm 1.
+    Source: Rezende, Mohamed & Wierstra 2014 (pseudo-Gibbs); Mattei & Frellsen 2018, algorithm 1.
     """
     if hasattr(vae.likelihood, "refuse"):
         vae.likelihood.refuse("impute")

@@ -125,5 +125,7 @@ def _two(vae, latents):
 def _quantiles(vae, u):
     """The prior's, for u (..., K), as codes (n, K) of the model's dtype."""
     if not hasattr(vae.prior, "quantile"):
-        raise TypeError(f"the prior {vae.prior.name!r} has no quantile(u), the inverse of its distribution function")
+        raise TypeError(
+            f"the prior {vae.prior.name!r} has no quantile(u), the inverse of its distribution function: give it one"
+        )
     return np.asarray(vae.prior.quantile(u.reshape(-1, vae.n_latents))).astype(vae.dtype)

@@ -155,7 +155,7 @@ def limits(images):
         (0, 1) for pixels in [0, 1], noise about them included; else the least and the largest value.
     """
     values = np.asarray(images)[np.isfinite(images)]
-    if not values.size or np.all(np.abs(np.quantile(values, (0.1, 0.9)) - 0.5) <= 1) and np.ptp(values) > 0.05:
+    if not values.size or np.all(np.abs(np.quantile(values, (0.1, 0.9)) - 0.5) <= 1):
         return 0.0, 1.0
     return float(values.min()), float(values.max())
 
