@@ -16,7 +16,7 @@ from tinyvae import cli, compare
 from tinyvae.cli import jobs, words
 from tinyvae.likelihoods import Gaussian, SquaredError
 
-COMMANDS = ("compare", "train", "sample", "variance", "check")
+COMMANDS = ("compare", "train", "sample", "fill", "variance", "check")
 SMALL = ["--hidden", "16", "--epochs", "2", "--batch-size", "400"]  # a second or so
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -78,6 +78,8 @@ def test_help_shows_the_default_of_every_option_and_an_example(command, capsys):
         "start-at-mean",
         "clip-norm",
         "patience",
+        *("draw", "manifold", "interpolate", "traverse"),
+        *(("data",) if command == "fill" else ()),
     }  # switches, and what is optional
     for option in options:
         assert option.split()[0] in without_default or "[" in option, option

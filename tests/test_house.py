@@ -43,7 +43,8 @@ CONTRACT = """
     variance.decompose variance.ratio variance.ranking variance.bias variance.plain variance.folded
     noise.independent noise.antithetic noise.sobol noise.resolve noise.require_compatible objectives.Integrand
     objectives.PLAIN problems.make problems.names problems.vae_gradient problems.LinearGaussian evaluate.bound
-    optim.Adam datasets.names datasets.binarize datasets.Dataset likelihoods.names
+    optim.Adam evaluate.impute evaluate.refine evaluate.gaps evaluate.manifold evaluate.interpolate evaluate.traverse
+    evaluate.nearest datasets.names datasets.binarize datasets.Dataset likelihoods.names
     datasets.read datasets.shapes
 """.split()
 

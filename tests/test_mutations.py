@@ -202,6 +202,24 @@ MUTANTS = {
         "training/checkpoints.py", "        getattr(plan, owner).restore(state)\n", "        pass\n",
         ("test_checkpoints.py::test_a_run_in_two_parts_is_a_run_in_one",),
     ),
+    "an acceptance without the proposal's correction": Mutant(
+        "evaluate/imputation.py", "- q.log_ratio(z)[0]", "+ vae.prior.log_prob(z)[0]",
+        ("test_imputation.py::test_draws_have_the_closed_forms_mean_and_covariance",),
+    ),
+    "an acceptance by the pixels as they are drawn anew": Mutant(
+        "evaluate/imputation.py", "_log_weights(vae, q, z, outputs, x)  # R",
+        "_log_weights(vae, q, z, outputs, _pixels(vae, outputs, rng))  # R",
+        ("test_imputation.py::test_draws_have_the_closed_forms_mean_and_covariance",),
+    ),
+    "a gap against the encoder's q": Mutant(
+        "evaluate/inference.py", "lacking = np.log(mean) + highest - bound",
+        "lacking = np.log(mean) + highest - encoded.mean(axis=0)",
+        ("test_inference.py::test_the_gaps_are_the_closed_forms",),
+    ),
+    "importance weights that know nothing of the prior's share": Mutant(
+        "evaluate/inference.py", "np.log(2) - np.logaddexp(terms[..., 1], 0)", "-terms[..., 1]",
+        ("test_inference.py::test_the_gaps_are_the_closed_forms",),
+    ),
     "Sobol points without their shift": Mutant(
         "noise.py", "scrambled[:] = rng.integers(one, size=(n_points, n_latents))", "scrambled[:] = 0",
         ("test_noise.py::test_each_sample_alone_is_standard_normal",),

@@ -1,4 +1,4 @@
-"""The command line: `tinyvae compare`, the single jobs train, sample, variance, check and bench, and the course.
+"""The command line: `tinyvae compare`, the single jobs train, sample, fill, variance, check and bench, and the course.
 
 Results go to the standard output and into files under --out; progress and errors go to the standard error. Exit
 status: 0, or 1 where a run diverged, a check failed or an answer is not right, 2 for a wrong value, 128 + its number
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tinyvae.cli import certify, course, endings, jobs, laboratory, options, signals
+from tinyvae.cli import certify, course, endings, jobs, laboratory, options, signals, tasks
 
 __all__ = ["main", "COMMANDS"]
 
@@ -21,7 +21,8 @@ COMMANDS = {
     for function in (
         jobs.compare,
         jobs.train,
-        jobs.sample,
+        tasks.sample,
+        tasks.fill,
         laboratory.variance,
         certify.check,
         jobs.bench,

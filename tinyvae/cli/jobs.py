@@ -1,7 +1,5 @@
-"""The jobs of the command line that train, draw and time: compare, train, sample, bench."""
+"""The jobs of the command line that train and time: compare, train, bench."""
 
-import math
-import os
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -14,10 +12,9 @@ from tinyvae.cli import results, signals, training, words
 from tinyvae.machine import files
 from tinyvae.training.history import is_elbo
 
-__all__ = ["compare", "train", "sample", "bench"]
+__all__ = ["compare", "train", "bench"]
 
 TIMED = {"step": "the step", "floor": "the products", "twins": "the step on NumPy twins"}
-FIGURE = 220_000  # bytes that matplotlib takes for a square image in a figure, as measured
 SPREAD = 2  # from the 10% to the 90% point of a time: on a quiet machine it stays below
 
 
@@ -191,37 +188,6 @@ def _save_unfinished(vae, history, term, args):
         args.kept += f"; the parameters are not finite, no model was written, and the history is in {args.out}"
     if args.checkpoint and Path(args.checkpoint).exists():
         args.kept += f"; the same command goes on after the last whole epoch, from {args.checkpoint}"
-
-
-def sample(args):
-    """Draw images from a saved model. Prints the path; writes samples.png into --out."""
-    from tinyvae import plots
-
-    vae = tv.VAE.load(args.model)
-    shape = tuple(args.image_shape) if args.image_shape else tv.datasets.image_shape(vae.n_features)
-    if math.prod(shape) != vae.n_features:
-        raise ValueError(
-            f"--image-shape {shape[0]} {shape[1]} has {math.prod(shape)} pixels, "
-            f"but the model's images have {vae.n_features}"
-        )
-    _require_memory(args.n, vae, shape)
-    results.require(args, "samples.png")
-    images = vae.sample(args.n, np.random.default_rng(args.seed))
-    results.write_figure(args, "samples.png", plots.samples(images, shape))
-    results.say_written(args)
-
-
-def _require_memory(n, vae, shape):
-    """Raise MemoryError where so many images are more than all of the memory holds: the system would kill us."""
-    if not hasattr(os, "sysconf"):  # Windows
-        return
-    arrays = 2 * vae.dtype.itemsize * (vae.n_features + sum(vae.hidden))
-    needed, there = (
-        n * (arrays + FIGURE * shape[0] / shape[1]),
-        os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
-    )
-    if needed > there:
-        raise MemoryError(f"a figure of {n:,} images takes about {needed / 1e9:,.0f} GB of {there / 1e9:,.0f}")
 
 
 def bench(args):

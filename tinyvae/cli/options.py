@@ -57,6 +57,8 @@ def _idle(args):
     """Yield (options, why): those that this command line has no use for, which are refused where they are given."""
     if getattr(args, "objective", None) == "importance_weighted":
         yield ("--kl",), "the importance-weighted bound takes the KL by sampling"
+    if getattr(args, "walk", None) == "traverse":
+        yield ("--n",), "--traverse shows each latent in a row of its own"
     if args.command == "exercise" and not (args.lesson and args.check):
         if args.check:
             yield ("--check",), "answers are to one lesson's exercises, give its number"

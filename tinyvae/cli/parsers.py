@@ -3,6 +3,7 @@
 import tinyvae as tv
 from tinyvae import compare, estimators, problems
 from tinyvae.cli import groups, training
+from tinyvae.cli import task_options as tasks
 from tinyvae.cli.groups import ESTIMATORS, MANY
 from tinyvae.cli.types import Parser, count, number_above, path
 
@@ -52,7 +53,7 @@ def build():
     d = compare.Settings()
     one = command(
         "compare",
-        "Train one VAE with each estimator, side by side, on real digits; a table, a figure, a JSON file.",
+        "Train one VAE with each estimator, side by side, on real digits or data of your own; a table, a figure, a JSON file.",
         "",
         " --quick",
         " --estimators reparameterization leave_one_out --n-samples 4 --epochs 100",
@@ -107,17 +108,7 @@ def build():
         "its last whole epoch when the same command is given again, and a finished one when --epochs is raised",
     )
 
-    one = command("sample", "Draw images from a saved model; a figure.", "", " --model out/model.npz --n 200 --seed 1")
-    saved = "a model that tinyvae train saved"
-    one.add_argument("--model", type=path, default="out/model.npz", metavar="FILE", help=saved)
-    one.add_argument("--n", type=count(1, MANY), default=100, metavar="N", help="number of images")
-    one.add_argument(
-        "--image-shape",
-        type=count(1, MANY),
-        nargs=2,
-        metavar=("ROWS", "COLUMNS"),
-        help="pixels; the most square one that fits if not given",
-    )
+    tasks.add(command)
 
     one = command(
         "variance",
@@ -135,7 +126,7 @@ def build():
         type=path,
         nargs="+",
         metavar="FILE",
-        help=f"{saved}, or a series of them in order; a fresh one if not given",
+        help="a model that tinyvae train saved, or a series of them in order; a fresh one if not given",
     )
     groups.add_data(one)
     groups.add_estimators(one, d, n_draws=1000)

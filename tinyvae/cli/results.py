@@ -21,6 +21,7 @@ __all__ = [
     "write_json",
     "write_figure",
     "write_model",
+    "write_array",
     "say_written",
 ]
 
@@ -174,6 +175,26 @@ def write_model(args, name, vae):
         The model.
     """
     _write(args, name, vae.save)
+
+
+def write_array(args, name, array):
+    """Write an array into --out.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        Of the command.
+    name : str
+        The file's, an npy.
+    array : array
+        Of any shape.
+    """
+
+    def save(path):
+        with files.replacing(path) as file:
+            np.save(file, array, allow_pickle=False)
+
+    _write(args, name, save)
 
 
 def _write(args, name, write):

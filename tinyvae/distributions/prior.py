@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import scipy.special
 
 from tinyvae.kernels import gaussian as kernels
 
@@ -108,6 +109,10 @@ class Normal(Prior):
         """
         eps = rng.standard_normal((n, n_latents), dtype=dtype)
         return (self.mu + _exp(0.5 * self.logvar) * eps).astype(eps.dtype, copy=False)
+
+    def quantile(self, u):
+        """Where each latent's distribution function is u: u (n, K) in (0, 1) -> z (n, K)."""
+        return self.mu + _exp(0.5 * self.logvar) * scipy.special.ndtri(u)
 
     def log_prob(self, z):
         """log p(z) = -1/2 sum_k [(z_k - mu_k)^2 / exp(logvar_k) + logvar_k + log 2 pi], nats. z (S, B, K) -> (S, B)."""

@@ -6,24 +6,26 @@ from matplotlib.patheffects import withStroke
 from tinyvae.plots.canvas import new_axes, readable
 from tinyvae.plots.looks import BLACK, styles
 
-__all__ = ["samples", "reconstructions", "latents", "tile", "CLASSES"]
+__all__ = ["samples", "reconstructions", "latents", "tile", "limits", "show", "CLASSES"]
 
 # Ten classes: no ten colours are told apart by everyone, so each point is drawn as its digit, too.
 CLASSES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#882255", "#999933", "#5D3A9B")
 
 
-def samples(images, image_shape, title="Samples from the prior", columns=10, axes=None):
+def samples(images, image_shape, title="Samples from the prior", columns=10, rows=(), axes=None):
     """A grid of images.
 
     Parameters
     ----------
     images : array (n, features)
-        In [0, 1].
+        In [0, 1]; where they are not, the palest and the darkest pixel are white and black, see `limits`.
     image_shape : tuple
         (rows, columns); rows * columns = features.
     title : str
     columns : int
         Images in a row.
+    rows : sequence of str
+        The rows' names, at their left.
     axes : matplotlib.axes.Axes
         Where to draw; None makes a figure.
 
@@ -31,9 +33,13 @@ def samples(images, image_shape, title="Samples from the prior", columns=10, axe
     -------
     matplotlib.figure.Figure
     """
-    rows = -(-len(images) // columns)
-    axes = axes or new_axes(0.6 * columns, 0.6 * rows * image_shape[0] / image_shape[1] + 0.4)
-    _show(axes, tile(images, image_shape, columns))
+    n_rows, names = -(-len(images) // columns), 0.14 * max(map(len, rows), default=0)
+    width = max(0.6 * columns + names, 0.09 * len(title))  # inches: a letter takes so many
+    axes = axes or new_axes(width, 0.6 * n_rows * image_shape[0] / image_shape[1] + 0.4)
+    show(axes, tile(images, image_shape, columns), limits(images))
+    for row, name in enumerate(rows):
+        middle = (image_shape[0] + 1) * (row + 0.5) - 1
+        axes.text(-1.5, middle, name, ha="right", va="center", color=BLACK)
     axes.set_title(title)
     return axes.figure
 
@@ -58,7 +64,7 @@ def reconstructions(originals, models, image_shape, axes=None):
     """
     n = len(originals)
     axes = axes or new_axes(0.6 * n + 1.5, 0.7 * (len(models) + 1) * image_shape[0] / image_shape[1])
-    _show(axes, tile(np.concatenate([originals, *models.values()]), image_shape, columns=n))
+    show(axes, tile(np.concatenate([originals, *models.values()]), image_shape, columns=n))
     height, looks = image_shape[0] + 1, styles(models)
     for row, name in enumerate(("original", *models)):
         color = looks[name]["color"] if row else BLACK
@@ -137,6 +143,34 @@ def tile(images, image_shape, columns):
     return tiles.reshape(rows, columns, height + 1, width + 1).swapaxes(1, 2).reshape(rows * (height + 1), -1)[:-1, :-1]
 
 
-def _show(axes, picture):
-    axes.imshow(picture, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
+def limits(images):
+    """What is drawn white and what is drawn black.
+
+    Parameters
+    ----------
+    images : array
+        NaN counts for nothing.
+
+    Returns
+    -------
+    tuple of float
+        (0, 1) for pixels in [0, 1], noise about them included; else the least and the largest value.
+    """
+    values = np.asarray(images)[np.isfinite(images)]
+    if not values.size or np.all(np.abs(np.quantile(values, (0.1, 0.9)) - 0.5) <= 1):
+        return 0.0, 1.0
+    return float(values.min()), float(values.max())
+
+
+def show(axes, picture, ends=(0, 1)):
+    """Draw a picture, without the axes' frame.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    picture : array (rows, columns)
+    ends : tuple of float
+        What is drawn white and what is drawn black.
+    """
+    axes.imshow(picture, cmap="gray_r", vmin=ends[0], vmax=ends[1], interpolation="nearest")
     axes.set_axis_off()

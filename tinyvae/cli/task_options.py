@@ -1,0 +1,78 @@
+"""The options of the commands that use a saved model: sample and fill."""
+
+from tinyvae.cli.types import count, path
+from tinyvae.evaluate.imputation import METHODS
+
+__all__ = ["add"]
+
+MANY = 1_000_000_000  # what no size comes near
+SAVED = "a model that tinyvae train saved"
+
+
+def add(command):
+    """Add the parsers of sample and fill.
+
+    Parameters
+    ----------
+    command : function
+        (name, summary, *examples, arguments) -> a Parser, as `parsers.build` has it.
+    """
+    one = command(
+        "sample",
+        "Draw images from a saved model, or walk through its latent space; a figure.",
+        " --model out/model.npz --n 200 --seed 1",
+        " --draw",
+        " --manifold --n 400",
+        " --traverse",
+    )
+    one.add_argument("--model", type=path, default="out/model.npz", metavar="FILE", help=SAVED)
+    one.add_argument(
+        "--n", type=count(1, MANY), default=100, metavar="N", help="number of images; a walk takes a whole grid of them"
+    )
+    what = "draw each pixel, too, as data are; without it the images are means, what to expect at each code"
+    one.add_argument("--draw", action="store_true", help=what)
+    _add_shape(one)
+    walks = one.add_argument_group("walks, in place of codes drawn from the prior").add_mutually_exclusive_group()
+    for name, what in (
+        ("manifold", "the plane of the first two latents, over equal parts of the prior (its inverse CDF)"),
+        ("interpolate", "rows of 10, each on a straight line between two codes drawn from the prior"),
+        ("traverse", "a row for each latent, from its 2.5%% to its 97.5%% quantile, the others at their median"),
+    ):
+        walks.add_argument(f"--{name}", dest="walk", action="store_const", const=name, help=what)
+
+    one = command(
+        "fill",
+        "Fill in what is missing in data, by a saved model; draws in a file, and a figure.",
+        " out/model.npz --data holes.npy",
+        " out/model.npz --data holes.npy --n-draws 50 --n-steps 2000",
+        arguments=" MODEL --data FILE",
+    )
+    one.add_argument("model", type=path, metavar="MODEL", help=SAVED)
+    one.add_argument(
+        "--data",
+        type=path,
+        required=True,
+        metavar="FILE",
+        help="what to fill in, in the model's units: NaN marks what is missing",
+    )
+    one.add_argument("--n-draws", type=count(1, MANY), default=10, metavar="N", help="draws of each row")
+    steps = "of the Markov chain behind each draw; enough, if twice as many change nothing"
+    one.add_argument("--n-steps", type=count(1, MANY), default=500, metavar="N", help=steps)
+    one.add_argument(
+        "--method",
+        choices=METHODS,
+        default=METHODS[0],
+        metavar="NAME",
+        help="%(choices)s: the second is right only where the encoder is",
+    )
+    _add_shape(one)
+
+
+def _add_shape(one):
+    one.add_argument(
+        "--image-shape",
+        type=count(1, MANY),
+        nargs=2,
+        metavar=("ROWS", "COLUMNS"),
+        help="pixels; the most square one that fits if not given",
+    )
