@@ -287,17 +287,9 @@ def run(settings=Settings(), progress=lambda epoch, line: None):
         return train(vae, data.train, name, objective, Adam(settings.rate), **options)
 
     def measure(vae):
-        return variance.measure(
-            vae,
-            batch,
-            names,
-            objective,
-            settings.n_draws,
-            settings.n_samples,
-            settings.seed,
-            noise=settings.noise,
-            blocks=without_decoder(vae),
-        )
+        sizes = settings.n_draws, settings.n_samples, settings.seed
+        blocks = without_decoder(vae)
+        return variance.measure(vae, batch, names, objective, *sizes, noise=settings.noise, blocks=blocks)
 
     measure(model())  # refuses what does not fit; with the steps below, compiles what the clock should not see
     for name in names:
