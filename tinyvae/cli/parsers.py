@@ -53,7 +53,7 @@ def build():
     d = compare.Settings()
     one = command(
         "compare",
-        "Train one VAE with each estimator, side by side, on digits or data of your own; a table, a figure, a JSON file.",
+        "Train one VAE with each estimator, side by side, on digits or your own data; a table, a figure, a JSON file.",
         "",
         " --quick",
         " --estimators reparameterization leave_one_out --n-samples 4 --epochs 100",
