@@ -74,7 +74,7 @@ print(f"ρ = {rho:.3f}, (1 - ρ²) {variance_g:.0f} = {(1 - rho**2) * variance_g
 # b**: it does not depend on its own sample. And there is one for c, which looks harmless:
 #
 # ## A control variate that depends on λ is held frozen
-# The natural c is f's Taylor parabola at μ (the **delta method**). Its coefficients contain μ, so λ stands in E_q[c]
+# The natural c is f's Taylor parabola at μ: the **delta method**. Its coefficients contain μ, so λ stands in E_q[c]
 # twice: in the q that z is drawn from, and in c. Which of the two does (3) differentiate?
 #
 # **Predict before you run:** f = z³ and μ = σ = 1, so that E[f] = μ³ + 3 μ σ² and the truth is 3 μ² + 3 σ² = 6. The
@@ -229,10 +229,11 @@ for name, curve in learning.items():
     ax.plot(stages, curve, **plots.style(name), lw=2.2, marker="o", ms=3)
 raised = {"score_function": 1.07, "constant_baseline": 0.8, "moving_average": 1.07, "leave_one_out": 1.19}
 raised |= {"input_dependent": 0.92, "relax": 0.84, "reparameterization": 1.18}
-for name in set(NAMES) - {"delta_method"}:
+for name in (name for name in NAMES if name != "delta_method"):
     place, color = ladder[name] * raised.get(name, 1), plots.style(name)["color"]
     ax.text(n_updates * 1.1, place, LABELS[name], color=color, va="center", fontsize=10)
 ax.text(1.1, floor * 0.85, "the best b for each point:\nno baseline can go below", va="top", fontsize=10)
+ax.text(1.1, 2.8, "delta method: 0, below the axis", color=plots.style("delta_method")["color"], fontsize=10)
 ax.set(xscale="log", yscale="log", xlabel="updates of the trained ones (8 samples a point each)", xlim=(1, n_updates))
 ax.set(ylabel="exact variance of d/dμ a sample, mean of nine points", ylim=(2.5, 2500))
 ax.set_title("Only functions of z go below the floor of the baselines")
@@ -245,14 +246,13 @@ fig.savefig(FIGURES / "08_ladder.png", dpi=130)
 # - **Functions of z.** A bowl *is* its parabola, so the delta method has no variance left: a special case. The
 #   surrogate goes below the floor, too. With c = f, what is left of (3) is f'(z) dz/dλ, the reparameterization.
 #
-# The other way to a quieter estimate leaves the estimator alone and spreads its noise evenly over the space: antithetic
-# pairs and quasi-random points. That is in lesson 09.
+# The other way to a quieter estimate is noise that is spread evenly (antithetic pairs, quasi-random points): lesson 09.
 #
 # ## On a network
 # Take an autoencoder as in lesson 07, with 100 hidden units, train it with the reparameterization, then hold it fixed:
-# variance belongs to a place. The estimators that learn get 400 minibatches to settle down. `tv.train` calls their
-# `update`, and a learning rate of zero keeps the network where it is. A step's time has their training in it. It
-# is the median of five rounds, in which the estimators take turns; the bar goes from the fastest round to the slowest.
+# variance belongs to a place. Those that learn get 400 minibatches to settle down: `tv.train` calls their `update`, and
+# a learning rate of zero keeps the network where it is. A step's time has their training in it: the median of five
+# rounds in which the estimators take turns; the bar goes from the fastest round to the slowest.
 
 # %%
 K, S, batch_size = 10, 4, 50
@@ -260,7 +260,6 @@ train = tv.datasets.binarize(tv.datasets.load("digits").train, rng)  # 1437, 64
 vae = tv.VAE(n_features=64, n_latents=K, hidden=(100,), seed=0)
 *_, record = tv.train(vae, train, optimizer=tv.Adam(3e-3), epochs=20, seed=0)
 print(f"The place: step {record.step}, reconstruction {record.reconstruction:.1f} + KL {record.kl:.1f} nats an image")
-
 
 contenders = {name: tv.estimators.make(name) for name in NAMES}
 contenders["constant_baseline"] = tv.estimators.make("constant_baseline", value=record.reconstruction)  # E[f] of all
@@ -315,9 +314,8 @@ fig.savefig(FIGURES / "08_digits.png", dpi=130)
 # **Believed before:** whatever lowers the variance may be subtracted. **Believe now:** a baseline does not know its own
 # sample, and a function is frozen when its mean is differentiated. **The number that changed it:** 9, for 6.
 #
-# **Sources:** Mohamed et al. 2020, section 7 (variance reduction); Williams 1992 (baselines); Mnih and Gregor 2014,
-# section 2.3 (a network as baseline); Paisley, Blei and Jordan 2012, section 3.2 (delta method); Grathwohl et al. 2018,
-# section 3.1 (the surrogate).
+# **Sources:** Mohamed et al. 2020, section 7; Williams 1992 (baselines); Mnih and Gregor 2014, section 2.3 (a network);
+# Paisley, Blei and Jordan 2012, section 3.2 (delta method); Grathwohl et al. 2018, section 3.1 (the surrogate).
 #
 # **Exercises:** `tinyvae exercise 08`
 # 1. `frozen_parabola`: the delta method's estimate for any f of one variable, from f, f' and f''.
@@ -333,6 +331,8 @@ for S in (2, 4, 8):
 assert not certificate.passed and abs(others[0] - 8) < 5 * others[1] < 8 - own[0]
 assert np.isclose(ladder["score_function"], (a**4 + 14 * a**2 + 15).mean()) and abs(ladder["delta_method"]) < 1e-6
 assert np.isclose(ladder["leave_one_out"], (8 * a**2 + 10 + (8 * a**2 + 2) / 7).mean())
+best_ones = [exact(tv.estimators.make("constant_baseline", value=b), points)[1] for b in best_each]
+assert np.allclose(np.diag(best_ones), 8 * a**2 + 6) and milliseconds["relax"][0] > 2 * milliseconds["leave_one_out"][0]
 assert 1.9 < ladder["score_function"] / ladder["constant_baseline"] < 2.1 and ladder["relax"] < 0.2 * floor
 assert floor < ladder["input_dependent"] < ladder["leave_one_out"] < ladder["optimal_constant"]
 for worse, better, low, high in (

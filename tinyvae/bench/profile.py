@@ -70,7 +70,7 @@ COSTS = {
     "weight_gradients": _weight_gradients,
     "first_forward": _first_forward,
     "first_gradient": _first_gradient,
-    "update": lambda n, theta, *_: (7 * theta.nbytes, 12 * n),
+    "update": lambda n, theta, *_: (7 * theta.nbytes, 13 * n),
     "gather": lambda x, rows, out: (out.size * x.itemsize + out.nbytes, 0),
 }
 

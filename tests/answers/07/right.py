@@ -1,3 +1,4 @@
+# slow: it trains
 import tinyvae as tv
 
 

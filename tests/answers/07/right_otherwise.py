@@ -1,3 +1,4 @@
+# slow: it trains
 import numpy as np
 
 import tinyvae as tv

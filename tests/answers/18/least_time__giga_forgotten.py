@@ -1,0 +1,7 @@
+# expects: what does a G stand for
+import numpy as np
+
+
+def least_time(operations, n_bytes, peak, bandwidth):
+    calculating, moving = 1e-6 * operations / peak, 1e-6 * n_bytes / bandwidth
+    return 1e9 * np.maximum(calculating, moving)

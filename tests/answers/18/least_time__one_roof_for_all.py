@@ -1,0 +1,7 @@
+# expects: moving alone
+import numpy as np
+
+
+def least_time(operations, n_bytes, peak, bandwidth):
+    calculating, moving = 1e-6 * operations / peak, 1e-6 * n_bytes / bandwidth
+    return np.asarray(calculating if calculating.sum() > moving.sum() else moving)

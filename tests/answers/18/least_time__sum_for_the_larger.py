@@ -1,0 +1,4 @@
+# expects: adds up
+def least_time(operations, n_bytes, peak, bandwidth):
+    calculating, moving = 1e-6 * operations / peak, 1e-6 * n_bytes / bandwidth
+    return calculating + moving

@@ -1,0 +1,7 @@
+# expects: a single number
+import numpy as np
+
+
+def least_time(operations, n_bytes, peak, bandwidth):
+    calculating, moving = 1e-6 * operations / peak, 1e-6 * n_bytes / bandwidth
+    return np.max([calculating, moving])

@@ -1,0 +1,5 @@
+# expects: not a ratio
+def step_on_threads(alone, shared, meetings, meeting, n):
+    met = meetings * meeting if n > 1 else 0
+    time = alone + shared / n + met
+    return time, alone + shared - time

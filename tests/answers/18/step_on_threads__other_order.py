@@ -1,0 +1,5 @@
+# expects: other order
+def step_on_threads(alone, shared, meetings, meeting, n):
+    met = meetings * meeting if n > 1 else 0
+    time = alone + shared / n + met
+    return (alone + shared) / time, time
