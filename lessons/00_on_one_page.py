@@ -142,9 +142,7 @@ def loss_and_grads(p, x, eps, estimator):
 # %% [markdown]
 # ## Training
 # **Adam** steps along a running average of the gradients, divided by their typical size: each parameter moves by about
-# `rate` a step (Kingma & Ba 2015, algorithm 1). Both averages start at 0 and are too small at first: after t steps by
-# the factors 1 - 0.9^t and 1 - 0.999^t, which are divided out. An **epoch** is one pass through the images in random
-# order.
+# `rate` a step (Kingma & Ba 2015, algorithm 1). An **epoch** is one pass through the images in random order.
 
 
 # %%
@@ -153,7 +151,7 @@ def adam(p, grads, m, v, t, rate=3e-3):
     for name, grad in grads.items():
         m[name] += 0.1 * (grad - m[name])  # the parameter's shape, as all here
         v[name] += 0.001 * (grad**2 - v[name])
-        size = np.sqrt(v[name] / (1 - 0.999**t)) + 1e-8
+        size = np.sqrt(v[name] / (1 - 0.999**t)) + 1e-8  # m and v start at 0: divide out what they lack at step t
         p[name] -= rate * m[name] / (1 - 0.9**t) / size
 
 

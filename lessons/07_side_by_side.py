@@ -178,7 +178,7 @@ reports = {epoch: measured(theta, 21 * (epoch == N_EPOCHS)) for epoch, theta in 
 angles = {name: [] for name in NAMES}
 for epoch, report in reports.items():
     quiet = report["reparameterization"].total["encoder"]
-    signal = quiet.snr.value * np.sqrt(quiet.variance.value)  # |m|: snr is |m| / s
+    signal = quiet.snr.value * np.sqrt(quiet.variance.value)  # |m|
     for name in NAMES:
         variance = report[name].total["encoder"].variance
         angles[name].append(np.degrees(np.arctan(np.sqrt(variance.value) / signal)))
@@ -205,10 +205,10 @@ fig.savefig(FIGURES / "07_variance.png", dpi=130)
 
 # %% [markdown]
 # ## Why
-# The score function's draw is 87 to 88° off. (The reparameterization's angle grows, too, from 7° to 45°: m fades.) It
-# multiplies the score by f, and most of f is the same for every code: most pixels cost what they cost. Leave-one-out
-# multiplies by differences. This predicts the ratio of their variances without a look at a gradient. With f's mean m
-# and variance v over codes, and S = 2,
+# The score function's draw is 87 to 88° off. (The reparameterization's angle grows, too, from 7° to 45°, as the signal
+# fades.) It multiplies the score by f, and most of f is the same for every code: most pixels cost what they cost.
+# Leave-one-out multiplies by differences. This predicts the ratio of their variances without a look at a gradient. With
+# f's mean m and variance v over codes, and S = 2,
 #
 #     score function:  E[f²] = m² + v        leave-one-out:  E[(f(z_1) - f(z_2))²] = 2v        ratio ≈ (m² + v) / 2v
 #
