@@ -166,7 +166,7 @@ fig.savefig(FIGURES / "01_made_for_its_data.png", dpi=130)
 # %% [markdown]
 # Shuffled digits come back as something like digits, with 16 times the error. They are no harder in themselves: a
 # PCA made for them has the error that it had on the digits, to the last digit. They are *other* images, and the bent
-# surface minds more than the flat one. The noise has 4.6 times the digits' error: most of it fits into no digit.
+# surface minds more than the flat one. Of the noise, too, less than half survives: an error of 2.92 out of 4.70.
 #
 # ## Is a VAE an autoencoder with noise added to z?
 # It is often put so. Take one pixel, x ~ N(0, 1), encoder z = a x + sigma eps, decoder b z. The error is
@@ -279,12 +279,12 @@ fig.suptitle("All four copy. Only where the code has its price do the codes fill
 fig.savefig(FIGURES / "01_four_models.png", dpi=130)
 
 # %% [markdown]
-# The autoencoder wins at copying (0.64 against 0.91), the VAE at decoding N(0, I) (2.15 against 6.72). But a Gaussian
-# fitted afterwards repairs most of it: 2.46 for the autoencoder, and for the fixed noise 2.03, a little better than the
-# VAE. These decoders are not bad; we asked them about places where no code is. What the KL brings is not nicer
-# images. It makes the place known in advance, and gives a bound on log p(x), which no autoencoder has (lesson 02). How
-# much less well the VAE copies is decided by s: the best error of the one pixel is 1 / (1 + r²) = s². (Why is r 1.5
-# here and not 4.90? The digits vary by less than 1 in every direction, in most by far less.)
+# The autoencoder wins at copying (0.64 against 0.91; 0.61 with learnt noise, which it is in the end), the VAE at
+# decoding N(0, I) (2.15 against 6.72). But a Gaussian fitted afterwards repairs most of it: 2.46 for the autoencoder,
+# and for the fixed noise 2.03, no worse than the VAE with such a Gaussian, 2.05. These decoders are not bad; we asked
+# them about places where no code is. What the KL brings is not nicer images. It makes the place known in advance, and
+# gives a bound on log p(x), which no autoencoder has (lesson 02). How much less well the VAE copies is decided by s:
+# the best error of the one pixel is 1 / (1 + r²) = s². (Digits vary by less than 1: r is 1.5.)
 #
 # ## Too wide a bottleneck
 # Now K = 100 > D: the code is **over-complete**, everything fits through. Train on digits with noise of size 0.3 on a
@@ -299,7 +299,8 @@ for name in ("autoencoder", "VAE"):
 
 # %% [markdown]
 # The autoencoder returns 98% of it, for a copy of everything is what it was asked for; the VAE 18%. A direction that
-# carries little more than noise costs more nats than it saves, and is dropped: the bottleneck is a price, not a width.
+# carries nothing but noise costs more nats than it saves, and is dropped; one that carries a little besides is copied
+# in part. The bottleneck is a price, not a width.
 #
 # ## Then and now
 # **Believed before:** a VAE is an autoencoder with noise added to z, and much more powerful. **Believe now:** noise
@@ -332,15 +333,16 @@ def above(more, less):
 
 assert angle < 1e-3 and linear_error - pca_error < 1e-5 and abs(pca_shuffled - pca_test) < 1e-9
 assert close(0.98, shares["autoencoder"]) and close(0.18, shares["VAE"]) and max(copying["autoencoder"]) < pca_test
-told = {"autoencoder": (0.64, 6.72, 2.46), "fixed noise": (0.76, 5.20, 2.03), "VAE": (0.91, 2.15, 2.05)}
+told = {"autoencoder": (0.64, 6.72, 2.46), "fixed noise": (0.76, 5.20, 2.03)}
+told |= {"learnt noise": (0.61, 5.37, 2.44), "VAE": (0.91, 2.15, 2.05)}
 columns = copying, generating, fitted
 assert all(close(told[name][i], column[name]) for name in told for i, column in enumerate(columns))
+assert close(2.92, ours["noise"]) and abs(error(strange["noise"], mean) - 4.70) < 0.005
 assert close(16, np.divide(ours["shuffled digits"], ours["digits"]), 0.5) and 16 > pcas["shuffled digits"] / pca_test
-assert close(4.6, np.divide(ours["noise"], ours["digits"]), 0.05)
 assert close(69, [ratios["learnt noise", seed][-1] for seed in SEEDS], 0.5)
 assert close(1.5, [ratios["VAE", seed][-1] for seed in SEEDS], 0.05)
 assert min(growth["fixed noise"]) > 1.25 and min(growth["learnt noise"]) > 1.5
-assert abs(np.mean(growth["VAE"]) - 1) < 0.15
+assert close(1, growth["VAE"], 0.05)
 above(generating["VAE"], fitted["fixed noise"]), above(fitted["autoencoder"], generating["VAE"])
 worse, better = above(copying["VAE"], copying["autoencoder"]), above(generating["autoencoder"], generating["VAE"])
 print(

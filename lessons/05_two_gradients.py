@@ -159,7 +159,7 @@ for name, ours in by_hand.items():
 # The noise is an argument of the estimators, so we can hand them the nodes of a quadrature instead of random numbers.
 # `check.exact_mean` does, and returns the exact mean and variance of the estimate. With n nodes the quadrature is exact
 # for polynomials up to degree 2n - 1. A cosine is no polynomial, but under the Gaussian it is as good as one: the error
-# is n!/(2n)! times a 2n-th derivative of the integrand, and those of cos z are at most 1. Twenty nodes make it 3e-30.
+# is n!/(2n)! times a 2n-th derivative of the integrand; 20 nodes make it 3e-30 for cos z, below 1e-26 with the score.
 
 
 # %%

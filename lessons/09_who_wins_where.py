@@ -66,12 +66,12 @@ def spread(p, values):
     return p @ values**2 - (p @ values) ** 2
 
 
-def three_variances(family, k):
-    """{estimator: exact variance of one draw of d/dμ at μ = σ = 1}, (B,) each."""
+def three_variances(family, k, mu=1.0):
+    """{estimator: exact variance of one draw of d/dμ at σ = 1}, (B,) each."""
     (f, slope, _), k = families[family], np.atleast_1d(k)  # B
-    up, down, slopes = f(1 + half[:, None], k), f(1 - half[:, None], k), slope(1 + eps[:, None], k)  # m, B; m, B; n, B
+    up, down, slopes = (g(mu + at[:, None], k) for g, at in ((f, half), (f, -half), (slope, eps)))  # m, B; m, B; n, B
     assert np.allclose(rayleigh @ (up - down) / np.sqrt(2 * np.pi), normal @ slopes, atol=1e-9)  # the same mean
-    maxwell_less_normal = (normal * (eps**2 - 1)) @ f(1 + eps[:, None], k)  # B: and for d/dσ
+    maxwell_less_normal = (normal * (eps**2 - 1)) @ f(mu + eps[:, None], k)  # B: and for d/dσ
     assert np.allclose(maxwell_less_normal, (normal * eps) @ slopes, atol=1e-9)
     found = {"reparameterization": spread(normal, slopes), "coupled": spread(rayleigh, up - down) / (2 * np.pi)}
     return found | {"uncoupled": (spread(rayleigh, up) + spread(rayleigh, down)) / (2 * np.pi)}
@@ -107,11 +107,11 @@ far = {name: variances[0] for name, variances in three_variances("(z - k)²", -3
 print("Bowl, k = -3:", ", ".join(f"{name} {variance:.4f}" for name, variance in far.items()))
 
 # %% [markdown]
-# On the bump and the wave the coupled derivative beats the reparameterization for every k, also where f is smooth: a
-# difference over a finite distance smooths f, a slope does not. On the bowl its variance vanishes at a = 0, by
-# symmetry. Beyond |a| = 2 / √(16/π - 4) = 1.913 the reparameterization's 4 is less; and beyond |a| = √(4 / (8 - 2π)) =
-# 1.526 the *un*coupled pair is quieter than the coupled one (10.0 against 17.5 at k = -3): f(μ + W) rises where f(μ -
-# W) falls, and a common W adds their fluctuations up.
+# On bump and wave, at μ = 1, the coupled derivative beats the reparameterization for every k shown: a difference over a
+# finite distance smooths f, a slope does not. On the bowl its variance vanishes at a = 0, by symmetry. Beyond |a| = 2 /
+# √(16/π - 4) = 1.913 the reparameterization's 4 is less (as on bump and wave at their smallest k if μ = 3, by factors
+# of 2.8 and 3.3). And beyond |a| = √(4 / (8 - 2π)) = 1.526 the *un*coupled pair is quieter than the coupled one (10.0
+# against 17.5 at k = -3): f(μ + W) rises where f(μ - W) falls, and a common W adds their fluctuations up.
 #
 # ## A fourth: take the parabola away
 # The **delta method** is the score function with a control variate (lesson 08): c(z), f's Taylor parabola at μ, held as
@@ -317,6 +317,8 @@ assert abs(far["coupled"] - 16 * (16 / np.pi - 4)) < 1e-9
 assert abs(far["uncoupled"] - (4 / np.pi + 16 * (8 / np.pi - 2))) < 1e-9
 for family, (*_, ks) in list(families.items())[1:]:
     assert (three_variances(family, ks)["coupled"] < three_variances(family, ks)["reparameterization"]).all()
+    afar = three_variances(family, ks[0], mu=3.0)
+    assert np.isclose(afar["coupled"] / afar["reparameterization"], 2.8 if "exp" in family else 3.3, atol=0.05)
 bowl = three_variances("(z - k)²", 1 - np.array([2 / np.sqrt(16 / np.pi - 4), np.sqrt(4 / (8 - 2 * np.pi))]))
 assert abs(bowl["coupled"][0] - 4) < 1e-9 and abs(bowl["coupled"][1] - bowl["uncoupled"][1]) < 1e-9
 assert np.abs(checks).max() < 5 and np.allclose([shares[4.0, "pit", K][0] for K in (1, 30)], (0.07, 0.51), atol=0.01)

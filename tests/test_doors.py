@@ -89,7 +89,7 @@ def test_ctrl_c_after_a_pass_wakes_who_sleeps(monkeypatch):
 
         monkeypatch.setattr(team.kernels, "lead", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            one.call(0, (0,), np.empty(0, "float32"))
+            one.call((0,), np.empty(0, "float32"))
         assert rung and not one.left_busy()
     finally:
         monkeypatch.undo()

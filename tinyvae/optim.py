@@ -154,6 +154,7 @@ class Adam:
     def __init__(self, rate=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8):
         self.rate, self.beta1, self.beta2, self.epsilon = rate, beta1, beta2, epsilon
         self.t, self.m, self.v = 0, None, None
+        self._numbers = zeros((5,), np.float64)  # for the pass: its address is looked up once
 
     def __repr__(self):
         return f"Adam(rate={self.rate}, beta1={self.beta1}, beta2={self.beta2}, epsilon={self.epsilon})"
@@ -173,11 +174,12 @@ class Adam:
         rate = self.rate / (1 - self.beta1**self.t)
         correction = 1 / math.sqrt(1 - self.beta2**self.t)
 
-        numbers = np.array([rate, self.beta1, self.beta2, correction, self.epsilon])
+        numbers = rate, self.beta1, self.beta2, correction, self.epsilon
         if not all(array.flags.c_contiguous for array in (theta, grad, self.m, self.v)):
             kernels.adam(theta, grad, self.m, self.v, *numbers)
             return
-        team.run(theta.dtype, (passes.update, len(theta), theta, grad, self.m, self.v, numbers))
+        self._numbers[:] = numbers
+        team.run(theta.dtype, (passes.update, len(theta), theta, grad, self.m, self.v, self._numbers))
 
     def state(self):
         """What the steps so far left behind, and the present rate and its like, as arrays by name."""

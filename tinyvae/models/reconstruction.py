@@ -60,7 +60,8 @@ class Reconstruction(Target):
 
     def write_weight_gradients(self, z, weights, grads, own):
         """Write the same into grads (P,), laid out as the decoder's theta, and into the views `own`."""
-        weights = np.ascontiguousarray(weights.reshape(-1), self.decoder.dtype)  # S * B
+        shares, weights = weights, self.decoder.empty((weights.size,), self.decoder.dtype)  # S * B
+        weights[:] = shares.reshape(-1)
         self._losses(z)
         if self._deltas is None:
             self._dx = self.decoder.empty((len(weights), z.shape[-1]), self.decoder.dtype)

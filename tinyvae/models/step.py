@@ -154,5 +154,6 @@ def _encoder_backward(vae, q, cache, draws, objective, grads):
     """Write the gradient of the encoder's weights into `grads`, from an estimator's draws at its output."""
     dparams = finite("the gradient of the encoder's output", q.batch_gradient(draws.dparams, objective))  # B, P
     validate.check_shape("the gradient of the encoder's output", dparams, q.params.shape)
-    dparams = np.ascontiguousarray(dparams, vae.dtype)
-    vae.encoder.backpropagate(cache, dparams, grads)
+    dy = vae.encoder.empty(dparams.shape, vae.dtype)
+    dy[...] = dparams
+    vae.encoder.backpropagate(cache, dy, grads)
