@@ -7,11 +7,10 @@ where a signal ended the command (130 for Ctrl-C), 141 where the reader of the o
 
 import sys
 from argparse import Namespace
-from pathlib import Path
 
 import numpy as np
 
-from tinyvae.cli import certify, course, endings, jobs, laboratory, options, signals
+from tinyvae.cli import certify, course, endings, jobs, laboratory, options, results, signals
 
 __all__ = ["main", "COMMANDS"]
 
@@ -55,7 +54,7 @@ def main(argv=None):
             try:
                 args = options.parse(argv)
                 if "out" in args:
-                    Path(args.out).mkdir(parents=True, exist_ok=True)
+                    results.make_folder(args.out)
                 with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges has a line of its own
                     return COMMANDS[args.command](args) or 0
             finally:
