@@ -23,9 +23,10 @@ NumPy alone. The rest of the course takes this page apart.
 #     loss(x) = E_{z ~ q(z|x)}[ f(z) ]  +  KL(q(z | x) || p(z)),        f(z) = -log p(x | z)
 #               └─ reconstruction ───┘     └─ cost of the code ─┘
 #
-# The KL is 0 where q is the standard Gaussian and grows as q leaves it. The negative of the loss is called the
-# **bound**: log p(x), where p(x) averages p(x | z) over all codes of N(0, I), is never below it (lesson 02 proves it).
-# Training makes the loss small, step by step, against its gradient.
+# KL(q || p), the Kullback-Leibler divergence, is the mean of log q(z) - log p(z) over draws of q (lesson 03). This one
+# is 0 where q is the standard Gaussian and grows as q leaves it. The negative of the loss is called the **bound**:
+# log p(x), where p(x) averages p(x | z) over all codes of N(0, I), is never below it (lesson 02 proves it). Training
+# makes the loss small, step by step, against its gradient.
 #
 # The page uses S samples an image and B images at a time. Every line that makes an array ends with its shape.
 
@@ -49,7 +50,7 @@ D, H, K = 64, 100, 10  # pixels, hidden units, numbers in a code
 
 # %%
 def new_parameters(rng):
-    """Small random weights, zero biases: encoder D -> H -> 2K, decoder K -> H -> D."""
+    """Zero biases, weights of a size at which numbers hardly grow: encoder D -> H -> 2K, decoder K -> H -> D."""
     p = {}
     for i, (n_in, n_out) in enumerate([(D, H), (H, 2 * K), (K, H), (H, D)]):
         p[f"W{i}"] = rng.standard_normal((n_in, n_out)) * np.sqrt(2 / (n_in + n_out))  # n_in, n_out
@@ -109,7 +110,7 @@ def loss_and_grads(p, x, eps, estimator):
     h, mu, logvar = encode(p, x)  # B, H; B, K; B, K
     z, sigma = sample(mu, logvar, eps), np.exp(logvar / 2)  # S, B, K; B, K
     g, logits = decode(p, z)  # S, B, H; S, B, D
-    f = (np.logaddexp(0, logits) - x * logits).sum(axis=2)  # S, B
+    f = (np.logaddexp(0, logits) - x * logits).sum(axis=2)  # S, B; logaddexp(0, l) is log(1 + e^l)
     kl = (mu**2 + sigma**2 - 1 - logvar).sum(axis=1) / 2  # B
 
     grads, n = {}, S * B
@@ -151,7 +152,7 @@ def adam(p, grads, m, v, t, rate=3e-3):
     for name, grad in grads.items():
         m[name] += 0.1 * (grad - m[name])  # the parameter's shape, as all here
         v[name] += 0.001 * (grad**2 - v[name])
-        size = np.sqrt(v[name] / (1 - 0.999**t)) + 1e-8
+        size = np.sqrt(v[name] / (1 - 0.999**t)) + 1e-8  # m and v start at 0: divide out what they lack at step t
         p[name] -= rate * m[name] / (1 - 0.9**t) / size
 
 
@@ -196,7 +197,7 @@ for estimator in ESTIMATORS:
     for seed in SEEDS:
         curve = []
         for step, p in train(images, estimator, seed, EPOCHS):
-            if step % 60 == 0:
+            if step % 60 == 0:  # every fourth epoch of 15 steps
                 curve.append((step, loss_and_grads(p, test, eps, estimator)[0]))
         curves[estimator, seed], models[estimator, seed] = np.array(curve), p  # looks, 2
 ends = {estimator: np.array([curves[estimator, seed][-1, 1] for seed in SEEDS]) for estimator in ESTIMATORS}
@@ -206,7 +207,7 @@ print(f"{'no code':<20}{no_code:.2f}")
 
 # %% [markdown]
 # More than three nats apart with every seed, and the score function is worse than no code at all. If both are right on
-# average, it must be the noise of a single estimate. Look at one place, on 20 images: estimate the gradient of the
+# average, the suspect is the noise of a single estimate. Look at one place, on 20 images: estimate the gradient of the
 # encoder's last bias 2,000 times with each.
 
 # %%

@@ -67,7 +67,7 @@ def flat(grads):
 
 
 n_steps, centred = 700, train - mean  # 1437, D
-linear, adam = tv.MLP((D, 3, D), "identity", dtype="float64", rng=rng), tv.Adam(0.02)  # K = 3: easy to picture
+linear, adam = tv.MLP((D, 3, D), "identity", dtype="float64", rng=rng), tv.Adam(0.02)  # K = 3; no tanh
 for step in range(n_steps):
     adam.rate = 0.02 * (1 - step / n_steps)
     copies, cache = linear.forward(centred)  # 1437, D
@@ -170,19 +170,20 @@ fig.savefig(FIGURES / "01_made_for_its_data.png", dpi=130)
 #
 # ## Is a VAE an autoencoder with noise added to z?
 # It is often put so. Take one pixel, x ~ N(0, 1), encoder z = a x + sigma eps, decoder b z. The error is
-# (1 - a b)² + b² sigma², and the best b is a / (a² + sigma²). Put it in, with r = a / sigma:
+# (1 - a b)² + b² sigma², and the best b is a / (a² + sigma²), where its slope in b is 0. Put it in, with r = a / sigma:
 #
 #     error(r) = sigma² / (a² + sigma²) = 1 / (1 + r²)                                                           (1)
 #
 # Only r counts, the **spread** of the codes over the **noise** on them. Noise fixed at 1 is bought off by larger codes,
 # learnt noise by a smaller sigma. Nothing pays for either, so r grows without end, and what is left is an autoencoder
-# whose scale has run away. The KL is the bill. At a given r it is least where a² + sigma² = 1 (differentiate
-# ½ (a² + sigma² - 1 - log sigma²) with a = r sigma), and is then
+# whose scale has run away. The KL is the bill: ½ (a² + sigma² - 1 - log sigma²) on average, for mu² = a² x² has the
+# mean a². At a given r it is least where a² + sigma² = 1 (put a = r sigma, differentiate in sigma), and is then
 #
 #     KL(r) = ½ log(1 + r²)        loss(r) = 1 / (2 s² (1 + r²)) + ½ log(1 + r²)                                   (2)
 #
 # Set the derivative with respect to 1 + r² to zero: 1 + r² = 1 / s². With s = 0.2, r = √24 = 4.90, and no more. And
-# a² + sigma² = 1 is the variance of all noisy codes together, that of N(0, 1).
+# a² + sigma² = 1 is the variance of all noisy codes together, that of N(0, 1). The cell checks both with 64 points and
+# weights in place of draws of x and eps; for parabolas their weighted sums are the exact means (lesson 03).
 
 # %%
 nodes, weights = tv.check.gauss_hermite(8, 2)  # 64, 2: x and eps; 64
@@ -259,7 +260,7 @@ for column, name in enumerate(SWITCHES):
     std = {"none": 0 * std, "fixed": 0 * std + 1, "learnt": std}[kind]  # 1437, 2
     cloud, copied, drawn = axes[:, column]
     cloud.plot(*mu.T, ".", ms=2, color=COLORS[name], alpha=0.5)
-    for (x, y), (wide, high) in zip(mu[:6], std[:6]):
+    for (x, y), (wide, high) in zip(mu[:6], std[:6]):  # 2.45: 1 - exp(-2.45² / 2) = .95
         cloud.plot(x + 2.45 * wide * np.cos(turn), y + 2.45 * high * np.sin(turn), color="#E0115F", lw=1.5)
     cloud.plot(2.45 * np.cos(turn), 2.45 * np.sin(turn), color="black", lw=2.5)
     reach = 1.1 * max(3, np.abs(mu).max())
@@ -283,7 +284,7 @@ fig.savefig(FIGURES / "01_four_models.png", dpi=130)
 # and for the fixed noise 2.03, no worse than the VAE with such a Gaussian, 2.05. These decoders are not bad; we asked
 # them about places where no code is. What the KL brings is not nicer images. It makes the place known in advance, and
 # gives a bound on log p(x), which no autoencoder has (lesson 02). How much less well the VAE copies is decided by s:
-# the best error of the one pixel is 1 / (1 + r²) = s².
+# the best error of the one pixel is 1 / (1 + r²) = s². (Digits vary by less than 1: r is 1.5.)
 #
 # ## Too wide a bottleneck
 # Now K = 100 > D: the code is **over-complete**, everything fits through. Train on digits with noise of size 0.3 on a

@@ -126,7 +126,7 @@ fig.savefig(FIGURES / "02_recipe.png", dpi=130)
 #
 #     E[w²] / E[w]² = v / (s sqrt(2u)) exp(x²/v - x²/(2u)),  mean of its log over x: log(v / (s sqrt(2u))) + 1 - v/(2u)
 #
-# **Predict before you run:** one dimension takes about 12 draws. How many do twenty dimensions take: 240?
+# **Predict before you run:** with s = .1, one dimension takes about 12 draws. How many do twenty take: 240?
 
 # %%
 s, wide, S = 0.1, 1.2, 1000
@@ -154,9 +154,9 @@ assert abs(np.log10(chi) - q_price) < 1e-9 and abs(chi - 1.05) < 5e-3 and abs(ch
 # draws miss log p(x) by hundreds of nats.
 #
 # The remedy is a better place to draw, a density q(z) near the posterior. Correct for it with **importance weights**, w
-# = p(x | z) p(z) / q(z), whose mean under q is p(x) again. A q with the posterior's mean, but 1.2 times as wide, takes
-# 1.2² / sqrt(2 · 1.2² - 1) = 1.05 draws a dimension: 2.7 in twenty, in place of 10^21.4. That is what an **encoder** is
-# for: it says, for every x, where to look. Now the digits.
+# = p(x | z) p(z) / q(z), whose mean under q is p(x) again, while E[w²] / E[w]² is ∫ p(z | x)² / q(z) dz. A q with the
+# posterior's mean, but 1.2 times as wide, takes 1.2² / sqrt(2 · 1.2² - 1) = 1.05 draws a dimension: 2.7 in twenty, in
+# place of 10^21.4. That is what an **encoder** is for: it says, for every x, where to look. Now the digits.
 
 
 # %%
@@ -190,7 +190,7 @@ model = trained(20)
 q = model.encode(images)  # B, K
 z = q.sample(q.noise(rng, 2000))  # 2000, B, K
 given = np.array([model.decode(code).log_prob(images) for code in z])  # 2000, B
-log_w = given - q.log_ratio(z)  # 2000, B
+log_w = given - q.log_ratio(z)  # 2000, B: minus log q(z) - log p(z)
 by_q = log_sum(log_w) - np.log(2000)  # B
 draws = (log_sum(log_w + given) - np.log(2000) - 2 * by_q) / np.log(10)  # B: E[w²] / p(x)², by q's weights
 print(f"50 hidden units     20    2e33    nobody knows{by_q.mean():19.4f}{10 ** draws.mean():24.1f}")
@@ -281,8 +281,8 @@ fig.savefig(FIGURES / "02_bars.png", dpi=130)
 # %% [markdown]
 # ## Learning, with a known truth
 # Raise the ELBO by turns, in q and in W, with x | z ~ N(W z, s² I). For q alone that closes the gap as far as its
-# family allows. In W it is a regression of x on codes. By C = W.T W + s² I the posterior has covariance s² C^-1: *not*
-# diagonal, unless the columns of W are at right angles. A q that is diagonal by assumption has variances s² / C_kk.
+# family allows. In W it is a regression of x on codes. The posterior's covariance is s² C^-1, C = W.T W + s² I: *not*
+# diagonal, unless the columns of W are at right angles. The best diagonal q has variances s² / C_kk (lesson 03).
 #
 # p(x) = N(0, W W.T + s² I) stays as it is when W is turned, W → W Q with Q Q.T = I: data cannot tell the two apart. The
 # bound can, if q is diagonal: its gap, (sum_k log C_kk - log det C) / 2, is zero only at right angles.
@@ -299,9 +299,9 @@ for diagonal, seed in np.ndindex(2, 8):
         C = W.T @ W + s**2 * np.eye(2)  # K, K
         A = np.linalg.solve(C, W.T)  # K, D: the code of x has mean A x
         cov = np.diag(s**2 / C.diagonal()) if diagonal else s**2 * np.linalg.inv(C)  # K, K
-        W = second @ A.T @ np.linalg.inv(cov + A @ second @ A.T)  # D, K
+        W = second @ A.T @ np.linalg.inv(cov + A @ second @ A.T)  # D, K: E[x z.T] E[z z.T]^-1
     learnt, Ws[diagonal, seed] = tv.problems.LinearGaussian(W, np.zeros(6), s), W
-    heights[diagonal, seed] = learnt.log_likelihood(x).mean()
+    heights[diagonal, seed] = learnt.log_likelihood(x).mean()  # .best(x): best diagonal q; .M: C
     gaps[diagonal, seed] = heights[diagonal, seed] - learnt.elbo(learnt.best(x), x).mean()
     assert abs(gaps[diagonal, seed] - (np.log(np.diag(learnt.M)).sum() - np.linalg.slogdet(learnt.M)[1]) / 2) < 1e-9
 cosines = Ws.prod(axis=3).sum(axis=2) / np.sqrt((Ws**2).sum(axis=2).prod(axis=2))  # 2, 8

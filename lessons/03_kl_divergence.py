@@ -152,9 +152,9 @@ assert abs(kl_full(q.mu[0], np.diag(q.std[0] ** 2), np.zeros(2), np.eye(2)) - kl
 # %% [markdown]
 # ## "The codes are independent, hence q is diagonal"
 # That is an assumption. Take two codes, z ~ N(0, I), and one pixel, x = z₁ + z₂ + noise of variance 1/4. The codes are
-# independent *before* x is seen. After it they must add up to about x: if one is larger, the other is smaller. The
-# posterior's inverse covariance is Λ = I + 4 w w.T with w = (1, 1), its correlation -.8. A diagonal q with variances s²
-# enters the KL through Σ_k (Λ_kk s_k² - log s_k²) alone: best is s_k² = 1/Λ_kk.
+# independent *before* x is seen. After it they must add up to about x: if one is larger, the other is smaller. With w =
+# (1, 1), log p(z | x) = -½ |z|² - 2 (x - w·z)² + constant: its inverse covariance is Λ = I + 4 w w.T, its correlation
+# -.8. A diagonal q with variances s² enters the KL through Σ_k (Λ_kk s_k² - log s_k²) alone: best is s_k² = 1/Λ_kk.
 
 # %%
 x = np.array([[1.7]])  # B = 1, D = 1
@@ -168,13 +168,13 @@ for w, missed, widths in (([1.0, 1.0], np.log(5 / 3), [0.2, 5 / 9]), ([np.sqrt(2
     assert max(abs(q.std[0, 0] ** 2 - widths[0]), abs(cov[0, 0] - widths[1])) < 1e-9
 
 # %% [markdown]
-# The bound is log p(x) minus this KL: with w = (1, 1), a diagonal q gives away log(5/3) = .511 nats. With w = (√2, 0),
-# p(x) is the same and the posterior is diagonal, so the bound prefers that decoder: a diagonal q chooses among equals.
-# And in the first case q is too sure of itself, variance .200 against .556. Why too narrow and not too wide?
+# The bound is log p(x) minus this KL: with w = (1, 1), a diagonal q gives away ½ (Σ log Λ_kk - log det Λ) = ½
+# log(25/9) = log(5/3) = .511 nats. With w = (√2, 0), p(x) is the same and the posterior diagonal: such a q prefers that
+# decoder. And in the first case q is too sure of itself, variance .200 against .556. Why too narrow, not too wide?
 #
 # ## Mode-seeking and covering
-# Take z ~ N(0, 1) and one pixel, x = z² + noise of width 1/2. At x = 2 the posterior p has two peaks, at ±√1.875: set
-# the slope of its logarithm, -z + 8z(2 - z²), to 0. Which Gaussian q is nearest to it? That depends on the direction:
+# Take z ~ N(0, 1) and one pixel, x ~ N(z², (1/2)²). At x = 2 the posterior p has two peaks, at ±√1.875: set the slope
+# of its logarithm, -z²/2 - 2(2 - z²)², to 0. Which Gaussian q is nearest to it? That depends on the direction:
 #
 # - KL(q || p), the one in the bound, averages over q: it punishes q where q has mass and p has none.
 # - KL(p || q) averages over p: it punishes q where p has mass and q has none. Only -E_p[log q] depends on q; set its

@@ -111,7 +111,7 @@ def error_of(name, by_hand):
         gradients = dict(zip(("x", "W", "b"), by_hand(given["x"], given["W"], y, c)))
         return (c * y).sum(), gradients[name].ravel()
 
-    return check.gradients(loss_and_gradient, layer[name].ravel(), tolerance=10).error
+    return check.gradients(loss_and_gradient, layer[name].ravel(), tolerance=10).error  # tell, do not raise
 
 
 for by_hand in (backward_loops, backward, backward_wrong):
@@ -235,7 +235,7 @@ def vae_by_hand(P, x, eps, sample=sample, sample_backward=sample_backward, kl_ba
 
 # %%
 K, H = 3, 30
-x = tv.datasets.load("digits").train[:20].astype("float64")  # B, D: grey levels from 0 to 1
+x = tv.datasets.load("digits").train[:20].astype("float64")  # B, D: grey levels; the formulas hold for those, too
 vae = tv.VAE(n_features=64, n_latents=K, hidden=(H,), dtype="float64", seed=0)
 vae.theta += 0.1 * rng.standard_normal(len(vae.theta))  # biases start at 0: move them, too
 eps = rng.standard_normal((len(x), K))  # B, K
@@ -261,7 +261,7 @@ assert abs(loss - package_loss) < 1e-9 and to_package < 1e-10
 # ## How small a nudge?
 # Let w be all the weights. A central difference (L(w + δv) - L(w - δv)) / 2δ errs by about δ² for the curve that it
 # cuts off, and by u/δ for the rounding of L, where u is the precision: 1e-16 in float64, 6e-8 in float32. Small is not
-# good enough, and too small is bad: the sum is least where δ is near the cube root of u, 5e-6 or 4e-3.
+# good enough, and too small is bad: the sum is least where 2δ = u/δ², near the cube root of u, 5e-6 or 4e-3.
 # (`check.gradients` combines two central differences, so that a larger δ will do.) Here along the gradient, where the
 # slope is the gradient's norm:
 

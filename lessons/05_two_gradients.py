@@ -234,9 +234,9 @@ for b, expected in ((-30, 2535), (0, 495), (a**2 + sigma**2, 138), (a**2 + 3 * s
 # b* = 19 exceeds E[f] = 17: draws with a large score weigh more, and cost more. Even the best constant leaves 134
 # against 4: a constant removes f's level, not its variation.
 #
-# Nobody knows E[f] in practice. But with S samples, each one's baseline can be the mean cost of the others. This is
-# `leave_one_out`. (Of the *others*: a baseline that contains z itself is no constant, and biases the estimate.) It is
-# the sample covariance of f and the score, whose variance is known for any two random numbers:
+# Nobody knows E[f] in practice. But with S samples, each one's baseline can be the mean cost of the others:
+# `leave_one_out`. (Of the *others*: a baseline that contains z itself biases the estimate.) Since f_s - mean of the
+# others = S/(S-1) (f_s - mean of all), it is the sample covariance of f and score, whose variance is in textbooks:
 #
 #     1/S Σ_s (f_s - mean of the others) score_s = 1/(S-1) Σ_s (f_s - mean of all) score_s
 #     S · Var = E[(f - E f)² score²] - c² + (Var[f] Var[score] + c²) / (S - 1),     c = Cov[f, score] = 8
@@ -312,7 +312,7 @@ fig.savefig(FIGURES / "05_failures.png", dpi=130)
 #
 # ## Not only for Gaussians
 # Any z = z(ε; λ) will do, if ε knows nothing of λ. Where the distribution function F can be inverted, z = F⁻¹(u; λ) is
-# one. (A coin has none that is continuous: lesson 16.) With f = z²:
+# one. (A coin has none that is continuous.) With f = z²:
 
 # %%
 s, m, w = 0.5, 0.5, 0.5  # the logistic's scale, the exponential's mean, the σ of log z

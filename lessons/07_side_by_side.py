@@ -67,7 +67,7 @@ print(f"Without a code: {without_code:.2f} nats a test image")
 RATES = {name: (3e-3, 1e-2, 3e-2) for name in NAMES} | {"score_function": (1e-3, 3e-3, 1e-2)}
 TRIALS, SEEDS, N_EPOCHS = range(2), range(5), 60
 LOOKS = (1, 2, 4, 6, 8, 11, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60)  # epochs after which the test images are tried
-STEPS_AN_EPOCH = -(-len(train) // 200)
+STEPS_AN_EPOCH = -(-len(train) // 200)  # rounded up
 SNAPSHOTS = (0, 1, 4, 15, 60)  # epochs after which parameters are kept
 
 
@@ -143,19 +143,19 @@ for name, steps in crossed.items():
     print(f"{LABELS[name]:<20}seen below the yardstick after {min(steps):.0f} to {max(steps):.0f} steps")
 
 # %% [markdown]
-# At its best rate, 0.003, the score function ends at 26.6 nats, better than no code by 0.6 ± 0.3. At the rate that is
-# best for the others, 0.01, it ends at 27.8, *worse* than no code: it pays 4.8 nats for its code and saves 4.3 with it.
-# Its gradient is right on average at both. But random changes of the weights raise the KL and carry no information, and
-# smaller steps average over more of them. At 0.001 it is worse than no code, too: the time is short for such steps.
-# It passes the yardstick after some 320 to 440 steps, the others after some 50 to 90. So "worse than nothing" says
-# where a curve was cut, and at which rate. What remains at each one's best rate: the order is the same in every run,
-# leave-one-out trails by 0.6 ± 0.2 nats, and the score function by another 2.1 ± 0.4.
+# At its best rate, 0.003, the score function ends at 26.6 nats, better than no code by 0.6 ± 0.3. (Lesson 00 took that
+# rate with a fourth of the samples a step, and stayed worse than no code.) At the rate that is best for the others,
+# 0.01, it ends at 27.8, *worse* than no code: it pays 4.8 nats for its code and saves 4.3 with it. Its gradient is
+# right on average at both. But random changes of the weights raise the KL and carry no information, and smaller steps
+# average over more of them. At 0.001 it is worse than no code, too: the time is short for such steps. It passes the
+# yardstick after some 320 to 440 steps, the others after 50 to 90: "worse than nothing" says where a curve was cut,
+# and at which rate. What remains at each one's best rate: the order is the same in every run, leave-one-out trails by
+# 0.6 ± 0.2 nats, and the score function by another 2.1 ± 0.4.
 #
 # ## Measure at the same parameters
 # The networks are in different places now, and variance belongs to a place. So go back along *one* path, the
 # reparameterization's with seed 0, and let all three estimators speak at each snapshot, on the same 50 images and the
-# same noise, 200 times. `tv.variance.measure` gives the variance of the gradient of the encoder's weights, summed over
-# all of them.
+# same noise, 200 times. `tv.variance.measure` gives the gradient's variance, summed over the encoder's weights.
 #
 # How bad is that? The mean g of the gradient is the signal, the same for all three, as all are unbiased. A noise of
 # standard deviation s points anywhere in a space of some 4,000 weights, so that nearly all of it is at right angles to
@@ -205,9 +205,10 @@ fig.savefig(FIGURES / "07_variance.png", dpi=130)
 
 # %% [markdown]
 # ## Why
-# The score function multiplies the score by f, and most of f is the same for every code: most pixels cost what they
-# cost. Leave-one-out multiplies by differences. This predicts the ratio of their variances without a look at a
-# gradient. With f's mean m and variance v over codes, and S = 2,
+# The score function's draw is 87 to 88° off. (The reparameterization's angle grows, too, from 7° to 45°, as the signal
+# fades.) It multiplies the score by f, and most of f is the same for every code: most pixels cost what they cost.
+# Leave-one-out multiplies by differences. This predicts the ratio of their variances without a look at a gradient. With
+# f's mean m and variance v over codes, and S = 2,
 #
 #     score function:  E[f²] = m² + v        leave-one-out:  E[(f(z_1) - f(z_2))²] = 2v        ratio ≈ (m² + v) / 2v
 #
@@ -337,9 +338,9 @@ for name, loss in {**ends, "common": at_common}.items():
     error = loss.mean(axis=1).std(ddof=1) / np.sqrt(len(SEEDS))
     assert abs(loss.mean() - told[name]) < 5 * error + 0.05
 of_last = [tv.variance.ratio(last[name], last["reparameterization"], "encoder").value for name in NAMES[1:]]
-assert 15 < of_last[0] < 25 and 500 < of_last[1] < 1000
+assert 15 < of_last[0] < 25 and 500 < of_last[1] < 1000 and 40 < angles[NAMES[0]][-1] < 50
 assert max(crossed["leave_one_out"]) < 0.5 * min(crossed["score_function"])
-assert abs(predicted / found.value - 1) < 0.25 and 85 < min(angles["score_function"]) < 90
+assert abs(predicted / found.value - 1) < 0.25 and 85 < min(angles["score_function"]) < 90 and angles[NAMES[0]][0] < 10
 for seed in TRIALS:
     assert 20 < ratios["leave_one_out", 20, seed].value < 30 and 5 < ratios["leave_one_out", 2, seed].value < 9
     assert all(600 < ratios["score_function", n_latents, seed].value < 1600 for n_latents in LATENTS)

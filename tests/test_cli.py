@@ -561,7 +561,7 @@ def test_a_folder_that_cannot_be_made_is_refused_before_the_work(tmp_path, capsy
     began = time.perf_counter()
     assert run("compare", "--out", tmp_path / "file") == 2
     assert time.perf_counter() - began < 1
-    assert "File exists" in capsys.readouterr().err
+    assert "is a file, and is to be a folder" in capsys.readouterr().err
 
 
 def test_a_run_that_diverges_has_status_1_and_says_where(tmp_path, capsys):

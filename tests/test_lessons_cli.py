@@ -99,6 +99,20 @@ def small(tmp_path, monkeypatch):
     sys.modules.pop("trial_00", None)
 
 
+def patched(small, *words):
+    """The command, in a process of its own, on the small course."""
+    code = (
+        "import sys, pathlib; from tinyvae import cli; from tinyvae.exercises import course;"
+        f"course.folder = lambda: pathlib.Path({str(small)!r}); course.ROOM = 'trial_{{}}';"
+        f"sys.exit(cli.main({list(words)!r}))"
+    )
+    return [sys.executable, "-c", code]
+
+
+def environment():
+    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
 def tree(folder="."):
     return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file())
 
@@ -117,7 +131,7 @@ def test_the_help_has_examples(command, capsys):
 def test_lessons_are_listed_with_question_and_minutes(small, capsys):
     assert run("lessons") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[:4] == ["00  A title, 3 minutes", "    How much is twice as much?", "07  Broken", "    Why?"]
+    assert lines[:4] == ["00  A title (3 minutes)", "    How much is twice as much?", "07  Broken", "    Why?"]
     assert tree() == [], "no folder is made"
 
 
@@ -147,6 +161,27 @@ def test_an_error_in_a_lesson_is_not_hidden(small):
     assert isinstance(error.value.__cause__, ZeroDivisionError) and os.getcwd() == here
 
 
+@pytest.mark.parametrize("error, said", [
+    ("OSError(28, 'No space left')", "[Errno 28] No space left"),
+    ("MemoryError()", "not enough memory: it is full"),
+])  # fmt: skip
+def test_what_the_machine_lacks_is_said_in_one_line(error, said, small, capsys):
+    (small / "07_broken.py").write_text(f'"""Broken"""\nraise {error}\n')
+    assert run("lessons", "07") == 2
+    assert capsys.readouterr().err == f"tinyvae lessons: {said}\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell's pipe")
+def test_a_lesson_whose_reader_goes_away_ends_without_a_word(small):
+    (small / "07_broken.py").write_text('"""Broken"""\nprint("one", flush=True)\nwhile True: print("more")\n')
+    process = subprocess.Popen(
+        patched(small, "lessons", "07"), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout.readline() == b"one\n"
+    process.stdout.close()
+    assert process.stderr.read() == b"" and process.wait(20) == 141
+
+
 def test_a_copy_is_whole_and_replaces_nothing(small, capsys):
     assert run("lessons", "--copy", "mine") == 0
     whole = ["00_title.py", "07_broken.py", "README.md", "exercises/00_title.py"]
@@ -163,6 +198,11 @@ def test_a_copy_is_whole_and_replaces_nothing(small, capsys):
 
     assert run("lessons", "00", "--copy", "one") == 0
     assert tree("one") == ["00_title.py", "exercises/00_title.py"]
+
+
+def test_a_lesson_s_own_file_is_run_by_its_path(small, capsys):
+    assert run("lessons", small / "00_title.py") == 0
+    assert "Headline: 2" in capsys.readouterr().out
 
 
 def test_what_the_course_is_made_of_is_installed():
@@ -223,18 +263,27 @@ def test_a_file_of_answers_is_judged(text, status, lines, small, capsys):
     (["exercise", "07"], "exercise: lesson 07 has no exercises; those that have are 00"),
     (["exercise", "07", "--check", "other.py"], "lesson 07 has no exercises"),
     (["exercise", "00", "--check", "none.py"], "--check none.py: there is no such file"),
-    (["exercise", "00", "--check", "."], "--check .: there is no such file"),
+    (["exercise", "00", "--check", "."], "--check .: this is a folder, give the file of your answers"),
+    (["exercise", "00", "--check", os.devnull], f"--check {os.devnull}: this is no file on a disk"),
     (["exercise", "00", "--check", "syntax.py"], "syntax.py, line 2: SyntaxError: "),
-    (["exercise", "00", "--check", "zero.py"], "zero.py"),
+    (["exercise", "00", "--check", "zero.py"], "zero.py is no text in UTF-8: save your answers as a plain Python file"),
     (["exercise", "00", "--check", "bytes.py"], "bytes.py"),
     (["exercise", "00", "--check", "other.py"], "other.py defines none of the exercises of lesson 00, double, half"),
     (["exercise", "00", "--check", "raises.py"], "raises.py could not be run: KeyError: 'x' (raises.py, line 1)"),
-    (["exercise", "--check", "other.py"], "give its number: leave out --check"),
+    (["exercise", "00", "--check", "other.py"], "start with tinyvae exercise 00 > mine_00.py"),
+    (["exercise", "--check", "other.py"], "give its number: tinyvae exercise 05 --check other.py"),
+    (["exercise", "00", "other.py"], "unrecognized arguments: other.py; to judge a file: --check other.py"),
+    (["exercise", "00", "--copy"], "unrecognized arguments: --copy (see"),
+    (["exercise", ""], "there is no lesson ''"),
+    (["lessons", ""], "there is no lesson ''"),
     (["exercise", "00", "--seconds", "3"], "without --check nothing is judged: leave out --seconds"),
     (["exercise", "00", "--check", "other.py", "--seconds", "0"], "must be a number of at least 0.1"),
     (["lessons", "--out", "x"], "without a lesson's number none is run: leave out --out"),
     (["lessons", "00", "--copy", "x", "--out", "y"], "no lesson is run: leave out --out"),
-    (["lessons", "--copy", "other.py"], "other.py"),
+    (["lessons", "--copy", "other.py"], "other.py is a file, and is to be a folder: give another one"),
+    (["lessons", "--copy", "other.py/x"], "other.py is a file, and is to be a folder"),
+    (["lessons", "00", "--out", "other.py"], "other.py is a file, and is to be a folder"),
+    (["lessons", "00_title.py"], "00_title.py is not the lesson as it came: run your copy with python 00_title.py"),
 ])  # fmt: skip
 def test_a_wrong_word_gives_one_line_and_status_2(words, message, small, capsys):
     files = {
@@ -243,6 +292,7 @@ def test_a_wrong_word_gives_one_line_and_status_2(words, message, small, capsys)
         "bytes.py": b"x = '\xff\xfe'",
         "other.py": b"y = 1",
         "raises.py": b"{}['x']",
+        "00_title.py": b"print('edited')",
     }
     for name, data in files.items():
         Path(name).write_bytes(data)
@@ -252,17 +302,19 @@ def test_a_wrong_word_gives_one_line_and_status_2(words, message, small, capsys)
     assert tree() == sorted(files)
 
 
+def test_answers_to_another_lesson_are_sent_there(small, capsys):
+    (small / "exercises" / "07_broken.py").write_text(STUB.replace("half", "third"))
+    Path("mine.py").write_text("def third(x): return x / 3\n")
+    assert run("exercise", "00", "--check", "mine.py") == 2
+    assert "it holds lesson 07's, tinyvae exercise 07 --check mine.py" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="sends signals")
 def test_ctrl_c_ends_an_answer_that_hangs(small):
     Path("mine.py").write_text("import os, time\ndef double(x):\n    print(os.getpid())\n    time.sleep(100)\n")
-    patched = (
-        "import sys, pathlib; from tinyvae import cli; from tinyvae.exercises import course;"
-        f"course.folder = lambda: pathlib.Path({str(small)!r}); course.ROOM = 'trial_{{}}';"
-        "sys.exit(cli.main(['exercise', '00', '--check', 'mine.py', '--seconds', '60']))"
-    )
-    env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    process = subprocess.Popen([sys.executable, "-c", patched], env=env, stderr=subprocess.PIPE, start_new_session=True)
+    words = patched(small, "exercise", "00", "--check", "mine.py", "--seconds", "60")
+    process = subprocess.Popen(words, env=environment(), stderr=subprocess.PIPE, start_new_session=True)
     time.sleep(5)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=20)

@@ -12,10 +12,14 @@ import textwrap
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import tinyvae as tv
+from tinyvae.cli import options
+from tinyvae.exercises import course
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_example_runs():
@@ -57,3 +61,23 @@ def test_the_step_of_the_readme_is_the_package_s():
     source = inspect.getsource(step_numpy)
     body = textwrap.dedent(source[source.index("    params, cache") :]).strip()
     assert f"```\n{body}\n```" in README
+
+
+@pytest.mark.parametrize("name", ["README.md", "lessons/README.md"])
+def test_the_links_lead_somewhere(name):
+    """Those to pages, and the picture of the course, once they have been rendered."""
+    file = ROOT / name
+    links = re.findall(r"\]\(([^)\s]+)\)", re.sub(r"```.*?```", "", file.read_text(encoding="utf-8"), flags=re.DOTALL))
+    links = [link.partition("#")[0] for link in links if "://" not in link]
+    if not (ROOT / "lessons" / "pages").is_dir():
+        links = [link for link in links if "pages/" not in link and not link.startswith("@@")]
+    assert links and not [link for link in links if not (file.parent / link).is_file()]
+
+
+def test_the_commands_of_the_course_are_commands():
+    lines = [line.partition("#")[0].partition(">")[0].split() for line in README.splitlines()]
+    commands = [line[1:] for line in lines if line[:1] == ["tinyvae"] and line[1:2] in (["lessons"], ["exercise"])]
+    assert len(commands) == 5
+    for words in commands:
+        args = options.parse(words)
+        assert args.lesson is None or course.stub(course.find(args.lesson)).is_file()

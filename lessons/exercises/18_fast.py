@@ -6,7 +6,7 @@ what the machine allows it, and what more threads can bring.
 
 
 def intensity_of_sgd(n, dtype):
-    """What a step of SGD with momentum asks of the machine, for n weights θ, their gradient g and the velocity v:
+    """What a step of SGD with momentum asks of the machine, for n weights θ, their gradient g and the velocity v.
 
         v <- momentum · v + g
         θ <- θ - rate · v

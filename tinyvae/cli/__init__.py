@@ -8,11 +8,10 @@ where a signal ended the command (130 for Ctrl-C), 141 where the reader of the o
 import contextlib
 import sys
 from argparse import Namespace
-from pathlib import Path
 
 import numpy as np
 
-from tinyvae.cli import certify, course, endings, jobs, laboratory, options, signals, tasks
+from tinyvae.cli import certify, course, endings, jobs, laboratory, options, results, signals, tasks
 
 __all__ = ["main", "COMMANDS"]
 
@@ -57,7 +56,7 @@ def main(argv=None):
             try:
                 args = options.parse(argv)
                 if "out" in args:
-                    made = _made(Path(args.out))
+                    made = results.make_folder(args.out)
                 with np.errstate(over="ignore", invalid="ignore"):  # a run that diverges has a line of its own
                     return COMMANDS[args.command](args) or 0
             finally:
@@ -69,10 +68,3 @@ def main(argv=None):
                 with contextlib.suppress(OSError):  # what holds a result stays
                     folder.rmdir()
             return endings.status(error, args)
-
-
-def _made(folder):
-    """The folders, the innermost first, that were made so that `folder` is there."""
-    missing = [one for one in (folder, *folder.parents) if not one.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    return missing

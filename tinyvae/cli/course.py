@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -22,16 +23,24 @@ def lessons(args):
 
     A lesson is run here, with its figures in the folder `figures` of --out.
     """
-    chosen = [course.find(args.lesson)] if args.lesson else course.lessons()
+    chosen = course.lessons() if args.lesson is None else [course.find(args.lesson)]
     if args.copy:
         return _copy(args, chosen)
-    if args.lesson:
+    if args.lesson is not None:
+        _require_ours(args.lesson, chosen[0])
         return _run(args, chosen[0])
     for lesson in chosen:
-        minutes = f", {lesson.minutes} minutes" if lesson.minutes else ""
+        minutes = f" ({lesson.minutes} minutes)" if lesson.minutes else ""
         print(f"{lesson.number}  {lesson.title}{minutes}")
         _indented(lesson.question, 4)
     print("\nRun one:  tinyvae lessons NUMBER    Edit them:  tinyvae lessons --copy DIR")
+
+
+def _require_ours(word, lesson):
+    """Raise where the word is the path of an edited copy: what would be run is the lesson as it came."""
+    path = Path(word)
+    if path.suffix == ".py" and path.is_file() and path.read_bytes() != lesson.path.read_bytes():
+        raise ValueError(f"{word} is not the lesson as it came: run your copy with python {word}")
 
 
 def _run(args, lesson):
@@ -39,6 +48,8 @@ def _run(args, lesson):
     import matplotlib
 
     matplotlib.use("Agg")
+    from matplotlib import pyplot
+
     figures, here = Path(args.out, "figures"), os.getcwd()
     before = _times(figures)
     results.require(args)
@@ -46,11 +57,13 @@ def _run(args, lesson):
     os.chdir(args.out)
     try:
         exec(code, {"__name__": "__main__"})
+    except (OSError, MemoryError):  # the machine's: a full disk, an output that nobody reads any more
+        raise
     except Exception as error:  # the lesson is ours, and so is the error
         raise RuntimeError(f"lesson {lesson.number} ended early") from error
     finally:
         os.chdir(here)
-        matplotlib.pyplot.close("all")
+        pyplot.close("all")
         after = _times(figures)
         args.written += [path for path, time in after.items() if before.get(path) != time]
     print()
@@ -65,14 +78,14 @@ def _copy(args, chosen):
     """Copy the lessons, their exercises and what belongs to them; raise before anything is written over."""
     source = course.folder()
     files = [path for lesson in chosen for path in (lesson.path, lesson.path.parent / "exercises" / lesson.path.name)]
-    if not args.lesson:
+    if args.lesson is None:
         files += [source / "README.md", *sorted((source / "pages").glob("*"))]
     pairs = [(path, Path(args.copy, path.relative_to(source))) for path in files if path.is_file()]
     for path, target in pairs:
         if target.exists() and (not target.is_file() or target.read_bytes() != path.read_bytes()):
             raise FileExistsError(f"{target} is there already, and is another: give another folder, or move it away")
     for path, target in pairs:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        results.make_folder(target.parent)
         if not target.exists():
             shutil.copyfile(path, target)
             args.written.append(target)
@@ -87,7 +100,7 @@ def exercise(args):
     """
     if args.check:
         return _judge(args, course.find(args.lesson))
-    if args.lesson:
+    if args.lesson is not None:
         print(course.stub(course.find(args.lesson)).read_text(encoding="utf-8"), end="")
         return
     for lesson in course.lessons():
@@ -96,7 +109,7 @@ def exercise(args):
             print(f"{lesson.number}  {lesson.title}")
             for name, task in tasks.items():
                 _indented(f"{name}: {task}", 4, 8)
-    print("\nStart with:  tinyvae exercise NUMBER > mine.py    Then:  tinyvae exercise NUMBER --check mine.py")
+    print("\nStart with:  tinyvae exercise 00 > mine_00.py    Then:  tinyvae exercise 00 --check mine_00.py")
 
 
 def _judge(args, lesson):
@@ -109,14 +122,22 @@ def _judge(args, lesson):
             if kind == "unread":
                 raise ValueError(f"{args.check} could not be run: {message}")
             if kind == "empty":
-                raise ValueError(
-                    f"{args.check} defines none of the exercises of lesson {lesson.number}, {', '.join(names)}: "
-                    f"start with tinyvae exercise {lesson.number} > mine.py"
-                )
+                none = f"{args.check} defines none of the exercises of lesson {lesson.number}, {', '.join(names)}"
+                raise ValueError(f"{none}: {_instead(args.check, lesson)}")
             rights += kind == "right"
             _show(judged, f"{ENDS[kind]}: {message}" if message else ENDS[kind], longest)
     print(f"{rights} of {len(names)} {'is' if rights == 1 else 'are'} right.")
     return 0 if rights == len(names) else 1
+
+
+def _instead(path, lesson):
+    """What to do with a file that holds no answer to a lesson."""
+    defined = {name.decode() for name in re.findall(rb"^def +(\w+)", Path(path).read_bytes(), re.MULTILINE)}
+    for other in course.lessons():
+        with contextlib.suppress(ValueError):  # it has none
+            if defined & set(course.tasks(other)):
+                return f"it holds lesson {other.number}'s, tinyvae exercise {other.number} --check {path}"
+    return f"start with tinyvae exercise {lesson.number} > mine_{lesson.number}.py"
 
 
 def _show(judged, said, longest):
@@ -130,8 +151,14 @@ def _show(judged, said, longest):
 
 def _require_code(path):
     """Raise unless a path names a file that Python can read."""
+    if Path(path).is_dir():
+        raise IsADirectoryError(f"--check {path}: this is a folder, give the file of your answers")
+    if Path(path).exists() and not Path(path).is_file():
+        raise ValueError(f"--check {path}: this is no file on a disk; save your answers in one")
     if not Path(path).is_file():
         raise FileNotFoundError(f"--check {path}: there is no such file")
+    if b"\0" in Path(path).read_bytes():
+        raise ValueError(f"{path} is no text in UTF-8: save your answers as a plain Python file")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

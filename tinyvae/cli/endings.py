@@ -73,7 +73,7 @@ def status(error, args):
         return words.fail(2, f"{command}{line}{args.kept}")
     if isinstance(error, MemoryError):
         sizes = [f"--{name.replace('_', '-')}" for name in SIZES if name in vars(args) and name not in args.idle]
-        advice = f"not enough memory: {error or 'it is full'}; give a smaller {_or(sizes)}"
+        advice = f"not enough memory: {str(error) or 'it is full'}" + f"; give a smaller {_or(sizes)}" * bool(sizes)
         return words.fail(2, f"{command}{advice}{args.kept}")
     if isinstance(error, (ValueError, TypeError, OSError, ImportError)):  # the last: an extra is not installed
         return words.fail(2, f"{command}{error}{args.kept}")
@@ -83,7 +83,7 @@ def status(error, args):
 
 
 def _or(options):
-    return " or ".join(filter(None, (", ".join(options[:-1]), options[-1])))
+    return " or ".join(filter(None, (", ".join(options[:-1]), *options[-1:])))
 
 
 def _leave_stdout():

@@ -4,6 +4,7 @@ A value that cannot be right is refused here, before anything is loaded; what de
 value is refused by the functions that take them.
 """
 
+import os
 import sys
 
 from tinyvae.cli import training
@@ -36,11 +37,17 @@ def parse(argv=None):
     parser, commands = build()
     args, unknown = parser.parse_known_args(argv)
     if unknown:
-        commands[args.command].error(f"unrecognized arguments: {' '.join(unknown)}")
+        answers = args.command == "exercise" and not args.check and os.path.isfile(unknown[-1])
+        hint = f"; to judge a file: --check {unknown[-1]}" if answers else ""
+        commands[args.command].error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
     if args.command == "compare" and args.quick:
         commands["compare"].set_defaults(**QUICK)  # what is given beside --quick still wins
         args = parser.parse_args(argv)
     given = {word.partition("=")[0] for word in (sys.argv[1:] if argv is None else argv)}
+    if args.command == "exercise" and args.check and args.lesson is None:
+        commands["exercise"].error(
+            f"answers are to one lesson's exercises, give its number: tinyvae exercise 05 --check {args.check}"
+        )
     args.idle, args.written, args.kept = set(), [], ""
     for options, why in _idle(args):
         if found := [option for option in options if option in given]:
@@ -59,11 +66,9 @@ def _idle(args):
         yield ("--kl",), "the importance-weighted bound takes the KL by sampling"
     if getattr(args, "walk", None) == "traverse":
         yield ("--n",), "--traverse shows each latent in a row of its own"
-    if args.command == "exercise" and not (args.lesson and args.check):
-        if args.check:
-            yield ("--check",), "answers are to one lesson's exercises, give its number"
+    if args.command == "exercise" and not args.check:
         yield ("--seconds",), "without --check nothing is judged"
-    if args.command == "lessons" and (args.copy or not args.lesson):
+    if args.command == "lessons" and (args.copy or args.lesson is None):
         yield ("--out",), "no lesson is run" if args.copy else "without a lesson's number none is run"
     if args.command == "train":
         yield from _idle_in_training(args)

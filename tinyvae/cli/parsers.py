@@ -232,14 +232,19 @@ def build():
         "exercise",
         "List the exercises, print a lesson's to fill in, or judge a file of answers; status 1 unless all are right.",
         "",
-        " 05 > mine.py",
-        " 05 --check mine.py",
+        " 05 > mine_05.py",
+        " 05 --check mine_05.py",
         arguments=" [LESSON]",
         out=False,
         seed=False,
     )
     one.add_argument("lesson", nargs="?", metavar="LESSON", help="a number: print the exercises of this lesson")
-    one.add_argument("--check", type=path, metavar="FILE", help="the file that holds your answers")
+    one.add_argument(
+        "--check",
+        type=path,
+        metavar="FILE",
+        help="the file that holds your answers; they run in an empty folder, and without a keyboard",
+    )
     one.add_argument(
         "--seconds",
         type=number_above(0.1, itself=True, most=3600),

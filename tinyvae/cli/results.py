@@ -14,6 +14,7 @@ from tinyvae.cli import words
 from tinyvae.machine import files
 
 __all__ = [
+    "make_folder",
     "require",
     "require_apart",
     "require_own_series",
@@ -28,6 +29,33 @@ __all__ = [
 ROOM = 2**20  # bytes that a figure or a JSON file may take
 OF_TRAIN = re.compile(r"model(-\d{4,})?\.npz|train\.(json|png)")
 OF_SERIES = re.compile(r"model-\d{4,}\.npz")
+
+
+def make_folder(path):
+    """Make a folder, and those that it lies in, unless it is there.
+
+    Parameters
+    ----------
+    path : str or path
+        The folder.
+
+    Returns
+    -------
+    list of path
+        Those that were made, the innermost first.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made.
+    """
+    missing = [one for one in (Path(path), *Path(path).parents) if not one.exists()]
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        there = next((one for one in (Path(path), *Path(path).parents) if os.path.lexists(one)), path)
+        raise NotADirectoryError(f"{there} is a file, and is to be a folder: give another one") from error
+    return missing
 
 
 def require(args, *names, size=0):
