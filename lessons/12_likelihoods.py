@@ -21,7 +21,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import tinyvae as tv
-from tinyvae.likelihoods import Bernoulli, Categorical, ContinuousBernoulli, Gaussian, SquaredError
+from tinyvae import likelihoods as says
 
 FIGURES = (Path(__file__).parent if "__file__" in globals() else Path()) / "figures"
 FIGURES.mkdir(exist_ok=True)
@@ -55,19 +55,19 @@ def loss_of(likelihood, outputs, x):
 
 
 # %%
-class MeanSquaredError(SquaredError):
+class MeanSquaredError(says.SquaredError):
     """The squared error, divided by the number of pixels; losses and slopes are written in place."""
 
     name = "mean squared error"
 
     @staticmethod
     def loss(outputs, x, losses):
-        SquaredError.loss(outputs, x, losses)
+        says.SquaredError.loss(outputs, x, losses)
         losses /= x.shape[1]
 
     @staticmethod
     def loss_and_slope(outputs, x, losses):
-        SquaredError.loss_and_slope(outputs, x, losses)
+        says.SquaredError.loss_and_slope(outputs, x, losses)
         losses /= x.shape[1]
         outputs /= x.shape[1]
 
@@ -81,11 +81,11 @@ def gradient(likelihood, beta, seed):
 
 rounding = []
 for seed in range(5):
-    of_mean, of_beta = gradient(MeanSquaredError, 1, seed), gradient(SquaredError, D, seed)  # P; P
+    of_mean, of_beta = gradient(MeanSquaredError, 1, seed), gradient(says.SquaredError, D, seed)  # P; P
     rounding.append(np.abs(D * of_mean - of_beta).max() / np.abs(of_beta).max())
 print(f"D times the gradient of mean + KL against that of sum + D KL: they differ by {max(rounding):.0e} of it at most")
 outputs = rng.normal(size=(200, D))  # n, D
-gap = loss_of(Gaussian(variance=0.5), outputs, test[:200]) - loss_of(SquaredError, outputs, test[:200])  # n
+gap = loss_of(says.Gaussian(variance=0.5), outputs, test[:200]) - loss_of(says.SquaredError, outputs, test[:200])  # n
 print(f"Gaussian of variance 1/2 minus the sum of squares: {gap.mean():.6f}, D/2 log π = {D / 2 * np.log(np.pi):.6f}")
 
 # %% [markdown]
@@ -133,12 +133,12 @@ def linear_kl(v):
 
 SEEDS = range(2)
 GRID = (0.01, 0.03, 0.1, 0.25)
-runs = {(v, seed): trained(Gaussian(variance=v), seed) for v in GRID for seed in SEEDS}
-runs |= {(0.5, seed): trained(SquaredError, seed) for seed in SEEDS}
+runs = {(v, seed): trained(says.Gaussian(variance=v), seed) for v in GRID for seed in SEEDS}
+runs |= {(0.5, seed): trained(says.SquaredError, seed) for seed in SEEDS}
 runs |= {(32.0, seed): trained(MeanSquaredError, seed) for seed in SEEDS}
-learnt = {seed: trained(Gaussian(variance="isotropic"), seed) for seed in SEEDS}
+learnt = {seed: trained(says.Gaussian(variance="isotropic"), seed) for seed in SEEDS}
 learnt_v = {seed: float(np.exp(vae.own["logvar"][0])) for seed, (vae, *_) in learnt.items()}
-twin = trained(SquaredError, 0, beta=D)
+twin = trained(says.SquaredError, 0, beta=D)
 mean_image = ((test - train.mean(axis=0)) ** 2).sum(axis=1).mean()
 for v in (*GRID, 0.5, 32.0):
     found = [runs[v, seed][1:] for seed in SEEDS]
@@ -194,7 +194,7 @@ m = np.linspace(0.0005, 0.9995, 2000)  # n, what the decoder says; 1/3 and the e
 squared = ((values - m[:, None]) ** 2).mean(axis=1)  # n
 rooted = np.sqrt((values - m[:, None]) ** 2).mean(axis=1)  # n
 logits = np.log(m / (1 - m))[:, None]  # n, 1
-entropy = np.mean([loss_of(Bernoulli, logits, np.full_like(logits, x)) for x in values], axis=0)  # n
+entropy = np.mean([loss_of(says.Bernoulli, logits, np.full_like(logits, x)) for x in values], axis=0)  # n
 CURVES = {"squared": squared, "with a root": rooted, "cross-entropy": entropy}
 minima = {name: m[curve.argmin()] for name, curve in CURVES.items()}
 print("Least at m =", ", ".join(f"{at:.3f} ({name})" for name, at in minima.items()))
@@ -215,16 +215,17 @@ nodes, weights = ((nodes + 1) / 2)[:, None], weights / 2  # n, 1; n: quadrature 
 
 
 def mass(likelihood, logit):
-    """The integral of e^-loss over x in [0, 1]."""
-    return weights @ np.exp(-loss_of(likelihood, np.full_like(nodes, logit), nodes))
+    """The integrals of e^-loss and of x e^-loss over x in [0, 1]."""
+    height = np.exp(-loss_of(likelihood, np.full_like(nodes, logit), nodes))  # n
+    return weights @ height, weights @ (nodes[:, 0] * height)
 
 
-own_logit = float(ContinuousBernoulli.start(values[:, None])[0])  # of the continuous Bernoulli whose mean is 1/3
+own_logit = float(says.ContinuousBernoulli.start(values[:, None])[0])  # for the mean 1/3
 own_m = 1 / (1 + np.exp(-own_logit))
-own_mean = weights @ (nodes[:, 0] * np.exp(-loss_of(ContinuousBernoulli, np.full_like(nodes, own_logit), nodes)))
-masses = {at: mass(Bernoulli, np.log(at / (1 - at))) for at in (0.001, 0.1, 1 / 3, 0.4999)}
+own_mass, own_mean = mass(says.ContinuousBernoulli, own_logit)
+masses = {at: mass(says.Bernoulli, np.log(at / (1 - at)))[0] for at in (0.001, 0.1, 1 / 3, 0.4999)}
 print("Mass of e^-cross-entropy:", ", ".join(f"{value:.4f} at m = {at:.3g}" for at, value in masses.items()))
-print(f"Continuous Bernoulli of mean 1/3: m = {own_m:.4f}, mass {mass(ContinuousBernoulli, own_logit):.6f}")
+print(f"Continuous Bernoulli of mean 1/3: m = {own_m:.4f}, mass {own_mass:.6f}")
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained")
@@ -242,8 +243,8 @@ axes[0].set(ylim=(0, 1.2), xlim=(0, 1), xlabel="m, what the decoder says of the 
 axes[0].set_title("Only the root moves the minimum")
 x = np.linspace(0, 1, 200)[:, None]  # n, 1
 for likelihood, logit, color, dash, label in (
-    (Bernoulli, np.log(0.5), "#7A5C00", "-.", f"cross-entropy: area {masses[1 / 3]:.2f}"),
-    (ContinuousBernoulli, own_logit, "#332288", "-", "continuous Bernoulli: area 1.00"),
+    (says.Bernoulli, np.log(0.5), "#7A5C00", "-.", f"cross-entropy: area {masses[1 / 3]:.2f}"),
+    (says.ContinuousBernoulli, own_logit, "#332288", "-", "continuous Bernoulli: area 1.00"),
 ):
     height = np.exp(-loss_of(likelihood, np.full_like(x, logit), x))  # n
     axes[1].plot(x[:, 0], height, color=color, ls=dash, lw=2, label=label)
@@ -281,10 +282,9 @@ def without_code(fitted, x, floor):
 
 falls = np.array([[without_code(train, x, floor) for x in (train, test)] for floor in floors])  # floors, 2
 flat = np.array([[without_code(noisy[0], x, floor) for x in noisy] for floor in floors])  # floors, 2
-constant = int((train.var(axis=0) == 0).sum())
+constant = (train.var(axis=0) == 0).sum()
 per_decade = (falls[8, 0] - falls[0, 0]) / np.log10(floors[8] / floors[0])
-outputs = np.tile(Categorical().start(train), (len(test), 1))  # n, D * 17
-levels = loss_of(Categorical(), outputs, test)  # n
+levels = loss_of(says.Categorical(), np.tile(says.Categorical().start(train), (len(test), 1)), test)  # n
 print(f"{constant} constant pixels; training loss falls by {per_decade:.2f} nats a decade of the floor at the left end")
 for i in (0, 24, 36, 44, 52):
     print(f"floor {floors[i]:.0e}: train {falls[i, 0]:.1f}, held out {falls[i, 1]:.1f}; noisy {flat[i, 1]:.1f}")
@@ -341,10 +341,10 @@ assert 1 / 4 < np.log(2) / 2 and abs(minima["squared"] - 1 / 3) < 1e-3 and minim
 assert abs(minima["cross-entropy"] - 1 / 3) < 1e-3 and np.allclose(np.diff(rooted), (m[1] - m[0]) / 3, atol=1e-12)
 for at, value in masses.items():
     assert abs(value - (2 * at - 1) / np.log(at / (1 - at))) < 1e-9 and value < 0.5
-assert abs(own_mean - 1 / 3) < 1e-9 and abs(mass(ContinuousBernoulli, own_logit) - 1) < 1e-9
+assert abs(own_mean - 1 / 3) < 1e-9 and abs(own_mass - 1) < 1e-9
 assert constant == 3 and (test[:, train.var(axis=0) == 0] == 0).all() and abs(per_decade - 1.5 * np.log(10)) < 0.01
 assert (np.diff(falls, axis=0) > 0).all() and np.ptp(flat[:40], axis=0).max() < 0.5
 assert falls[0, 1] < levels.mean() - D * np.log(16) < flat[0, 1] and levels.min() >= 0
-of_sum, of_mean = (np.mean([runs[v, seed][1] for seed in SEEDS]) for v in (0.5, 32.0))
-words = f"{np.mean([kl for _, kl, _ in learnt.values()]):.1f} with v learnt, {of_sum:.2f} with the sum, {of_mean:.3f} with the mean"
+of_seeds = [(learnt[seed][1], runs[0.5, seed][1], runs[32.0, seed][1]) for seed in SEEDS]  # seeds, 3
+words = "{:.1f} with v learnt, {:.2f} with the sum, {:.3f} with the mean".format(*np.mean(of_seeds, axis=0))
 print(f"Headline: KL in nats: {words} of squares; a root moves {minima['squared']:.2f} to {minima['with a root']:.2f}.")
