@@ -156,7 +156,7 @@ MUTANTS = {
         ("test_distributions.py::test_log_prob_of_a_bit_is_exact_for_logits_of_any_size",),
     ),
     "Adam without bias correction": Mutant(
-        "optim.py", "rate = self.rate / (1 - self.beta1**self.t)", "rate = self.rate",
+        "optim.py", "rate = present / (1 - self.beta1**self.t)", "rate = present",
         ("test_train.py::test_adam_is_algorithm_1_of_the_paper",),
     ),
     "momentum forgotten": Mutant(
