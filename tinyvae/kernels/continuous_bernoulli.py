@@ -42,16 +42,17 @@ def series_numpy(coefficients, u):
 
 def log_normaliser_numpy(m):
     """h(m) = log((1 - e^-m) / m) of m >= 0, an array; minus the log of the density where x is 0 (for l < 0)."""
-    large = np.maximum(m, SMALL)
+    small, large = np.minimum(m, SMALL), np.maximum(m, SMALL)
     direct = -np.log(-large / np.expm1(-large))
-    return np.where(m < SMALL, m * (m * series_numpy(H_BACKWARD, m * m) - m.dtype.type(0.5)), direct)
+    near = small * (small * series_numpy(H_BACKWARD, small * small) - m.dtype.type(0.5))
+    return np.where(m < SMALL, near, direct)
 
 
 def log_normaliser_slope_numpy(m):
     """h'(m) = 1 / (e^m - 1) - 1 / m of m >= 0, an array: from -1/2 at 0 up to 0."""
-    large = np.maximum(m, SMALL)
+    small, large = np.minimum(m, SMALL), np.maximum(m, SMALL)
     direct = -np.exp(-large) / np.expm1(-large) - 1 / large
-    return np.where(m < SMALL, m * series_numpy(SLOPE_BACKWARD, m * m) - m.dtype.type(0.5), direct)
+    return np.where(m < SMALL, small * series_numpy(SLOPE_BACKWARD, small * small) - m.dtype.type(0.5), direct)
 
 
 @register_jitable(fastmath=FASTMATH)
