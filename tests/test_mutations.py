@@ -36,15 +36,15 @@ SCORE, PATHWISE = "estimators/score_function.py", "estimators/pathwise.py"
 MUTANTS = {
     "a large file gathered from its first rows": Mutant(
         "machine/disk.py", "kernels.gather(x, rows[start : start + n_rows]", "kernels.gather(x, rows[:n_rows]",
-        ("test_read.py::test_a_mapped_file_trains_bit_for_bit_like_an_array",),
+        ("test_read.py::test_a_mapped_file_trains_bit_for_bit_like_an_array",), slow=True,
     ),
     "bits in a large file taken for grey levels": Mutant(
         "machine/bits.py", "(is_large(x) and all(map(only_bits, pieces(x.ravel()))))", "False",
-        ("test_read.py::test_a_mapped_file_trains_bit_for_bit_like_an_array",),
+        ("test_read.py::test_a_mapped_file_trains_bit_for_bit_like_an_array",), slow=True,
     ),
     "a private mapping let go": Mutant(
         "machine/disk.py", ' and _mode(x) != "c"', "",
-        ("test_read.py::test_what_was_written_into_a_private_mapping_is_kept",),
+        ("test_read.py::test_what_was_written_into_a_private_mapping_is_kept",), slow=True,
     ),
     "a file opened whose checksum differs": Mutant(
         "datasets/download.py", " != FILES[name][file]:", ' == "":',
@@ -209,16 +209,16 @@ MUTANTS = {
     "an acceptance by the pixels as they are drawn anew": Mutant(
         "evaluate/imputation.py", "_log_weights(vae, q, z, outputs, x)  # R",
         "_log_weights(vae, q, z, outputs, _pixels(vae, outputs, rng))  # R",
-        ("test_imputation.py::test_draws_have_the_closed_forms_mean_and_covariance",),
+        ("test_imputation.py::test_draws_have_the_closed_forms_mean_and_covariance",), slow=True,
     ),
     "a gap against the encoder's q": Mutant(
         "evaluate/inference.py", "lacking = np.log(mean) + highest - bound",
         "lacking = np.log(mean) + highest - encoded.mean(axis=0)",
-        ("test_inference.py::test_the_gaps_are_the_closed_forms",),
+        ("test_inference.py::test_the_gaps_are_the_closed_forms",), slow=True,
     ),
     "importance weights that know nothing of the prior's share": Mutant(
         "evaluate/inference.py", "np.log(2) - np.logaddexp(terms[..., 1], 0)", "-terms[..., 1]",
-        ("test_inference.py::test_the_gaps_are_the_closed_forms",),
+        ("test_inference.py::test_the_gaps_are_the_closed_forms",), slow=True,
     ),
     "Sobol points without their shift": Mutant(
         "noise.py", "scrambled[:] = rng.integers(one, size=(n_points, n_latents))", "scrambled[:] = 0",
@@ -227,23 +227,26 @@ MUTANTS = {
     "a continuous Bernoulli without its normaliser": Mutant(
         "kernels/continuous_bernoulli.py", "loss[:] = (m * c + log_normaliser_numpy(m)).sum(axis=1)",
         "loss[:] = (m * c + np.log1p(np.exp(-m))).sum(axis=1)",
-        ("test_likelihoods.py::test_it_integrates_or_sums_to_one_and_has_its_mean[continuous_bernoulli]",),
+        ("test_likelihoods.py::test_it_integrates_or_sums_to_one_and_has_its_mean[continuous_bernoulli]",), slow=True,
     ),
     "a variance for a standard deviation in a Gaussian's draws": Mutant(
         "likelihoods/gaussian.py", "self.mean + np.sqrt(self.variance) * noise", "self.mean + self.variance * noise",
-        (f"test_likelihoods.py::test_its_samples_have_its_moments[{LEARNT}-float64]",),
+        (f"test_likelihoods.py::test_its_samples_have_its_moments[{LEARNT}-float64]",), slow=True,
     ),
     "a root in the squared error": Mutant(
         "kernels/squared_error.py", "loss[:] = (off * off).sum(axis=1)", "loss[:] = np.sqrt((off * off).sum(axis=1))",
         ("test_likelihoods.py::test_the_squared_error_is_a_gaussian_of_variance_one_half_but_for_a_constant",),
+        slow=True,
     ),
     "a mean over the pixels for a sum": Mutant(
         "kernels/squared_error.py", "loss[:] = (off * off).sum(axis=1)", "loss[:] = (off * off).mean(axis=1)",
         ("test_likelihoods.py::test_the_squared_error_is_a_gaussian_of_variance_one_half_but_for_a_constant",),
+        slow=True,
     ),
     "a learnt variance without gradient": Mutant(
         "likelihoods/gaussian.py", "slope = slope * kernels.floored_numpy(", "slope = 0 * kernels.floored_numpy(",
         (f"test_likelihoods.py::test_the_gradient_its_own_parameters_included_is_the_slope_of_the_loss[{LEARNT}]",),
+        slow=True,
     ),
     "what a decoder said, kept after its loss": Mutant(
         PASSES, "copy[0, j] = row[0, j]", "copy[0, j] = 0 * row[0, j]",
@@ -256,7 +259,7 @@ MUTANTS = {
     "a learnt prior whose KL has no slope": Mutant(
         "models/step.py", "{name: closed[name] - objective",
         "{name: -objective",
-        ("test_full_gaussian.py::test_a_vae_s_gradient_is_the_slope_of_its_loss",),
+        ("test_full_gaussian.py::test_a_vae_s_gradient_is_the_slope_of_its_loss",), slow=True,
     ),
     "a learnt prior whose sampled KL has no slope": Mutant(
         "models/step.py", " - objective.sampled_kl * sampled[name]",
@@ -266,7 +269,7 @@ MUTANTS = {
     "a Cholesky factor's gradient transposed": Mutant(
         "distributions/full_gaussian.py", "dz[..., rows] * eps[..., columns]",
         "dz[..., columns] * eps[..., rows]",
-        ("test_full_gaussian.py::test_its_slopes_are_those_of_its_values",),
+        ("test_full_gaussian.py::test_its_slopes_are_those_of_its_values",), slow=True,
     ),
     "a log-diagonal read as a log-variance": Mutant(
         "distributions/full_gaussian.py", "range(n)] = np.exp(q.logdiag)",
@@ -296,7 +299,7 @@ MUTANTS = {
     "early stopping that keeps the last": Mutant(
         "training/fit.py", "                vae.theta = plan.best\n",
         "                pass\n",
-        ("test_schedules.py::test_early_stopping_keeps_the_best_epoch_s_parameters",),
+        ("test_schedules.py::test_early_stopping_keeps_the_best_epoch_s_parameters",), slow=True,
     ),
     "a checkpoint that forgets the best": Mutant(
         "training/checkpoints.py", "best = {} if plan.best is None else",

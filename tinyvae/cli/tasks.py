@@ -72,7 +72,7 @@ def fill(args):
 
     vae = tv.VAE.load(args.model)
     data = tv.datasets.read(args.data, holes=True)
-    words.say(data.found)
+    words.say(data.found.rpartition("; train ")[0] + ".")  # a split is of no interest here
     x = np.concatenate([data.train, data.test])
     if x.shape[1] != vae.n_features:
         raise ValueError(f"{args.data}: has rows of {x.shape[1]} values, but {args.model} is of {vae.n_features}")

@@ -97,7 +97,7 @@ def read(path, holes=False):
     if n_holes:
         words += f"; missing (NaN): {n_holes:,}"
     own = "its own split" if "train" in parts else "the test data are the last rows"
-    return data._replace(found=f"{words}; train {len(data.train):,}, test {len(data.test):,}, {own}{remark}")
+    return data._replace(found=f"{words}{remark}; train {len(data.train):,}, test {len(data.test):,}, {own}")
 
 
 def image_shape(n_pixels):

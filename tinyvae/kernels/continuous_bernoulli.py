@@ -44,8 +44,7 @@ def log_normaliser_numpy(m):
     """h(m) = log((1 - e^-m) / m) of m >= 0, an array; minus the log of the density where x is 0 (for l < 0)."""
     small, large = np.minimum(m, SMALL), np.maximum(m, SMALL)
     direct = -np.log(-large / np.expm1(-large))
-    near = small * (small * series_numpy(H_BACKWARD, small * small) - m.dtype.type(0.5))
-    return np.where(m < SMALL, near, direct)
+    return np.where(m < SMALL, small * (small * series_numpy(H_BACKWARD, small * small) - m.dtype.type(0.5)), direct)
 
 
 def log_normaliser_slope_numpy(m):

@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from tinyvae import validate
+from tinyvae.kernels import dense
 from tinyvae.kernels import gaussian_pixels as kernels
 from tinyvae.likelihoods import support
 
@@ -161,9 +162,9 @@ class Gaussian:
         """The outputs with the means in the place of their first D; a copy, but where these are the means."""
         if self.mean == "linear":
             return outputs
-        outputs = outputs.copy()
-        outputs[:, :n_features] = kernels.sigmoid_numpy(outputs[:, :n_features])[0]
-        return outputs
+        means = outputs[:, :n_features].copy()
+        dense.bias_sigmoid(means, np.zeros(n_features, means.dtype))
+        return np.concatenate([means, outputs[:, n_features:]], axis=1) if self.outputs > 1 else means
 
 
 class GaussianPixels:
