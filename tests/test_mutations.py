@@ -211,6 +211,15 @@ MUTANTS = {
         "_log_weights(vae, q, z, outputs, _pixels(vae, outputs, rng))  # R",
         ("test_imputation.py::test_draws_have_the_closed_forms_mean_and_covariance",), slow=True,
     ),
+    "two chunks of chains that are the same": Mutant(
+        "evaluate/imputation.py", "% len(holes)], np.random.default_rng(seed.spawn(1)[0])",
+        "% len(holes)], np.random.default_rng(seed)",
+        ("test_imputation.py::test_no_two_chains_share_their_numbers",), slow=True,
+    ),
+    "a Gaussian without its normaliser": Mutant(
+        "kernels/gaussian_pixels.py", "LOG_2PI = math.log(2 * math.pi)", "LOG_2PI = 0.0",
+        (f"test_likelihoods.py::test_the_loss_alone_is_minus_the_log_density[{LEARNT}]",), slow=True,
+    ),
     "a gap against the encoder's q": Mutant(
         "evaluate/inference.py", "lacking = np.log(mean) + highest - bound",
         "lacking = np.log(mean) + highest - encoded.mean(axis=0)",
