@@ -290,6 +290,16 @@ MUTANTS = {
         "(kl.mean(axis=0) < self.free)",
         ("test_full_gaussian.py::test_a_vae_s_gradient_is_the_slope_of_its_loss",), slow=True,
     ),
+    "free bits of each data point": Mutant(
+        "objectives/bounds.py", "np.maximum(q.kl_by_latent().mean(axis=0), self.free).sum()",
+        "np.maximum(q.kl_by_latent(), self.free).sum(axis=1).mean()",
+        ("test_full_gaussian.py::test_free_bits_are_those_of_the_batch_s_mean",), slow=True,
+    ),
+    "a learnt prior that draws with its variance for a standard deviation": Mutant(
+        "distributions/prior.py", "(self.mu + _exp(0.5 * self.logvar) * eps)", "(self.mu + _exp(self.logvar) * eps)",
+        ("test_full_gaussian.py::test_a_learnt_prior_draws_from_its_density_and_inverts_its_distribution_function",),
+        slow=True,
+    ),
     "weight decay without the rate": Mutant(
         "optim.py", "1 - present * self.weight_decay",
         "1 - self.weight_decay",
