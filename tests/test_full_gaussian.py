@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 from scipy.optimize import minimize
-from scipy.stats import multivariate_normal
+from scipy.stats import multivariate_normal, norm
 
 import tinyvae as tv
 from tinyvae import check, variance
@@ -279,3 +279,20 @@ def test_a_learnt_prior_finds_the_latents_of_the_data():
     for gradient in best.kl_gradients(q, np.full((50, 2), 1 / 50)).values():
         np.testing.assert_allclose(gradient, 0, atol=1e-13)
     assert q.kl(best).mean() < q.kl().mean()
+
+
+def test_a_learnt_prior_draws_from_its_density_and_inverts_its_distribution_function():
+    z = PRIOR.sample(np.random.default_rng(0), 20_000, 3, "float64")
+    std = np.exp(PRIOR.logvar / 2)
+    assert (np.abs(z.mean(axis=0) - PRIOR.mu) < 4.5 * std / np.sqrt(len(z))).all()
+    assert (np.abs(z.var(axis=0) / std**2 - 1) < 4.5 * np.sqrt(2 / len(z))).all()  # of a Gaussian's sample variance
+    u = np.random.default_rng(1).random((5, 3))
+    np.testing.assert_allclose(norm.cdf(PRIOR.quantile(u), PRIOR.mu, std), u, rtol=1e-12)
+    np.testing.assert_allclose(PRIOR.log_prob(z[:5, None])[:, 0], norm.logpdf(z[:5], PRIOR.mu, std).sum(axis=1))
+
+
+def test_free_bits_are_those_of_the_batch_s_mean():
+    # KLs (mu^2 / 2) of 0 and 2, mean 1, above 0.6; of 0 and 0.5, mean 0.25, below it.
+    q = tv.DiagonalGaussian(np.array([[0.0, 0.0], [2.0, 1.0]]), np.zeros((2, 2)))
+    assert tv.FreeBits(0.6).kl_value(q) == pytest.approx(1 + 0.6)
+    np.testing.assert_array_equal(tv.FreeBits(0.6).kl_weights(q), [[1, 0], [1, 0]])

@@ -121,6 +121,11 @@ def test_the_seed_decides_and_the_number_of_workers_does_not(model, monkeypatch)
     assert not np.array_equal(found[0], tv.evaluate.impute(vae, x, 20, np.random.default_rng(6), 4))
 
 
+def test_no_two_chains_share_their_numbers(model):
+    draws = tv.evaluate.impute(linear_vae(model), np.full((1, 5), np.nan), 1100, np.random.default_rng(0), 2)
+    assert len(np.unique(draws[:, 0, 0])) == 1100  # three chunks of chains
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_bits_are_filled_in_with_bits(dtype, digits):
     vae, rng = tv.VAE(64, 2, (8,), dtype=dtype, seed=0), np.random.default_rng(0)

@@ -167,6 +167,17 @@ def test_a_learnt_variance_has_a_floor_and_no_log_variance_overflows(logvar, dty
     np.testing.assert_allclose(outputs[0], slopes, rtol=1e-5 if dtype == "float32" else 1e-12, atol=1e-30)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("variance", ["shared", "per_pixel"])
+def test_the_lowest_floor_leaves_a_variance_of_one_as_it_is(variance, dtype):
+    outputs, x, loss = np.array([[0.25, 0.0]], dtype), np.array([[0.5]], dtype), np.empty(1, dtype)
+    outputs, own = (outputs, {}) if variance == "per_pixel" else (outputs[:, :1].copy(), {"logvar": outputs[0, 1:]})
+    Gaussian(variance, floor=1e-30).loss_and_slope(outputs, x, loss, **own)
+    assert loss[0] == pytest.approx(-stats.norm.logpdf(0.25), rel=1e-5) and outputs[0, 0] == pytest.approx(-0.25, 1e-4)
+    with pytest.raises(ValueError, match="floor must be finite and at least 1e-30, got 1e-300"):
+        Gaussian(variance, floor=1e-300)  # of which float32 makes 0, and 1 over it infinity
+
+
 def test_a_pixel_that_never_changes_does_not_run_away():
     vae = tv.VAE(3, 1, (), likelihood="gaussian", dtype="float64")
     x = np.random.default_rng(0).random((50, 3))
@@ -205,6 +216,17 @@ def test_the_continuous_bernoulli_is_stable_around_one_half(dtype):
             exact = log_sinhc - sign * (x - 0.5) * float(l[0, 0])
             assert abs(loss[0] - exact) <= 4 * np.finfo(dtype).eps * max(1e-30, min(1, m)) + 1e-45
             assert abs(found[0, 0] - (sign * slope - (x - 0.5))) <= 4 * np.finfo(dtype).eps
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_mean_of_the_continuous_bernoulli_says_nothing_of_an_overflow(dtype):
+    most = np.finfo(dtype).max / 2
+    logits = np.array([[-most, -1e25, 1e25, most]], dtype)
+    np.testing.assert_allclose(ContinuousBernoulli(logits).mean, [[1 / most, 1e-25, 1, 1]], rtol=1e-6)
+    losses = np.empty(1, dtype)
+    kernels.continuous_bernoulli_loss_numpy(logits[:, 1:3], np.array([[0.0, 1.0]], dtype), losses)
+    assert losses[0] == pytest.approx(-2 * np.log(1e25), rel=1e-6)
 
 
 @pytest.mark.parametrize("x", [0.0, 0.25, 1.0])
@@ -314,7 +336,7 @@ def test_a_name_is_the_likelihood_with_its_defaults():
         (lambda: Gaussian(0), ValueError, "variance must be finite and greater than 0, got 0"),
         (lambda: Gaussian(None), TypeError, "variance must be a number, got None"),
         (lambda: Gaussian(mean="tanh"), ValueError, "mean must be one of 'linear', 'sigmoid', got 'tanh'"),
-        (lambda: Gaussian(floor=0.0), ValueError, "floor must be finite and greater than 0"),
+        (lambda: Gaussian(floor=0.0), ValueError, "floor must be finite and at least 1e-30, got 0"),
         (lambda: Categorical(1), ValueError, "levels must be at least 2, got 1"),
         (lambda: Categorical(17.0), TypeError, "levels must be an integer, got 17.0"),
         (lambda: Categorical(70_000), ValueError, "levels must be at most 65,536, got 70,000"),

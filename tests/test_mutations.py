@@ -156,7 +156,7 @@ MUTANTS = {
         ("test_distributions.py::test_log_prob_of_a_bit_is_exact_for_logits_of_any_size",),
     ),
     "Adam without bias correction": Mutant(
-        "optim.py", "rate = self.rate / (1 - self.beta1**self.t)", "rate = self.rate",
+        "optim.py", "rate = present / (1 - self.beta1**self.t)", "rate = present",
         ("test_train.py::test_adam_is_algorithm_1_of_the_paper",),
     ),
     "momentum forgotten": Mutant(
@@ -210,6 +210,15 @@ MUTANTS = {
         "evaluate/imputation.py", "_log_weights(vae, q, z, outputs, x)  # R",
         "_log_weights(vae, q, z, outputs, _pixels(vae, outputs, rng))  # R",
         ("test_imputation.py::test_draws_have_the_closed_forms_mean_and_covariance",), slow=True,
+    ),
+    "two chunks of chains that are the same": Mutant(
+        "evaluate/imputation.py", "% len(holes)], np.random.default_rng(seed.spawn(1)[0])",
+        "% len(holes)], np.random.default_rng(seed)",
+        ("test_imputation.py::test_no_two_chains_share_their_numbers",), slow=True,
+    ),
+    "a Gaussian without its normaliser": Mutant(
+        "kernels/gaussian_pixels.py", "LOG_2PI = math.log(2 * math.pi)", "LOG_2PI = 0.0",
+        (f"test_likelihoods.py::test_the_loss_alone_is_minus_the_log_density[{LEARNT}]",), slow=True,
     ),
     "a gap against the encoder's q": Mutant(
         "evaluate/inference.py", "lacking = np.log(mean) + highest - bound",
@@ -280,6 +289,16 @@ MUTANTS = {
         "objectives/bounds.py", "(kl.mean(axis=0) > self.free)",
         "(kl.mean(axis=0) < self.free)",
         ("test_full_gaussian.py::test_a_vae_s_gradient_is_the_slope_of_its_loss",), slow=True,
+    ),
+    "free bits of each data point": Mutant(
+        "objectives/bounds.py", "np.maximum(q.kl_by_latent().mean(axis=0), self.free).sum()",
+        "np.maximum(q.kl_by_latent(), self.free).sum(axis=1).mean()",
+        ("test_full_gaussian.py::test_free_bits_are_those_of_the_batch_s_mean",), slow=True,
+    ),
+    "a learnt prior that draws with its variance for a standard deviation": Mutant(
+        "distributions/prior.py", "(self.mu + _exp(0.5 * self.logvar) * eps)", "(self.mu + _exp(self.logvar) * eps)",
+        ("test_full_gaussian.py::test_a_learnt_prior_draws_from_its_density_and_inverts_its_distribution_function",),
+        slow=True,
     ),
     "weight decay without the rate": Mutant(
         "optim.py", "1 - present * self.weight_decay",

@@ -180,7 +180,8 @@ class Adam:
 
     Notes
     -----
-    Source: Kingma & Ba 2015, algorithm 1; Loshchilov & Hutter 2019, algorithm 2.
+    Source: Kingma & Ba 2015, algorithm 1; Loshchilov & Hutter 2019, algorithm 2, whose decay a step is `rate` times
+    `weight_decay` here, as in other packages; there only the schedule's factor multiplies it.
     """
 
     rate = _scheduled("rate", least=0)

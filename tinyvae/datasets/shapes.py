@@ -38,8 +38,10 @@ class Shapes(NamedTuple):
 def shapes(n, rng, n_pixels=16, **factors):
     """Draw small grey images, one shape each, whose factors are returned with them.
 
-    The factors are drawn independently and uniformly: the kind of three, a position and a size that keep the shape
-    inside the image, an angle of half a turn, after which an ellipse and a rectangle look the same.
+    The kind of three, the size from 0.15 to 0.3, and the angle of half a turn, after which an ellipse and a rectangle
+    look the same, are drawn independently and uniformly; row and column so, too, given the size, from `size` to
+    1 - `size`, where the shape stays inside the image. So a small shape may lie further out than a large one: factors
+    that must not know of each other need a fixed `size`, or a row and a column of one's own.
 
     Parameters
     ----------

@@ -15,6 +15,7 @@ __all__ = ["Gaussian", "GaussianPixels", "FLOOR"]
 
 VARIANCES, MEANS = ("shared", "isotropic", "per_pixel"), ("linear", "sigmoid")
 FLOOR = 1 / (12 * 255**2)  # the variance of what was rounded away from a pixel of 8 bits in [0, 1]
+LEAST = 1e-30  # of a floor: float32 holds it, and 1 over it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Gaussian:
     mean : str
         "linear": the decoder's output, any real number; "sigmoid": its sigmoid, in (0, 1).
     floor : float
-        What a learnt variance is never below, in squared units of the data. A fixed variance has none.
+        What a learnt variance is never below, in squared units of the data, at least 1e-30. A fixed variance has none.
 
     Attributes
     ----------
@@ -56,7 +57,7 @@ class Gaussian:
     Raises
     ------
     ValueError or TypeError
-        For an unknown word, or a variance or floor that is not above 0.
+        For an unknown word, a variance that is not above 0, or a floor below 1e-30.
     """
 
     variance: str | float = "shared"
@@ -76,7 +77,7 @@ class Gaussian:
             value = validate.number("variance", self.variance, least=0, open_least=True)
             object.__setattr__(self, "variance", value)
         validate.choice("mean", self.mean, MEANS)
-        object.__setattr__(self, "floor", validate.number("floor", self.floor, least=0, open_least=True))
+        object.__setattr__(self, "floor", validate.number("floor", self.floor, least=LEAST))
 
     @property
     def outputs(self):
