@@ -56,7 +56,7 @@ def add(command):
         help="what to fill in, in the model's units: NaN marks what is missing",
     )
     one.add_argument("--n-draws", type=count(1, MANY), default=10, metavar="N", help="draws of each row")
-    steps = "of the Markov chain behind each draw; enough, if twice as many change nothing"
+    steps = "of the Markov chain behind each draw; enough, if ten times as many change nothing"
     one.add_argument("--n-steps", type=count(1, MANY), default=500, metavar="N", help=steps)
     one.add_argument(
         "--method",

@@ -24,7 +24,8 @@ def impute(vae, x, n_draws, rng, n_steps=500, method="metropolis_within_gibbs"):
     `metropolis_within_gibbs` leaves the model's own conditional unchanged, whatever the encoder: a bad one costs steps,
     not correctness. Its first tenth of the steps takes every z', to come away from where it began. `pseudo_gibbs` takes
     every z' throughout: right only where q(z | x) is the posterior. A chain begins with a draw from the model that
-    ignores what is there. Whether n_steps are enough, a run with twice as many tells: the draws' mean should stay.
+    ignores what is there. Whether n_steps are enough, a run with ten times as many tells: the draws' mean should stay.
+    Twice as many may not: where q(z | x) is far too narrow, a chain keeps its z for hundreds of steps.
 
     Parameters
     ----------
