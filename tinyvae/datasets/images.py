@@ -45,7 +45,7 @@ def folder(path):
     found = sorted(file for file in root.rglob("*") if _is_shown(file, root) and file.is_file())
     files = [file for file in found if file.suffix.lower() in ENDINGS]
     if not files:
-        what = f"{len(found)} other files" if found else "nothing"
+        what = f"{len(found)} other file{'s' * (len(found) > 1)}" if found else "nothing"
         raise ValueError(f"{path}: is a folder without images: expected files {' '.join(ENDINGS)}, it holds {what}")
     size = None
     images = np.empty((0, 0, 0), "float32")
@@ -59,7 +59,7 @@ def folder(path):
             shapes = f"{image.shape[0]} x {image.shape[1]} pixels, {files[0]} has {size[0]} x {size[1]}"
             raise ValueError(f"{file}: has {shapes}; give all images one size")
         images[i] = image
-    words = f"; {len(found) - len(files)} other files are left out" if len(found) > len(files) else ""
+    words = f"; files that are no images are left out: {len(found) - len(files)}" if len(found) > len(files) else ""
     first = np.array([file.relative_to(root).parts[0] if file.parent != root else "" for file in files])
     if set(first) == {"train", "test"}:
         return {part: images[first == part] for part in ("train", "test")}, words
@@ -85,7 +85,9 @@ def _image(pillow, file):
                 deep = image.mode.startswith(("I", "F"))
                 pixels = np.asarray(image if deep else image.convert("L"))
     except Exception as error:  # each format fails in its own way
-        reason = str(error).replace(str(file), "it").removeprefix("it: ")
+        reason = str(error).replace(repr(str(file)), "it").replace(str(file), "it").removeprefix("it: ")
+        if isinstance(error, pillow.UnidentifiedImageError):
+            reason = "Pillow knows no such format; take it out of the folder, or save it again as png"
         raise ValueError(f"{file}: cannot be read as an image: {reason}") from error
     if not deep:
         levels = pixels.astype("float32") / 255
