@@ -173,6 +173,12 @@ def test_a_folder_of_images_in_the_order_of_their_names(pillow, tmp_path):
     assert data.image_shape == (4, 6) and "; files that are no images are left out: 1; train " in data.found
 
 
+def test_what_is_made_grey_is_said(pillow, tmp_path):
+    for name, colour in ("a", (9, 9, 9)), ("b", (9, 9, 8)):
+        pillow.new("RGB", (4, 3), colour).save(tmp_path / f"{name}.png")
+    assert tv.datasets.read(tmp_path).found.endswith("; in colour, and made grey: 1")
+
+
 def test_folders_named_train_and_test_are_the_split(pillow, tmp_path):
     for part, image in zip(("train", "test", "train"), GREY):
         (tmp_path / part).mkdir(exist_ok=True)

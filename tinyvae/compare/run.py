@@ -123,7 +123,7 @@ class Comparison(NamedTuple):
             "data": f"{bits}: the bound is on a discrete likelihood" if likelihoods.takes_bits(likelihood) else grey,
             "elbo": f"nats a test {one}, higher is better, {FINAL_SAMPLES} samples a {one} in the table, "
             f"{BOUND_SAMPLES} in the curves",
-            "variance": "of the gradient of the loss (nats a digit), summed over the block's coordinates; "
+            "variance": f"of the gradient of the loss (nats a {one}), summed over the block's coordinates; "
             "[value, low, high], 95% interval",
             "points": f"measured at the parameters of the run with {self.settings.estimators[0]}, "
             f"on its first {self.settings.batch_size} training {one}s",

@@ -47,10 +47,11 @@ def folder(path):
     if not files:
         what = f"{len(found)} other file{'s' * (len(found) > 1)}" if found else "nothing"
         raise ValueError(f"{path}: is a folder without images: expected files {' '.join(ENDINGS)}, it holds {what}")
-    size = None
+    size, n_coloured = None, 0
     images = np.empty((0, 0, 0), "float32")
     for i, file in enumerate(files):
-        image = _image(pillow, file)
+        image, coloured = _image(pillow, file)
+        n_coloured += coloured
         if size is None:
             size = image.shape
             require_room(path, len(files) * image.nbytes)
@@ -60,6 +61,7 @@ def folder(path):
             raise ValueError(f"{file}: has {shapes}; give all images one size")
         images[i] = image
     words = f"; files that are no images are left out: {len(found) - len(files)}" if len(found) > len(files) else ""
+    words += f"; in colour, and made grey: {n_coloured:,}" if n_coloured else ""
     first = np.array([file.relative_to(root).parts[0] if file.parent != root else "" for file in files])
     if set(first) == {"train", "test"}:
         return {part: images[first == part] for part in ("train", "test")}, words
@@ -71,7 +73,7 @@ def _is_shown(file, root):
 
 
 def _image(pillow, file):
-    """One image (rows, columns) in [0, 1], float32, NaN where it is transparent."""
+    """One image (rows, columns) in [0, 1], float32, NaN where it is transparent; and whether it had colours."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pillow.DecompressionBombWarning)
@@ -83,6 +85,8 @@ def _image(pillow, file):
                 if image.has_transparency_data:
                     holes = np.asarray(image.convert("RGBA"))[..., 3] == 0
                 deep = image.mode.startswith(("I", "F"))
+                grey = deep or image.mode in ("1", "L", "LA", "La")
+                coloured = not grey and bool(np.ptp(np.asarray(image.convert("RGB")), axis=2).any())
                 pixels = np.asarray(image if deep else image.convert("L"))
     except Exception as error:  # each format fails in its own way
         reason = str(error).replace(repr(str(file)), "it").replace(str(file), "it").removeprefix("it: ")
@@ -99,4 +103,4 @@ def _image(pillow, file):
         levels = pixels.astype("float32") / 65535
     if holes is not None:
         levels[holes] = np.nan
-    return levels
+    return levels, coloured
