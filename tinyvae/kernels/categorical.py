@@ -37,19 +37,19 @@ def softmax_numpy(logits):
     return e / e.sum(axis=-1, keepdims=True)
 
 
+# No "reassoc" here: a logarithm added to a large logit would be lost before the largest is subtracted.
+@register_jitable(fastmath={"contract", "nsz"})
+def below(logit, high):
+    """How far a logit is below the largest, negative or 0."""
+    return logit - high
+
+
 def categorical_loss_numpy(outputs, x, loss):
     """loss_r = -log p(x_r | o_r), nats; outputs (S * B, D * L), x (B, D), S times over, loss (S * B,)."""
     logits, k = levels_numpy(outputs, x)
     logits = logits - logits.max(axis=-1, keepdims=True, initial=-np.inf)
     terms = np.log(np.exp(logits).sum(axis=-1)) - np.take_along_axis(logits, k, axis=-1)[..., 0]
     loss[:] = terms.sum(axis=1)
-
-
-# No "reassoc" here: a logarithm added to a large logit would be lost before the largest is subtracted.
-@register_jitable(fastmath={"contract", "nsz"})
-def below(logit, high):
-    """How far a logit is below the largest, negative or 0."""
-    return logit - high
 
 
 @loop(categorical_loss_numpy)
