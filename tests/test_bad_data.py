@@ -190,12 +190,12 @@ def with_readme(folder):
 
 FOLDERS = {
     "empty": (lambda folder: folder.mkdir(), "is a folder without images: expected files .png"),
-    "without images": (with_readme, "it holds 1 other files"),
+    "without images": (with_readme, "it holds 1 other file"),
     "of two sizes": (
         lambda folder: save(folder, a=np.zeros((4, 5), "uint8"), b=np.zeros((5, 4), "uint8")),
         "b.png: has 5 x 4 pixels",
     ),
-    "of text": (of_text, "a.png: cannot be read as an image: cannot identify"),
+    "of text": (of_text, "a.png: cannot be read as an image: Pillow knows no such format"),
     "cut short": (cut_short, "a.png: cannot be read as an image"),
     "with a bomb": (a_bomb, "a.png: cannot be read as an image: Image size (3600000000 pixels) exceeds limit"),
     "moving": (moving, "a.gif: cannot be read as an image: it has 3 frames"),

@@ -52,6 +52,15 @@ def test_a_walk_is_a_whole_grid(walk, file, n, columns, model, tmp_path, shown, 
     assert capsys.readouterr().out.endswith(f"{file}\n")
 
 
+def test_images_have_the_shape_of_those_that_were_trained_on(tmp_path, shown, capsys):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).random((12, 4, 6), "float32"))
+    words = ["--data", tmp_path / "x.npy", "--epochs", 1, "--hidden", 3, "--out", tmp_path]
+    assert run("train", *words) == 0 == run("sample", "--model", tmp_path / "model.npz", "--out", tmp_path)
+    assert shown[0][1] == tv.VAE.load(tmp_path / "model.npz").image_shape == (4, 6)
+    assert run("sample", "--model", tmp_path / "model.npz", "--image-shape", 3, 8, "--out", tmp_path) == 0
+    assert tuple(shown[1][1]) == (3, 8)
+
+
 @pytest.fixture
 def holes(tmp_path, digits):
     x = digits[:12].copy()
@@ -81,7 +90,10 @@ def test_holes_are_filled_in(model, holes, tmp_path, capsys):
 @pytest.mark.parametrize(
     "data, message",
     [
-        (np.zeros((3, 64), "float32"), "nothing is missing; mark with NaN what is to be filled in"),
+        (
+            np.zeros((3, 64), "float32"),
+            "nothing is missing; mark what is to be filled in: NaN, an empty csv field, or a transparent pixel",
+        ),
         (np.full((3, 60), [np.nan] + 59 * [0.0]), "has rows of 60 values, but "),
         (np.array([["a"]]), "data.npy: "),
         (np.full((1, 64), [np.nan] + 63 * [2.0]), "x must lie in [0, 1], got values from "),

@@ -170,7 +170,13 @@ def test_a_folder_of_images_in_the_order_of_their_names(pillow, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     data = tv.datasets.read(tmp_path)
     np.testing.assert_array_equal(rows(data), GREY[:10].reshape(10, 24).astype("float32") / 255)
-    assert data.image_shape == (4, 6) and "; 1 other files are left out; train " in data.found
+    assert data.image_shape == (4, 6) and "; files that are no images are left out: 1; train " in data.found
+
+
+def test_what_is_made_grey_is_said(pillow, tmp_path):
+    for name, colour in ("a", (9, 9, 9)), ("b", (9, 9, 8)):
+        pillow.new("RGB", (4, 3), colour).save(tmp_path / f"{name}.png")
+    assert "; in colour, and made grey: 1; train 1" in tv.datasets.read(tmp_path).found
 
 
 def test_folders_named_train_and_test_are_the_split(pillow, tmp_path):

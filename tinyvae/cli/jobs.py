@@ -81,6 +81,7 @@ def train(args):
         results.require_apart(args.checkpoint, args.out)
     estimator, data = words.estimator(args.estimator), words.dataset(args)
     vae = training.model(args, data.train)
+    vae.image_shape = data.image_shape
     _require_room(vae, args)
     term = words.term(data.train, vae.likelihood)
     if remark := words.remark(args, data.train, vae.likelihood):

@@ -53,7 +53,8 @@ def add(command):
         type=path,
         required=True,
         metavar="FILE",
-        help="what to fill in, in the model's units: NaN marks what is missing",
+        help="what to fill in, in the model's units, of a kind that tinyvae train reads; missing is NaN, an empty csv "
+        "field, or a pixel that is transparent (alpha 0)",
     )
     one.add_argument("--n-draws", type=count(1, MANY), default=10, metavar="N", help="draws of each row")
     steps = "of the Markov chain behind each draw; enough, if ten times as many change nothing"
@@ -74,5 +75,5 @@ def _add_shape(one):
         type=count(1, MANY),
         nargs=2,
         metavar=("ROWS", "COLUMNS"),
-        help="pixels; the most square one that fits if not given",
+        help="pixels; if not given those of the training data, or the most square one that fits",
     )

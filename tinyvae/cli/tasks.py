@@ -75,11 +75,17 @@ def fill(args):
     words.say(data.found.rpartition("; train ")[0] + ".")  # a split is of no interest here
     x = np.concatenate([data.train, data.test])
     if x.shape[1] != vae.n_features:
-        raise ValueError(f"{args.data}: has rows of {x.shape[1]} values, but {args.model} is of {vae.n_features}")
+        raise ValueError(
+            f"{args.data}: has rows of {x.shape[1]} values, but {args.model} is of {vae.n_features}; give data of "
+            "the kind that it was trained on"
+        )
     shape, missing = _image_shape(args, vae, data.image_shape), np.isnan(x)
     holes = np.flatnonzero(missing.any(axis=1))
     if not len(holes):
-        raise ValueError(f"{args.data}: nothing is missing; mark with NaN what is to be filled in")
+        raise ValueError(
+            f"{args.data}: nothing is missing; mark what is to be filled in: NaN, an empty csv field, "
+            "or a transparent pixel"
+        )
     _require(args.n_draws * x.nbytes, f"{words.counted(args.n_draws, 'draw')} of {len(x):,} rows")
     results.require(args, "filled.npy", "filled.png", size=args.n_draws * x.nbytes)
     rng = np.random.default_rng(args.seed)
@@ -101,8 +107,11 @@ def fill(args):
 
 
 def _image_shape(args, vae, own=None):
-    """(rows, columns) of an image: as given, as the data's `own`, or the most square. ValueError if it does not fit."""
-    shape = tuple(args.image_shape) if args.image_shape else own or tv.datasets.image_shape(vae.n_features)
+    """(rows, columns) of an image: as given, as the model knows it, as the data's `own`, or the most square.
+
+    Raises ValueError if it does not fit.
+    """
+    shape = args.image_shape or vae.image_shape or own or tv.datasets.image_shape(vae.n_features)
     if math.prod(shape) != vae.n_features:
         raise ValueError(
             f"--image-shape {shape[0]} {shape[1]} has {math.prod(shape)} pixels, "

@@ -45,12 +45,13 @@ def folder(path):
     found = sorted(file for file in root.rglob("*") if _is_shown(file, root) and file.is_file())
     files = [file for file in found if file.suffix.lower() in ENDINGS]
     if not files:
-        what = f"{len(found)} other files" if found else "nothing"
+        what = f"{len(found)} other file{'s' * (len(found) > 1)}" if found else "nothing"
         raise ValueError(f"{path}: is a folder without images: expected files {' '.join(ENDINGS)}, it holds {what}")
-    size = None
+    size, n_coloured = None, 0
     images = np.empty((0, 0, 0), "float32")
     for i, file in enumerate(files):
-        image = _image(pillow, file)
+        image, coloured = _image(pillow, file)
+        n_coloured += coloured
         if size is None:
             size = image.shape
             require_room(path, len(files) * image.nbytes)
@@ -59,7 +60,8 @@ def folder(path):
             shapes = f"{image.shape[0]} x {image.shape[1]} pixels, {files[0]} has {size[0]} x {size[1]}"
             raise ValueError(f"{file}: has {shapes}; give all images one size")
         images[i] = image
-    words = f"; {len(found) - len(files)} other files are left out" if len(found) > len(files) else ""
+    words = f"; files that are no images are left out: {len(found) - len(files)}" if len(found) > len(files) else ""
+    words += f"; in colour, and made grey: {n_coloured:,}" if n_coloured else ""
     first = np.array([file.relative_to(root).parts[0] if file.parent != root else "" for file in files])
     if set(first) == {"train", "test"}:
         return {part: images[first == part] for part in ("train", "test")}, words
@@ -71,7 +73,7 @@ def _is_shown(file, root):
 
 
 def _image(pillow, file):
-    """One image (rows, columns) in [0, 1], float32, NaN where it is transparent."""
+    """One image (rows, columns) in [0, 1], float32, NaN where it is transparent; and whether it had colours."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pillow.DecompressionBombWarning)
@@ -83,9 +85,13 @@ def _image(pillow, file):
                 if image.has_transparency_data:
                     holes = np.asarray(image.convert("RGBA"))[..., 3] == 0
                 deep = image.mode.startswith(("I", "F"))
+                grey = deep or image.mode in ("1", "L", "LA", "La")
+                coloured = not grey and bool(np.ptp(np.asarray(image.convert("RGB")), axis=2).any())
                 pixels = np.asarray(image if deep else image.convert("L"))
     except Exception as error:  # each format fails in its own way
-        reason = str(error).replace(str(file), "it").removeprefix("it: ")
+        reason = str(error).replace(repr(str(file)), "it").replace(str(file), "it").removeprefix("it: ")
+        if isinstance(error, pillow.UnidentifiedImageError):
+            reason = "Pillow knows no such format; take it out of the folder, or save it again as png"
         raise ValueError(f"{file}: cannot be read as an image: {reason}") from error
     if not deep:
         levels = pixels.astype("float32") / 255
@@ -97,4 +103,4 @@ def _image(pillow, file):
         levels = pixels.astype("float32") / 65535
     if holes is not None:
         levels[holes] = np.nan
-    return levels
+    return levels, coloured

@@ -77,8 +77,8 @@ class SquaredError:
     def refuse(what):
         """Raise ValueError: `what` asks for a density. See `likelihoods.require_density`."""
         raise ValueError(
-            f"{what} asks for a density, which the likelihood 'squared_error' is not: take "
-            "tv.likelihoods.Gaussian(variance=0.5), whose -log p is the squared error + D/2 log(pi)"
+            f"{what} asks for a density, which the likelihood 'squared_error' is not: take gaussian:variance=0.5, "
+            "in Python tv.likelihoods.Gaussian(variance=0.5), whose -log p is the squared error + D/2 log(pi)"
         )
 
     def log_prob(self, x):

@@ -17,6 +17,10 @@ __all__ = ["Model"]
 NAMES = ("n_features", "n_latents", "hidden", "activation")  # of a configuration
 
 
+class _OfAnotherKind(Exception):
+    """A file that is whole and holds another kind of model, named by the argument."""
+
+
 class Model:
     """An encoder and a decoder, whose parameters are views into `theta`; what the two models of tinyvae share.
 
@@ -38,9 +42,11 @@ class Model:
         {argument: names}, of what `load` finds by name.
     prior : Prior or None
         Of a model that has one.
+    image_shape : tuple of int or None
+        (rows, columns) of the images that it is of, where it was told: a figure's business, kept in the file.
     """
 
-    format, known, prior = "", {"likelihood": likelihoods.LIKELIHOODS}, None
+    format, known, prior, image_shape = "", {"likelihood": likelihoods.LIKELIHOODS}, None, None
 
     def _make(self, n_features, n_latents, hidden, activation, likelihood, dtype, seed):
         """Check and keep the arguments that all models share."""
@@ -205,9 +211,10 @@ class Model:
         files.write_npz(path, self.arrays())
 
     def arrays(self):
-        """What `save` writes, {name: array}: the configuration as JSON, and theta."""
+        """What `save` writes, {name: array}: the configuration as JSON, theta, and the images' shape if known."""
         validate.check_finite("theta", self.theta)  # else `load` would refuse it
-        return {"config": json.dumps({"format": self.format, **self.config}), "theta": self.theta}
+        shape = {} if self.image_shape is None else {"image_shape": np.array(self.image_shape)}
+        return {"config": json.dumps({"format": self.format, **self.config}), "theta": self.theta, **shape}
 
     @classmethod
     def load(cls, path, **objects):
@@ -227,7 +234,7 @@ class Model:
             config, theta = json.loads(str(file["config"])), file["theta"]
             if (found := config.pop("format")) != cls.format:
                 if name := {"tinyvae.VAE 1": "VAE", "tinyvae.Autoencoder 1": "Autoencoder"}.get(str(found)):
-                    raise ValueError(f"it holds a tv.{name}: read it with tv.{name}.load, not tv.{cls.__name__}.load")
+                    raise _OfAnotherKind(name)
                 raise ValueError(f"it was not written by this version ({cls.format})")
             called = {name: word["name"] if isinstance(word, dict) else word for name, word in config.items()}
             strange = [name for name in cls.known if called.get(name, "") and name not in objects]
@@ -236,6 +243,10 @@ class Model:
             theta = theta if strange else validate.array("theta", theta, model.theta.shape, model.dtype)
         except FileNotFoundError:
             raise FileNotFoundError(f"no such file: {path}; train one with `tinyvae train`") from None
+        except _OfAnotherKind as error:
+            raise ValueError(
+                f"{path} holds a tv.{error}, where a tv.{cls.__name__} is asked for; tv.{error}.load reads it"
+            ) from None
         except Exception as error:  # each kind of damage fails in its own way: zipfile, zlib, EOF, key, value
             raise ValueError(f"{path} is damaged or is not a model that tinyvae saved: {error}") from error
         if strange:
@@ -243,4 +254,6 @@ class Model:
             options = ", ".join(f"{name}=..." for name in strange)
             raise ValueError(f"{path} has {own}, not known by name: give it, tv.{cls.__name__}.load(path, {options})")
         model.theta[:] = theta
+        if "image_shape" in file:
+            model.image_shape = tuple(map(int, file["image_shape"]))
         return model

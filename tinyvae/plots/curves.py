@@ -64,7 +64,7 @@ def bounds(x, elbos, xlabel="training steps", axes=None):
     axes, looks = axes or new_axes(6, 4), styles(elbos)
     for name, elbo in elbos.items():
         axes.plot(x[name], elbo, **looks[name])
-    axes.set(xlabel=xlabel, ylabel="ELBO (nats a digit)", title="Bound on test digits (higher is better)")
+    axes.set(xlabel=xlabel, ylabel="ELBO (nats a data point)", title="Bound on test data (higher is better)")
     # The first steps gain tens of nats; what is compared are the last few.
     late = np.concatenate([np.asarray(elbo)[len(elbo) // 5 :] for elbo in elbos.values()])
     margin = 0.08 * np.ptp(late) + 0.01
