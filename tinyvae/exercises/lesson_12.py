@@ -165,5 +165,5 @@ def _pass(likelihood, logits, x):
 
 def _cost(errors, v):
     """The mean over images of -log N(errors; 0, v)."""
-    pixels = Gaussian(variance="per_pixel", floor=1e-300)(np.tile(np.concatenate([0 * v, np.log(v)]), (len(errors), 1)))
+    pixels = Gaussian(variance="per_pixel", floor=1e-30)(np.tile(np.concatenate([0 * v, np.log(v)]), (len(errors), 1)))
     return -pixels.log_prob(errors).mean()
