@@ -60,7 +60,7 @@ def test_a_checkpoint_under_a_result_s_name_is_refused_at_the_start(name, tmp_pa
     out = tmp_path / "out"
     assert run("train", *SMALL, "--out", out, "--checkpoint", f"{out}/{name}") == 2
     assert "is where a result of this run goes: give another name" in last_line(capsys)
-    assert not trained and not os.listdir(out)
+    assert not trained and not out.exists()
 
 
 @pytest.mark.parametrize(
