@@ -1,7 +1,7 @@
 """tinyvae: how the gradient of an expectation is estimated, on variational autoencoders written by hand."""
 
 from tinyvae import datasets, distributions, estimators, evaluate, likelihoods, noise, objectives, optim, schedules
-from tinyvae.distributions import DiagonalGaussian, FullGaussian
+from tinyvae.distributions import Binary, Categorical, DiagonalGaussian, FullGaussian
 from tinyvae.estimators import Draws, Target
 from tinyvae.likelihoods import Bernoulli
 from tinyvae.mlp import MLP
@@ -12,9 +12,9 @@ from tinyvae.training import History, fit, train
 
 __all__ = [
     "VAE", "Autoencoder", "NonFiniteLoss", "train", "fit", "History", "ELBO", "FreeBits", "ImportanceWeighted", "Draws",
-    "Target", "DiagonalGaussian", "FullGaussian", "Bernoulli", "MLP", "SGD", "Adam", "check", "datasets",
-    "distributions", "estimators", "evaluate", "likelihoods", "noise", "objectives", "optim", "problems", "schedules",
-    "variance",
+    "Target", "DiagonalGaussian", "FullGaussian", "Binary", "Categorical", "Bernoulli", "MLP", "SGD", "Adam", "check",
+    "datasets", "distributions", "estimators", "evaluate", "likelihoods", "noise", "objectives", "optim", "problems",
+    "schedules", "variance",
 ]  # fmt: skip
 
 __version__ = "0.1.0"

@@ -9,7 +9,10 @@ import sys
 import numpy as np
 
 from tinyvae import discover, validate
+from tinyvae.distributions.binary import Binary
+from tinyvae.distributions.categorical import Categorical, OneHot
 from tinyvae.distributions.contract import NEEDED, Distribution
+from tinyvae.distributions.discrete_prior import Bits, Categories, LearntBits, LearntCategories
 from tinyvae.distributions.full_gaussian import FullGaussian
 from tinyvae.distributions.gaussian import DiagonalGaussian
 from tinyvae.distributions.prior import LearntNormal, Prior, StandardNormal, check_prior
@@ -17,18 +20,29 @@ from tinyvae.distributions.prior import LearntNormal, Prior, StandardNormal, che
 __all__ = [
     "DiagonalGaussian",
     "FullGaussian",
+    "Binary",
+    "Categorical",
+    "OneHot",
     "Distribution",
     "Prior",
     "StandardNormal",
     "LearntNormal",
+    "Bits",
+    "LearntBits",
+    "Categories",
+    "LearntCategories",
     "LATENTS",
     "PRIORS",
     "resolve",
+    "config_of",
     "resolve_prior",
 ]
 
 LATENTS = discover.by_name(
-    sys.modules[__name__], lambda one: hasattr(one, "from_params"), lambda one: one.name, ("gaussian", "full_gaussian")
+    sys.modules[__name__],
+    lambda one: hasattr(one, "n_params") and one is not OneHot,
+    lambda one: one.name,
+    ("gaussian", "full_gaussian", "binary", "categorical"),
 )
 PRIORS = discover.by_name(
     sys.modules[__name__],
@@ -42,8 +56,9 @@ def resolve(latents):
 
     Parameters
     ----------
-    latents : str or class
-        One of `LATENTS`, or a class that answers what `contract.py` tells of.
+    latents : str, dict or class
+        One of `LATENTS`, a class that answers what `contract.py` tells of (or an object that makes its distributions,
+        such as `OneHot`), or what `config_of` gave.
 
     Returns
     -------
@@ -58,12 +73,32 @@ def resolve(latents):
     """
     if isinstance(latents, str):
         return LATENTS[validate.choice("latents", latents, LATENTS)]
+    if isinstance(latents, dict):
+        options = dict(latents)
+        return type(resolve(options.pop("name")))(**options)
+    if isinstance(latents, OneHot):
+        return latents
     missing = [name for name in NEEDED if not hasattr(latents, name)]
     if missing or not isinstance(latents, type):
         lacks = f", which lacks {', '.join(missing)}" * bool(missing)
         raise TypeError(f"latents must be a name or a class such as tv.DiagonalGaussian, got {latents!r}{lacks}")
     discover.require_own_name("latents", latents.name, latents, LATENTS)
     return latents
+
+
+def config_of(latents):
+    """What a file keeps of a class of distributions: its name, or a dict where there is more to it.
+
+    Parameters
+    ----------
+    latents : class
+        What `resolve` returned.
+
+    Returns
+    -------
+    str or dict
+    """
+    return getattr(latents, "config", latents.name)
 
 
 def resolve_prior(prior, family):
@@ -88,7 +123,7 @@ def resolve_prior(prior, family):
         For what is no prior, or does not fit the class.
     """
     if isinstance(prior, str):
-        prior = PRIORS[validate.choice("prior", prior, PRIORS)]()
+        prior = PRIORS[validate.choice("prior", prior, PRIORS)].of(family)
     prior = check_prior(family.prior if prior is None else prior)
     discover.require_own_name("prior", prior.name, type(prior), PRIORS)
     there = prior.bound(**prior.parameters(2)) if hasattr(prior, "parameters") else prior

@@ -6,6 +6,7 @@ the log ratio to the prior, the gradient of a batch.
     name, blocks        how it is called; the names of the blocks of its parameters
     prior               the prior that a model takes unless told otherwise
     n_params(K)         how many numbers a data point's distribution takes
+    code_size(K)        how many numbers z has, which the decoder takes: K unless a latent is more than a number
     noise_shape(B, K)   the shape of a sample's noise, without the samples' axis
     draw(rng, S, B, K, dtype, scheme)   noise (S, ...): a scheme of `tv.noise` gives standard normal numbers
                         (S, B, K), and q makes of them what its `sample` takes
@@ -48,6 +49,11 @@ NEEDED = (
 
 class Distribution:
     """What follows from the rest: what a distribution of one's own may start from."""
+
+    @staticmethod
+    def code_size(n_latents):
+        """How many numbers z has for n_latents = K latents: K, int."""
+        return n_latents
 
     def like(self, params):
         """The same kind of distribution with other params (B, P), unchecked and not copied, and with the same prior."""

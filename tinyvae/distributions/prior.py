@@ -30,6 +30,11 @@ class Prior:
 
     name = "a prior of one's own"
 
+    @classmethod
+    def of(cls, family):
+        """The prior of this kind for latents of a family, with nothing else told."""
+        return cls()
+
     def parameters(self, n_latents):
         """What it learns itself, {name: initial array}, for n_latents = K: nothing, an empty dict."""
         return {}

@@ -74,7 +74,7 @@ def bound(vae, x, n_samples=1, seed=0, batch_size=1000):
             q = vae.encode(piece)
             kl += finite("the KL term", float(q.kl().sum(dtype="float64")))
             z = q.sample(q.noise(rng, n_samples))  # S, B, K
-            outputs, _ = vae.decoder.propagate(z.reshape(-1, vae.n_latents))  # S * B, D
+            outputs, _ = vae.decoder.propagate(z.reshape(-1, vae.code_size))  # S * B, D
             losses = np.empty(len(outputs), vae.dtype)
             vae.likelihood.loss(outputs, piece, losses, **vae.own)
             reconstruction += finite("the reconstruction term", float(losses.sum(dtype="float64"))) / n_samples

@@ -173,7 +173,7 @@ def gaps(vae, x, n_samples=5000, rng=None, refined=None):
         q, best = (one.like(one.params[points]) for one in (encoded, refined))
         for start in range(0, n_samples, ROWS):
             n = min(ROWS, n_samples - start)
-            eps, shape = q.noise(stream, n), (n, len(q.params), vae.n_latents)
+            eps, shape = q.noise(stream, n), (n, len(q.params), vae.code_size)
             free = vae.prior.sample(stream, n * shape[1], vae.n_latents, vae.dtype).reshape(shape)
             pieces.append(
                 [_log_terms(one, target, z) for one, z in ((q, q.sample(eps)), (best, best.sample(eps)), (best, free))]

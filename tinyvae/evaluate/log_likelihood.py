@@ -72,7 +72,7 @@ def _some(vae, x, n_samples, seed):
         points, n, stream = chunk
         some, empty = q.like(q.params[points]), arena()
         z = some.sample(some.noise(stream, n))  # s, p, K
-        outputs, _ = vae.decoder.using(empty).propagate(z.reshape(-1, vae.n_latents))  # s * p, D
+        outputs, _ = vae.decoder.using(empty).propagate(z.reshape(-1, vae.code_size))  # s * p, D
         losses = empty(z.shape[:2], vae.dtype)  # s, p
         vae.likelihood.loss(outputs, pixels[points], losses.reshape(-1), **vae.own)
         finite("the reconstruction term", losses)

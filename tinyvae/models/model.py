@@ -56,12 +56,17 @@ class Model:
         self.hidden, self.seed = validate.sizes("hidden", hidden), validate.integer("seed", seed, least=0)
         self.activation, self.dtype = activation, dtype
 
+    @property
+    def code_size(self):
+        """How many numbers a code z has, which the decoder takes."""
+        return self.n_latents
+
     def _fill(self, n_code):
         """Make the networks, the encoder with n_code outputs, and theta."""
         rng, n_features = np.random.default_rng(self.seed), self.n_features
         outputs = self.likelihood.outputs * n_features
         self.encoder = MLP((n_features, *self.hidden, n_code), self.activation, self.dtype, rng=rng)
-        self.decoder = MLP((self.n_latents, *reversed(self.hidden), outputs), self.activation, self.dtype, rng=rng)
+        self.decoder = MLP((self.code_size, *reversed(self.hidden), outputs), self.activation, self.dtype, rng=rng)
         self.dtype = self.encoder.dtype
         own = {"likelihood": self.likelihood.parameters(n_features), "prior": {}}
         if hasattr(self.prior, "parameters"):
@@ -180,7 +185,7 @@ class Model:
 
     def decode(self, z):
         """p(x | z). z (n, K) -> the likelihood, with .mean (n, D), .log_prob(x) (n,) and .sample(rng) (n, D)."""
-        outputs, _ = self.decoder.propagate(validate.array("z", z, ("n", self.n_latents), self.dtype))
+        outputs, _ = self.decoder.propagate(validate.array("z", z, ("n", self.code_size), self.dtype))
         return self.likelihood(outputs, **self.own)
 
     def check_data(self, x, name="x"):

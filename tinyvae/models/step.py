@@ -152,7 +152,7 @@ def prior_gradients(q, z, weights, objective):
     """
     if not hasattr(q.prior, "parameters") or not (names := q.prior.parameters(z.shape[2])):
         return {}
-    shares = np.broadcast_to(np.asarray(objective.kl_weights(q), q.dtype) / len(q.params), q.mean.shape)  # B, K
+    shares = np.asarray(objective.kl_weights(q), q.dtype) / len(q.params)  # of each latent, B, K, or of all alike
     closed, sampled = q.prior.kl_gradients(q, shares), q.prior.log_prob_gradients(z, weights)
     return {name: closed[name] - objective.sampled_kl * sampled[name] for name in names}
 

@@ -85,9 +85,16 @@ class VAE(Model):
         self._fill(self.family.n_params(self.n_latents))
 
     @property
+    def code_size(self):
+        """How many numbers a code z has: K, or K groups of several."""
+        size = getattr(self.family, "code_size", int)  # one's own need not say that a latent is one number
+        return size(self.n_latents)
+
+    @property
     def config(self):
         """The arguments, by name, that make this VAE as it was before training."""
-        other = {"latents": self.family.name, "prior": self.prior.name}  # written where they are not the default
+        # Written where they are not the default.
+        other = {"latents": distributions.config_of(self.family), "prior": self.prior.name}
         return super().config | {
             name: word for name, word in other.items() if word not in ("gaussian", self.family.prior.name)
         }
