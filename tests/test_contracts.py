@@ -790,12 +790,21 @@ class Noting:
         return getattr(self.q, name)
 
 
-@pytest.mark.parametrize("name", sorted(estimators.ESTIMATORS))
-def test_they_are_the_facts(name):
+FAMILIES = {
+    "gaussian": tv.DiagonalGaussian(np.zeros((2, 2)), np.zeros((2, 2))),
+    "binary": tv.Binary(np.zeros((2, 2))),
+    "categorical": tv.Categorical(np.zeros((2, 6)), 3),
+}
+
+
+@pytest.mark.parametrize(
+    "name, family", [(name, family) for family, q in FAMILIES.items() for name in sorted(estimators.names(q=q))]
+)
+def test_they_are_the_facts(name, family):
     """What is said of q and f is what is asked: a target and a q that note it."""
     said = estimators.ESTIMATORS[name].traits
     target = tv.Target(lambda z: (z**2).sum(axis=2), lambda z: 2 * z)
-    q = Noting(tv.DiagonalGaussian(np.zeros((2, 2)), np.zeros((2, 2))))
+    q = Noting(FAMILIES[family])
     objective = tv.ImportanceWeighted() if said.objective == "bound" else tv.ELBO()
     own, rng = tv.estimators.make(name), np.random.default_rng(0)
     before = rng.bit_generator.state
@@ -803,9 +812,19 @@ def test_they_are_the_facts(name):
     inside = inspect.unwrap(own if inspect.isfunction(own) else type(own).__call__)
     given = () if inspect.isfunction(own) else (own,)
     inside(*given, q, target, q.q.noise(np.random.default_rng(1), 3), objective, rng)
-    assert q.asked == set(said.q)
+    assert q.asked == {one for part in said.q for one in part.split(" or ") if hasattr(q.q, one)}
     assert {name for name, n in (("value", target.evaluations), ("grad", target.gradients)) if n} == set(said.f)
     assert (rng.bit_generator.state != before) == said.draws
+
+
+def test_every_estimator_is_for_some_family_and_the_discrete_ones_say_what_they_need():
+    names = {family: estimators.names(q=q) for family, q in FAMILIES.items()}
+    assert set().union(*names.values()) == set(estimators.names())
+    assert {"arm", "disarm"} & set(names["gaussian"]) == {"arm"} & set(names["categorical"]) == set()
+    q, target = FAMILIES["gaussian"], tv.Target(lambda z: z.sum(axis=2), np.ones_like)
+    for name in set(estimators.names()) - set(names["gaussian"]):
+        with pytest.raises(ValueError, match=f"{name} needs q.* which a DiagonalGaussian does not have"):
+            tv.estimators.make(name)(q, target, np.full((2, 2, 2), 0.5), None, np.random.default_rng(0))
 
 
 def test_a_partial_keeps_what_it_needs():

@@ -316,10 +316,14 @@ def objective_for(name):
     return tv.ImportanceWeighted() if name in ("dreg", "vimco") else tv.ELBO()
 
 
+def latents_for(name):
+    return "gaussian" if name in tv.estimators.names(q=ONE) else "binary"
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", tv.estimators.names())
 def test_every_estimator_trains_a_vae(name, dtype, digits):
-    vae = tv.VAE(64, 2, hidden=(8,), dtype=dtype, seed=0)
+    vae = tv.VAE(64, 2, hidden=(8,), dtype=dtype, seed=0, latents=latents_for(name))
     before = vae.theta.copy()
     records = list(
         tv.train(vae, digits[:60], name, objective_for(name), tv.Adam(1e-2), n_samples=2, epochs=3, batch_size=30)
@@ -332,6 +336,7 @@ def test_every_estimator_trains_a_vae(name, dtype, digits):
 @pytest.mark.parametrize("name", tv.estimators.names())
 def test_draws_keep_dtype_shape_and_their_arguments(name):
     q = tv.DiagonalGaussian(*np.random.default_rng(0).standard_normal((2, 3, 2)).astype("float32"))
+    q = q if latents_for(name) == "gaussian" else tv.Binary(np.repeat(q.params[:, :2], 2, axis=1))
     eps, f = q.noise(np.random.default_rng(1), 4), tv.Target(lambda z: (z**2).sum(axis=-1), lambda z: 2 * z)
     before = eps.copy(), q.params.copy()
     objective = tv.ImportanceWeighted() if name in ("dreg", "vimco") else None

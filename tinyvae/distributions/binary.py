@@ -147,6 +147,19 @@ class Binary(Distribution):
         none = scipy.special.expit(-self.logits)
         return np.where(z > 0.5, none + v * self.probs, v * none).astype(self.dtype)
 
+    def augmented_score(self, eps):
+        """2 eps - 1: E[f(sample(eps)) (2 eps - 1)] = d/dlogits E_q[f], a score of the noise. Both (S, B, K)."""
+        return 2 * eps - 1
+
+    def coupled(self, eps):
+        """A second sample, of the mirrored noise 1 - eps, and weights that make up for how it hangs on the first.
+
+        A weight is q(z_k) q(z'_k) / P(z_k, z'_k) where the two differ, max(p, 1 - p). eps (S, B, K) -> z', weights,
+        both (S, B, K).
+        """
+        larger = np.maximum(self.probs, scipy.special.expit(-self.logits))
+        return self.sample(1 - eps), np.broadcast_to(larger, eps.shape)
+
     # --- exact expectations, apart from all above ---------------------------------------------------
 
     def nodes(self, n_nodes=None):

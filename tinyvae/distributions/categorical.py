@@ -7,6 +7,7 @@ import scipy.special
 
 from tinyvae import validate
 from tinyvae.distributions.contract import Distribution
+from tinyvae.distributions.coupling import mirrored_sticks
 from tinyvae.distributions.discrete_prior import Categories, one_hot
 from tinyvae.distributions.uniform import open_uniform
 
@@ -163,6 +164,18 @@ class Categorical(Distribution):
         e = np.where(taken, first * self.grouped_probs, first * self.grouped_probs - np.log(v))
         eps = np.exp(-e).reshape(z.shape).astype(self.dtype)
         return np.clip(eps, np.finfo(self.dtype).tiny, 1 - np.finfo(self.dtype).epsneg)
+
+    def coupled(self, eps):
+        """A second sample, by sticks broken with mirrored noise, and weights for how it hangs on the first.
+
+        A weight is q(z_k) q(z'_k) / P(z_k, z'_k) where the two differ; see `coupling`. eps (S, B, K W) -> z', weights,
+        both (S, B, K W). The largest logit + Gumbel noise does not tell which way it is of, and so chooses the second.
+        """
+        highest = (self.log_probs - np.log(-np.log(self.grouped(eps)))).max(axis=3)  # S, B, K: Gumbel noise
+        way = self.grouped(self.sample(eps)).argmax(axis=3)  # S, B, K
+        other, weights = mirrored_sticks(self.grouped_probs, way, np.exp(-np.exp(-highest)))  # S, B, K each
+        z = one_hot(other, self.n_ways, self.dtype).reshape(eps.shape)
+        return z, np.repeat(weights.astype(self.dtype), self.n_ways, axis=2)
 
     # --- exact expectations, apart from all above ---------------------------------------------------
 

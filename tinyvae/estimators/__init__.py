@@ -8,6 +8,7 @@ known by its name.
 import sys
 
 from tinyvae import discover, validate
+from tinyvae.estimators.antithetic import arm, disarm
 from tinyvae.estimators.baselines import ConstantBaseline, InputDependent, MovingAverage
 from tinyvae.estimators.contract import Draws, Target
 from tinyvae.estimators.control_variates import Relax, delta_method
@@ -22,11 +23,12 @@ __all__ = [
     "Draws", "Target", "Traits", "estimator", "traits", "name_of", "learns", "names", "make", "resolve", "ESTIMATORS",
     "reparameterization", "score_function", "leave_one_out", "optimal_constant", "ConstantBaseline", "MovingAverage",
     "InputDependent", "delta_method", "Relax", "path_derivative", "MeasureValued", "dreg", "vimco",
+    "arm", "disarm",
 ]  # fmt: skip
 
 READING_ORDER = (
     "pathwise", "score_function", "baselines", "control_variates", "path_derivative", "measure_valued",
-    "importance_weighted",
+    "importance_weighted", "antithetic",
 )  # fmt: skip
 ESTIMATORS = discover.by_name(
     sys.modules[__name__],
@@ -37,13 +39,15 @@ ESTIMATORS = discover.by_name(
 globals().update({one.__name__: one for one in ESTIMATORS.values()})  # not the file of that name
 
 
-def names(objective=None):
+def names(objective=None, q=None):
     """The estimators' names, in reading order.
 
     Parameters
     ----------
     objective : {"average", "bound"}, optional
         Only those that fit such an objective; None takes all.
+    q : DiagonalGaussian or another distribution, optional
+        Only those that find in it what they ask; None takes all.
 
     Returns
     -------
@@ -51,7 +55,8 @@ def names(objective=None):
     """
     if objective is not None:
         validate.choice("objective", objective, ("average", "bound"))
-    return [name for name, one in ESTIMATORS.items() if objective is None or one.traits.objective in (objective, "any")]
+    fits = [name for name, one in ESTIMATORS.items() if objective is None or one.traits.objective in (objective, "any")]
+    return [name for name in fits if q is None or not ESTIMATORS[name].traits.lacking(q)]
 
 
 def make(name, **options):

@@ -25,7 +25,7 @@ class Traits(NamedTuple):
         Which objectives' gradient it estimates: those whose loss is the mean of the samples' losses, those in which the
         samples are weighed against each other, such as the importance-weighted bound, or both.
     q : tuple of str
-        Names of what it asks of the distribution, such as "score" or "path".
+        Names of what it asks of the distribution, such as "score" or "path"; "path or odds" where either will do.
     f : tuple of str
         Names of what it asks of the target: "value", "grad".
     draws : bool
@@ -45,6 +45,10 @@ class Traits(NamedTuple):
     draws: bool = False
     biased: bool = False
     costly: bool = False
+
+    def lacking(self, q):
+        """What it asks of the distribution q that is not there: a list, empty if q will do."""
+        return [part for part in self.q if not any(hasattr(q, one) for one in part.split(" or "))]
 
     def words(self):
         """What it needs, in a few words for a list; an empty string if it is nothing in particular."""
@@ -209,7 +213,6 @@ def _check_call(name, traits, q, target, eps, objective, rng):
         check_samples(name, eps, traits.samples)
     if traits.draws:
         validate.generator(f"rng ({name} draws more than eps)", rng)
-    for part in traits.q:
-        if not hasattr(q, part):
-            raise ValueError(f"{name} needs q.{part}, which a {type(q).__name__} does not have; take another estimator")
+    for part in traits.lacking(q):
+        raise ValueError(f"{name} needs q.{part}, which a {type(q).__name__} does not have; take another estimator")
     return objective
