@@ -243,6 +243,35 @@ def test_what_rebar_learnt_is_saved_and_restored():
     np.testing.assert_array_equal(other(q, f, eps).dparams, fresh)
 
 
+def test_a_run_in_two_parts_is_a_run_in_one(digits, tmp_path):
+    x = (digits[:60] > 0.5).astype("uint8")
+
+    def run(epochs, checkpoint=None):
+        vae, rebar = tv.VAE(64, 3, (8,), latents="binary", seed=0), Rebar()
+        tv.fit(vae, x, estimator=rebar, epochs=epochs, batch_size=30, checkpoint=checkpoint)
+        return vae.theta, rebar
+
+    whole, unbroken = run(4)
+    run(2, tmp_path / "run.npz")
+    again, learner = run(4, tmp_path / "run.npz")
+    np.testing.assert_array_equal(again, whole)
+    assert learner.state().keys() == unbroken.state().keys() > {"theta", "mean.average"}
+    for name, array in unbroken.state().items():
+        np.testing.assert_array_equal(learner.state()[name], array)
+
+
+@pytest.mark.parametrize("latents", ["binary", "categorical"])
+def test_the_laboratory_takes_them(latents, digits):
+    x = (digits[:6] > 0.5).astype("uint8")
+    vae = tv.VAE(64, 2, (8,), latents=latents, seed=0)
+    names = ["leave_one_out", *["arm"] * (latents == "binary"), "disarm", "rebar", "relax"]
+    reports = tv.variance.measure(vae, x, names, n_samples=2, n_draws=20, n_timings=1)
+    assert list(reports) == names and all(np.isfinite(reports[name].mean["logits"]).all() for name in names)
+    if latents == "categorical":
+        with pytest.raises(ValueError, match="arm needs q.augmented_score, which a Categorical does not have"):
+            tv.variance.measure(vae, x, ["arm"], n_draws=20, n_timings=1)
+
+
 # --- mistakes ---------------------------------------------------------------------------------------------
 
 
