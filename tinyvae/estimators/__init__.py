@@ -16,6 +16,7 @@ from tinyvae.estimators.importance_weighted import dreg, vimco
 from tinyvae.estimators.measure_valued import MeasureValued
 from tinyvae.estimators.path_derivative import path_derivative
 from tinyvae.estimators.pathwise import reparameterization
+from tinyvae.estimators.relaxed import GumbelSoftmax, StraightThroughGumbelSoftmax, muprop, straight_through
 from tinyvae.estimators.score_function import leave_one_out, optimal_constant, score_function
 from tinyvae.estimators.traits import Traits, estimator, learns, name_of, snake_case, traits
 
@@ -23,12 +24,13 @@ __all__ = [
     "Draws", "Target", "Traits", "estimator", "traits", "name_of", "learns", "names", "make", "resolve", "ESTIMATORS",
     "reparameterization", "score_function", "leave_one_out", "optimal_constant", "ConstantBaseline", "MovingAverage",
     "InputDependent", "delta_method", "Relax", "path_derivative", "MeasureValued", "dreg", "vimco",
+    "straight_through", "GumbelSoftmax", "StraightThroughGumbelSoftmax", "muprop",
     "arm", "disarm",
 ]  # fmt: skip
 
 READING_ORDER = (
     "pathwise", "score_function", "baselines", "control_variates", "path_derivative", "measure_valued",
-    "importance_weighted", "antithetic",
+    "importance_weighted", "relaxed", "antithetic",
 )  # fmt: skip
 ESTIMATORS = discover.by_name(
     sys.modules[__name__],
