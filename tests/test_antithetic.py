@@ -159,7 +159,7 @@ def pairs(probs):
     "probs",
     [[0.2, 0.5, 0.3], [0.9, 0.1], [0.25] * 4, [0.05, 0.6, 0.1, 0.15, 0.1], [1e-9, 1 - 2e-9, 1e-9], [0, 0.4, 0.6]],
 )
-def test_both_sticks_have_the_same_distribution_and_the_weights_are_what_they_say(probs):
+def test_weights_are_what_they_say_and_both_samples_alike(probs):
     probs = np.array(probs)
     joint, weights = pairs(probs)
     np.testing.assert_allclose(joint.sum(axis=0), probs, atol=3e-4)

@@ -114,6 +114,35 @@ MUTANTS = {
         SCORE, "baseline = (f.sum(axis=0) - f) / (len(f) - 1)", "baseline = f.mean(axis=0)",
         ("test_estimators.py::test_mean_is_the_exact_gradient_of_a_polynomial",),
     ),
+    "ARM without its 1/2": Mutant(
+        "estimators/antithetic.py", "0.5 * (f - mirrored)", "(f - mirrored)",
+        ("test_antithetic.py::test_variances_of_one_bit_are_the_table",), slow=True,
+    ),
+    "DisARM with the wrong side of m": Mutant(
+        "distributions/binary.py", "larger = np.maximum(", "larger = np.minimum(",
+        ("test_antithetic.py::test_variances_of_one_bit_are_the_table",), slow=True,
+    ),
+    "mirrored sticks from the most probable way": Mutant(
+        "distributions/coupling.py", "order = probs.argsort(axis=2)", "order = (-probs).argsort(axis=2)",
+        ("test_antithetic.py::test_weights_are_what_they_say_and_both_samples_alike",), slow=True,
+    ),
+    "REBAR without the term through the conditional sample": Mutant(
+        "estimators/rebar.py", "path - q.given_path(path, eps) - ", "path - ",
+        ("test_rebar.py::test_rebars_mean_is_the_sum_over_all_states",), slow=True,
+    ),
+    "RELAX without the term through the conditional sample": Mutant(
+        "estimators/control_variates.py", "slope - q.given_path(slope, eps)", "slope",
+        ("test_rebar.py::test_relaxs_mean_is_the_sum_over_all_states",), slow=True,
+    ),
+    "a temperature whose slope is forgotten": Mutant(
+        "estimators/rebar.py", "(twice * hotter).sum()", "0.0",
+        ("test_rebar.py::test_rebar_learns_down_the_slope_of_its_mean_square",), slow=True,
+    ),
+    "a level that holds the call's own samples": Mutant(
+        "estimators/rebar.py", "z, odds = q.sample(eps), q.odds(eps)  # S, B, K",
+        "z, odds = q.sample(eps), q.odds(eps)\n        own.mean.add(float(loss(z).mean()))",
+        ("test_rebar.py::test_evaluations_are_counted_and_a_call_alone_teaches_nothing",), slow=True,
+    ),
     "no term through the path": Mutant(
         PATHWISE, "q.path(dz, eps) + loss.explicit(z)", "loss.explicit(z)",
         ("test_vae.py::test_gradient_agrees_with_central_differences_for_each_objective",),

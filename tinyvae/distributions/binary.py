@@ -6,6 +6,7 @@ import scipy.special
 from tinyvae import validate
 from tinyvae.distributions.contract import Distribution
 from tinyvae.distributions.discrete_prior import Bits
+from tinyvae.distributions.relaxed import RelaxedBits
 from tinyvae.distributions.uniform import gauss_legendre, open_uniform
 
 __all__ = ["Binary"]
@@ -13,7 +14,7 @@ __all__ = ["Binary"]
 MOST_BITS = 12  # that are enumerated
 
 
-class Binary(Distribution):
+class Binary(RelaxedBits, Distribution):
     """q(z) = prod_k p_k^z_k (1 - p_k)^(1 - z_k), z in {0, 1}^K, p = sigmoid(logits), one for each row of a batch.
 
     Its noise is uniform, and z_k = 1 where eps_k > 1 - p_k, that is where logits_k + log(eps_k / (1 - eps_k)) > 0: the

@@ -9,6 +9,7 @@ from tinyvae import validate
 from tinyvae.distributions.contract import Distribution
 from tinyvae.distributions.coupling import mirrored_sticks
 from tinyvae.distributions.discrete_prior import Categories, one_hot
+from tinyvae.distributions.relaxed import RelaxedGroups
 from tinyvae.distributions.uniform import open_uniform
 
 __all__ = ["Categorical", "OneHot", "CATEGORICAL"]
@@ -16,7 +17,7 @@ __all__ = ["Categorical", "OneHot", "CATEGORICAL"]
 MOST_STATES = 4096  # that are enumerated, as many as 12 bits have
 
 
-class Categorical(Distribution):
+class Categorical(RelaxedGroups, Distribution):
     """q(z) = prod_k softmax(logits_k) of z's group k; z is one-hot in each of K groups of W ways.
 
     Its noise is uniform, W numbers a group, and the way taken is the one with the largest logit + Gumbel noise,

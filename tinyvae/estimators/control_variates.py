@@ -72,15 +72,18 @@ def delta_method(q, target, eps, objective=None, rng=None):
     return Draws(f, dparams)
 
 
-@estimator(objective="average", q=("score", "path", "moved"), costly=True)
+@estimator(objective="average", q=("score", "path or given_path", "moved or given_moved", "moved or odds"), costly=True)
 class Relax(Learner):
-    """The score function with a trained surrogate c(z) as control variate (the continuous case of RELAX, "LAX").
+    """The score function with a trained surrogate c(z) as control variate (RELAX; where z is continuous, "LAX").
 
         (f(z) - c(z)) dlog q(z)/dlambda + dc/dz dz/dlambda
+        (f(z) - c(a)) dlog q(z)/dlambda + dc/da [da/dlambda - da/dlambda given z]    where z is discrete
 
-    c is a small network of [z, mu, logvar], trained alongside to minimise the variance: it descends the mean
-    square of the estimate itself. Wins: f is a black box, smooth, and has to be estimated for long. Loses: before c is
-    trained; where df/dz is to be had, the pathwise estimator is cheaper. Costs one f a sample and a small network.
+    a are the odds of which z is made by a threshold; the last term is their path with z held, the noise being drawn
+    given z, here the noise that made z. c is a small network of [z, mu, logvar], or [a, logits], trained alongside to
+    minimise the variance: it descends the mean square of the estimate itself. Wins: f is a black box, smooth, and has
+    to be estimated for long. Loses: before c is trained; where df/dz is to be had, the pathwise estimator is cheaper,
+    and for bits `rebar` knows more. Costs one f a sample and a small network.
 
     It makes a callable (q, target, eps, objective, rng) -> Draws.
 
@@ -108,14 +111,15 @@ class Relax(Learner):
         If an option is of the wrong type. At a call: if `objective` is no objective, or eps is not of q's dtype.
     ValueError
         If one of `hidden` is below 1, rate or seed below 0, or step not above 0. At a call: under ImportanceWeighted;
-        if q lacks `score`, `path` or `moved`, a shape does not fit, or eps or f is not finite.
+        if q lacks `score`, `path` or `moved` (for odds: `given_path` or `given_moved`), a shape does not fit, or eps or
+        f is not finite.
 
     Notes
     -----
     The training gradient needs d/dtheta of v' dc/dz, a mixed second derivative. It is taken as a directional
     difference, (c(z + h v) - c(z - h v)) / 2h with |h v| = `step`, in float64: its relative error is about step^2.
 
-    Source: Grathwohl et al. 2018, section 3.1.
+    Source: Grathwohl et al. 2018, sections 3.1 and 3.2.
     """
 
     def __init__(self, hidden=(64,), rate=1e-3, seed=0, step=1e-4):
@@ -127,12 +131,13 @@ class Relax(Learner):
         loss = Integrand(q, target, objective)
         z = q.sample(eps)  # S, B, K
         f = loss(z)  # S, B
-        inputs = _with_context(z, q)  # S * B, 3K
+        place, path, moved = _smooth(q, z, eps)
+        inputs = _with_context(place, q)  # S * B, 3K
         c, cache = self.learnt(inputs)  # S * B
         dc = self.learnt.input_gradient(cache)[:, : z.shape[2]].reshape(z.shape).astype(z.dtype)  # S, B, K
         score = q.score(z)  # S, B, 2K
-        dparams = (f - c.reshape(f.shape).astype(f.dtype))[..., None] * score + q.path(dc, eps)  # S, B, 2K
-        v = q.moved(dparams, eps)  # S, B, K: dz/dlambda dparams
+        dparams = (f - c.reshape(f.shape).astype(f.dtype))[..., None] * score + path(dc, eps)  # S, B, 2K
+        v = moved(dparams, eps)  # S, B, K: dz/dlambda dparams
         self._seen = f, inputs, cache, (dparams * score).sum(axis=2), v
         return Draws(f, dparams)
 
@@ -173,6 +178,17 @@ class Relax(Learner):
 
     def __repr__(self):
         return f"Relax({self.learnt}, step={self.step})"
+
+
+def _smooth(q, z, eps):
+    """Where c is asked; a slope there taken back to params; and how that place moves when params do."""
+    if not hasattr(q, "odds"):
+        return z, q.path, q.moved
+    return (
+        q.odds(eps),
+        lambda slope, eps: slope - q.given_path(slope, eps),
+        lambda dparams, eps: dparams - q.given_moved(dparams, eps),
+    )
 
 
 def _with_context(z, q):
