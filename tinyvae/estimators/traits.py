@@ -195,7 +195,7 @@ def decoder_sample(estimator, q, eps, z):
     """
     if not trains_elsewhere(estimator):
         return z
-    name = name_of(estimator)
+    name = snake_case(name_of(estimator))
     _check_parts(name, traits(estimator), q)
     own = _inside(estimator).decoder_sample(q.like(q.params.copy()), eps.copy())
     return validate.array(f"the decoder_sample of {name}", own, z.shape, z.dtype)
