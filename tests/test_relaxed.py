@@ -4,9 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
+import scipy.optimize
 
 import tinyvae as tv
-from tinyvae import check, variance
+from tinyvae import check, problems, variance
 from tinyvae.estimators import muprop, straight_through
 from tinyvae.estimators.traits import decoder_sample
 from tinyvae.objectives import Integrand
@@ -225,6 +226,60 @@ def test_the_sampled_kl_is_the_discrete_one():
         for one in (at("gumbel_softmax", 0.02), densitys)
     ]
     assert off[0] < 0.01 * abs(exact.item()) and off[1] > 0.2 * abs(exact.item())
+
+
+# --- bias against temperature ---------------------------------------------------------------------------------
+
+
+def test_bias_and_deviation_along_the_temperature_hold_what_quadrature_finds():
+    q, f, temperatures = bit(), bowl(), [0.1, 0.25, 0.5, 0.75]
+    found = problems.along_temperature(q, f, temperatures, n_draws=20_000)
+    assert list(found) == ["gumbel_softmax", "straight_through_gumbel_softmax", "straight_through"]
+    exact = check.exact_gradient(q, f).item()
+
+    def errors(name, temperature):
+        mean, spread = check.exact_mean(at(name, temperature), q, f, n_nodes=60)
+        return abs(mean.item() - exact), spread.item() ** 0.5
+
+    for name in RELAXED:
+        known = np.array([errors(name, t) for t in temperatures])
+        for curve, column in ((found[name].bias, known[:, 0]), (found[name].std, known[:, 1])):
+            assert (curve[:, 1] * 0.98 <= column).all() and (column <= curve[:, 2] * 1.02).all()  # 95% each, and a bit
+    flat = found["straight_through"]
+    assert (flat.bias == flat.bias[0]).all() and flat.bias[0, 1] < 0.09375 < flat.bias[0, 2]
+    assert problems.crossing(flat) == (np.inf,) * 3 and problems.crossing(flat, 100) == (0,) * 3
+
+    def apart(temperature, n_samples=20):
+        off, std = errors("gumbel_softmax", temperature)
+        return off - std / n_samples**0.5
+
+    where = problems.crossing(found["gumbel_softmax"], 20)
+    assert where.low < scipy.optimize.brentq(apart, 0.2, 0.8, xtol=1e-3) < where.high < 1.3 * where.low
+    assert problems.crossing(found["gumbel_softmax"], 200).value < where.value  # more samples: a lower temperature
+
+
+def test_along_the_temperature_in_a_model_and_of_groups():
+    vae, x, _ = small()
+    (found,) = problems.along_temperature(
+        vae.encode(x), vae.target(x), [0.2, 1.0], ("gumbel_softmax",), tv.ELBO(), 400
+    ).values()
+    assert found.bias.shape == found.std.shape == (2, 3) and found.std[0, 0] > found.std[1, 0]
+    (off,) = problems.along_temperature(groups(), coupled(6), [0.5], ("muprop",), SAMPLED, 2_000).values()
+    assert off.bias[0, 1] == 0  # unbiased: none is found
+
+
+def test_what_does_not_fit_along_the_temperature_is_refused():
+    for temperatures, estimators, error, message in (
+        ([0.5, 0.5], ("gumbel_softmax",), ValueError, "temperatures must be .* each above the one before"),
+        ([], ("gumbel_softmax",), ValueError, "temperatures must be one or more numbers"),
+        ([0.0], ("gumbel_softmax",), ValueError, "each of temperatures must be .* greater than 0, got 0"),
+        ([0.5], "gumbel_softmax", TypeError, "estimators must be a sequence of names"),
+        ([0.5], ("warm",), ValueError, "estimator must be one of"),
+    ):
+        with pytest.raises(error, match=message):
+            problems.along_temperature(bit(), bowl(), temperatures, estimators, n_draws=10)
+    with pytest.raises(TypeError, match="q must be a tv.Binary or a tv.Categorical, .* got DiagonalGaussian"):
+        problems.along_temperature(tv.DiagonalGaussian(np.zeros((1, 1)), np.zeros((1, 1))), bowl(), [0.5])
 
 
 # --- what they say, and what the certificate says of them --------------------------------------------------------
