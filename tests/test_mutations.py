@@ -32,6 +32,7 @@ GAUSSIAN, DENSE = "kernels/gaussian.py", "kernels/dense.py"
 TEAM, PASSES, BLOCKS = "kernels/team.py", "kernels/passes.py", "kernels/blocks.py"
 LEARNT = "Gaussian(variance='shared', mean='linear')"
 SCORE, PATHWISE = "estimators/score_function.py", "estimators/pathwise.py"
+RELAXED = "estimators/relaxed.py"
 
 MUTANTS = {
     "a large file gathered from its first rows": Mutant(
@@ -113,6 +114,33 @@ MUTANTS = {
     "a baseline that includes its own sample": Mutant(
         SCORE, "baseline = (f.sum(axis=0) - f) / (len(f) - 1)", "baseline = f.mean(axis=0)",
         ("test_estimators.py::test_mean_is_the_exact_gradient_of_a_polynomial",),
+    ),
+    "straight-through sold as unbiased": Mutant(
+        RELAXED, 'q=("relaxed_path",), f=("value", "grad"), biased=True', 'q=("relaxed_path",), f=("value", "grad")',
+        ("test_relaxed.py::test_they_say_that_they_are_biased",), slow=True,
+    ),
+    "a relaxed slope without its 1 / temperature": Mutant(
+        "distributions/relaxed.py", "return dy * y * (1 - y) / self.dtype.type(temperature)", "return dy * y * (1 - y)",
+        ("test_relaxed.py::test_gradients_through_the_relaxation_are_central_differences",), slow=True,
+    ),
+    "the KL of the relaxed density": Mutant(
+        RELAXED, "dparams = q.relaxed_path(loss.grad(y), y, self.present) + loss.explicit(y)",
+        "dparams = q.relaxed_path(target.grad(y), y, self.present) - loss.beta * (np.tanh((q.odds(eps) - q.logits) / 2)"
+        " - np.tanh((q.odds(eps) - q.prior.logits) / 2))",
+        ("test_relaxed.py::test_the_sampled_kl_is_the_discrete_one",), slow=True,
+    ),
+    "MuProp without its mean-field term": Mutant(
+        RELAXED, "q.score(z) + _mean_path(q, slope)", "q.score(z)",
+        ("test_relaxed.py::test_muprops_mean_is_the_sum_over_all_states",), slow=True,
+    ),
+    "a relaxation's decoder trained at the sample": Mutant(
+        "models/step.py", "target.weight_gradients(y, weights)", "target.weight_gradients(z, weights)",
+        ("test_relaxed.py::test_gumbel_softmax_trains_the_decoder_at_the_relaxed_sample_and_reports_at_the_sample",),
+        slow=True,
+    ),
+    "a temperature that stays where it starts": Mutant(
+        RELAXED, "self.step += 1", "self.step += 0",
+        ("test_relaxed.py::test_a_temperature_is_annealed_in_training_and_goes_on_from_a_checkpoint",), slow=True,
     ),
     "ARM without its 1/2": Mutant(
         "estimators/antithetic.py", "0.5 * (f - mirrored)", "(f - mirrored)",

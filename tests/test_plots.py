@@ -51,6 +51,12 @@ FIGURES = {
     "along": lambda rng: plots.along(
         ["a", "b"], [1.0, 0.0], *[{name: [(2.0, 1.0, 3.0), (0.0, 0.0, 1.0)] for name in NAMES}] * 2
     ),
+    "along temperature": lambda rng: plots.along_temperature(
+        [0.1, 1.0],
+        {name: [(0.0, 0.0, 0.1), (2.0, 1.0, 3.0)] for name in NAMES},
+        {name: [(2.0, 1.9, 2.1)] * 2 for name in NAMES},
+        dict(zip(NAMES, (0.5, 0.0, np.inf))),
+    ),
     "decomposition": lambda rng: plots.decomposition(
         {name: {"encoder": {"share": (-0.1, 0.0, 0.3)}, "decoder": {"share": (0.5, 0.3, 0.7)}} for name in NAMES}
     ),

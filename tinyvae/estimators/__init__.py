@@ -17,6 +17,7 @@ from tinyvae.estimators.measure_valued import MeasureValued
 from tinyvae.estimators.path_derivative import path_derivative
 from tinyvae.estimators.pathwise import reparameterization
 from tinyvae.estimators.rebar import Rebar
+from tinyvae.estimators.relaxed import GumbelSoftmax, StraightThroughGumbelSoftmax, muprop, straight_through
 from tinyvae.estimators.score_function import leave_one_out, optimal_constant, score_function
 from tinyvae.estimators.traits import Traits, estimator, learns, name_of, snake_case, traits
 
@@ -24,12 +25,13 @@ __all__ = [
     "Draws", "Target", "Traits", "estimator", "traits", "name_of", "learns", "names", "make", "resolve", "ESTIMATORS",
     "reparameterization", "score_function", "leave_one_out", "optimal_constant", "ConstantBaseline", "MovingAverage",
     "InputDependent", "delta_method", "Relax", "path_derivative", "MeasureValued", "dreg", "vimco",
+    "straight_through", "GumbelSoftmax", "StraightThroughGumbelSoftmax", "muprop",
     "arm", "disarm", "Rebar",
 ]  # fmt: skip
 
 READING_ORDER = (
     "pathwise", "score_function", "baselines", "control_variates", "path_derivative", "measure_valued",
-    "importance_weighted", "antithetic", "rebar",
+    "importance_weighted", "relaxed", "antithetic", "rebar",
 )  # fmt: skip
 ESTIMATORS = discover.by_name(
     sys.modules[__name__],

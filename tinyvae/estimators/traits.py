@@ -8,7 +8,7 @@ from tinyvae import noise, validate
 from tinyvae.estimators.contract import check_samples
 from tinyvae.objectives import PLAIN, check_objective
 
-__all__ = ["Traits", "estimator", "traits", "name_of", "snake_case", "learns"]
+__all__ = ["Traits", "estimator", "traits", "name_of", "snake_case", "learns", "decoder_sample", "trains_elsewhere"]
 
 
 LATENTS = {"augmented_score": "bits", "coupled": "discrete latents", "odds": "discrete latents"}  # that alone have it
@@ -122,9 +122,7 @@ def traits(estimator):
     Traits
         Those of the function inside a `functools.partial`; the defaults if it says nothing.
     """
-    while isinstance(estimator, functools.partial):
-        estimator = estimator.func
-    return getattr(estimator, "traits", Traits())
+    return getattr(_inside(estimator), "traits", Traits())
 
 
 def name_of(estimator):
@@ -140,8 +138,7 @@ def name_of(estimator):
     str
         The name itself, the `__name__` of what has one, or the class's name.
     """
-    while isinstance(estimator, functools.partial):
-        estimator = estimator.func
+    estimator = _inside(estimator)
     if isinstance(estimator, str):
         return estimator
     return getattr(estimator, "__name__", type(estimator).__name__)
@@ -175,6 +172,58 @@ def learns(estimator):
     bool
     """
     return hasattr(estimator, "update")
+
+
+def decoder_sample(estimator, q, eps, z):
+    """Where a model's decoder is trained: at z, unless the estimator carries a function that says otherwise.
+
+    Parameters
+    ----------
+    estimator : callable
+        One that trains the decoder elsewhere, at a relaxed sample, has `decoder_sample(q, eps)`, which returns it.
+    q : DiagonalGaussian or another distribution
+    eps : array (S, B, ...)
+        Noise.
+    z : array (S, B, K)
+        q.sample(eps).
+
+    Returns
+    -------
+    array (S, B, K)
+        z itself where the estimator says nothing.
+
+    Raises
+    ------
+    ValueError or TypeError
+        If q lacks what the estimator needs, or what it returns is of another shape or dtype, or not finite.
+    """
+    if not trains_elsewhere(estimator):
+        return z
+    name = snake_case(name_of(estimator))
+    _check_parts(name, traits(estimator), q)
+    own = _inside(estimator).decoder_sample(q.like(q.params.copy()), eps.copy())
+    return validate.array(f"the decoder_sample of {name}", own, z.shape, z.dtype)
+
+
+def trains_elsewhere(estimator):
+    """Whether the estimator has a `decoder_sample` of its own.
+
+    Parameters
+    ----------
+    estimator : callable
+
+    Returns
+    -------
+    bool
+    """
+    return hasattr(_inside(estimator), "decoder_sample")
+
+
+def _inside(estimator):
+    """What is inside a `functools.partial`."""
+    while isinstance(estimator, functools.partial):
+        estimator = estimator.func
+    return estimator
 
 
 def _guarded(function, traits):
@@ -217,6 +266,10 @@ def _check_call(name, traits, q, target, eps, objective, rng):
         check_samples(name, eps, traits.samples)
     if traits.draws:
         validate.generator(f"rng ({name} draws more than eps)", rng)
+    _check_parts(name, traits, q)
+    return objective
+
+
+def _check_parts(name, traits, q):
     for part in traits.lacking(q):
         raise ValueError(f"{name} needs q.{part}, which a {type(q).__name__} does not have; take another estimator")
-    return objective

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinyvae import validate
 from tinyvae.estimators.contract import ask
+from tinyvae.estimators.traits import decoder_sample
 from tinyvae.kernels.compile import instead_of
 from tinyvae.models.reconstruction import finite
 from tinyvae.objectives import Integrand, answer
@@ -70,11 +71,12 @@ def step_numpy(vae, x, eps, estimator, objective, rng, grads):
     q, target = vae.latents(params), vae.target(x)  # q(z | x), and f(z) = -log p(x | z)
     kl = finite("the KL term", float(q.kl().mean()))
 
-    # The decoder's side: each sample's loss by its share in the batch's mean.
+    # The decoder's side: each sample's loss by its share in the batch's mean. A relaxation trains it at another y.
     z = q.sample(eps)  # S, B, K
-    losses = Integrand(q, target, objective)(z)  # S, B
+    y = decoder_sample(estimator, q, eps, z)  # S, B, K
+    losses = Integrand(q, target, objective)(y)  # S, B
     weights = answer(objective, "weights", losses, losses.shape, vae.dtype) / len(x)  # S, B
-    decoder_grads = target.weight_gradients(z, weights)
+    decoder_grads = target.weight_gradients(y, weights)
 
     # The encoder's side: an estimator, at the same z. Its draws' mean over S, plus the slope of a KL in closed form.
     draws = ask(estimator, q, target, eps, objective, rng)  # S, B and S, B, P
@@ -113,13 +115,16 @@ def step(vae, x, eps, estimator, objective, rng, grads):
     kl = finite("the KL term", float(q.kl().sum()) / len(x))
 
     z = q.sample(eps)  # S, B, K
-    f = target(z)  # S, B
+    y = decoder_sample(estimator, q, eps, z)  # S, B, K
+    f = target(y)  # S, B
     reconstruction = finite("the reconstruction term", float(f.sum()) / f.size)
-    losses = Integrand(q, target, objective).from_target(f, z)  # S, B
+    losses = Integrand(q, target, objective).from_target(f, y)  # S, B
     weights = answer(objective, "weights", losses, losses.shape, vae.dtype) / len(x)  # S, B
-    target.write_weight_gradients(z, weights, decoder_grads, own_grads)
+    target.write_weight_gradients(y, weights, decoder_grads, own_grads)
 
     draws = ask(estimator, q, target, eps, objective, rng)
+    if y is not z:
+        reconstruction = finite("the reconstruction term", float(target(z).mean()))  # as remembered from the estimator
     loss = float(answer(objective, "value", draws.f, (len(x),)).sum()) / len(x)
     loss += float(answer(objective, "kl_value", q, ()))
     _encoder_backward(vae, q, cache, draws, objective, encoder_grads)

@@ -5,10 +5,11 @@ from tinyvae.problems.exact import NODES, exact_gradient, exact_loss, exact_mean
 from tinyvae.problems.linear_gaussian import LinearGaussian, linear_gaussian
 from tinyvae.problems.named import PROBLEMS, cosine, coupled, exp, make, names, quadratic, quadratic_offset
 from tinyvae.problems.problem import Problem, alone, problem
+from tinyvae.problems.temperature import AlongTemperature, along_temperature, crossing
 from tinyvae.problems.truth import Reference, vae_gradient
 
 __all__ = [
     "Problem", "problem", "alone", "names", "make", "PROBLEMS", "quadratic", "quadratic_offset", "exp", "cosine",
     "coupled", "LinearGaussian", "linear_gaussian", "Reference", "vae_gradient", "default_problems", "bound_problems",
-    "exact_gradient", "exact_loss", "exact_mean", "NODES",
+    "exact_gradient", "exact_loss", "exact_mean", "NODES", "AlongTemperature", "along_temperature", "crossing",
 ]  # fmt: skip

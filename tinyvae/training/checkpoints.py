@@ -344,6 +344,6 @@ def _told_data(**data):
 
 def _told_learner(learner):
     """[words, digest] of what learns, by class, repr and schedule: its other attributes hold what it learnt."""
-    rate = getattr(learner, "rate", None)
-    told = (type(learner), full_repr(learner), *([rate] if callable(rate) else []))
+    schedules = filter(callable, (getattr(learner, name, None) for name in ("rate", "temperature")))
+    told = (type(learner), full_repr(learner), *schedules)
     return [words(learner), identity(told)]

@@ -4,6 +4,7 @@ import copy
 
 from tinyvae import validate
 from tinyvae.estimators import Target
+from tinyvae.estimators.traits import decoder_sample, trains_elsewhere
 from tinyvae.evaluate import require_latents
 from tinyvae.likelihoods import takes_bits
 from tinyvae.machine.arena import one_per_thread
@@ -97,7 +98,8 @@ def measure(
 
         "encoder", "decoder": (P,), aligned with that part of theta, the gradient of the loss, the mean over the batch:
         report.mean["encoder"] is what `vae.loss_and_grads` gives on average. The decoder's gradient, taken at
-        z = q.sample(eps), is the same under all estimators: measured once, and shared.
+        z = q.sample(eps), is the same under all estimators but those that carry a `decoder_sample`:
+        measured once, and shared.
 
     Raises
     ------
@@ -166,25 +168,31 @@ def vae_moments(vae, x, plan, blocks):
     encoders = {}
     if "encoder" in blocks:
         encoders = {name: EncoderWeights(vae.encoder, cache, plan.n_draws) for name in plan.functions}
-    decoder = DecoderWeights(vae.decoder) if "decoder" in blocks else None
+    elsewhere = {name: one for name, one in plan.functions.items() if trains_elsewhere(one)}
+    trained = {**elsewhere, None: None} if len(elsewhere) < len(plan.functions) else elsewhere
+    decoders = {name: DecoderWeights(vae.decoder) for name in (trained if "decoder" in blocks else ())}
     arena = one_per_thread()
 
     def gradients(tiled, target, eps):
-        return decoder_gradients(vae.decoder, tiled, target, eps, plan.objective, len(x))
+        z = tiled.sample(eps)
+        at = {name: decoder_sample(trained[name], tiled, eps, z) for name in decoders}
+        return {
+            name: decoder_gradients(vae.decoder, tiled, target, at[name], plan.objective, len(x)) for name in decoders
+        }
 
     per_chunk = max(1, DECODER_ROWS // (plan.n_samples * len(x)))
-    also = gradients if decoder else None
+    also = gradients if decoders else None
     for draws, formed in replicates(q, lambda: target.using(arena()), plan, per_chunk, also):
         for name, dparams in draws.items():
             u, before = outputs[name].add(dparams)
             if encoders:
                 encoders[name].add(u, before)
-        if decoder:
-            decoder.add(formed)
-    shared = decoder.finish() if decoder else None
+        for name, decoder in decoders.items():
+            decoder.add(formed[name])
+    of_decoder = {name: decoder.finish() for name, decoder in decoders.items()}
     moments = {}
     for name in plan.functions:
-        found = {**outputs[name].finish(), "decoder": shared}
+        found = {**outputs[name].finish(), "decoder": of_decoder.get(name if name in elsewhere else None)}
         if encoders:
             found["encoder"] = encoders[name].finish(outputs[name].mean)
         moments[name] = squarable(name, {block: found[block] for block in blocks})

@@ -204,8 +204,8 @@ class DecoderWeights:
         return Block(self.mean, self.sums / (len(squares) - 1), squares, projections)
 
 
-def decoder_gradients(mlp, q, target, eps, objective, rows):
-    """Each replicate's gradient of the decoder's weights, at z = q.sample(eps).
+def decoder_gradients(mlp, q, target, z, objective, rows):
+    """Each replicate's gradient of the decoder's weights, at z.
 
     Parameters
     ----------
@@ -215,8 +215,8 @@ def decoder_gradients(mlp, q, target, eps, objective, rows):
         R replicates side by side, one for each of R * B rows.
     target : Reconstruction
         -log p(x | z), with the decoder's passes.
-    eps : array (S, R * B, K)
-        The noise.
+    z : array (S, R * B, K)
+        The samples.
     objective : ELBO or ImportanceWeighted
         It weighs the samples.
     rows : int
@@ -227,7 +227,6 @@ def decoder_gradients(mlp, q, target, eps, objective, rows):
     array (R, P)
         The gradients of the loss, the mean over the B data points.
     """
-    z = q.sample(eps)
     losses = Integrand(q, target, objective)(z)  # S, R * B
     weights = (objective.weights(losses) / rows).astype(z.dtype, copy=False)
     (slope, deltas), cache = target.backward(z), target.cache(z)
