@@ -42,9 +42,7 @@ def surrogate(model, x):
         outputs, _ = model.decoder.forward(z + (e0 - z0))
         losses = np.empty(len(x))
         model.likelihood.loss(outputs, x, losses, **model.own)
-        return (
-            losses.mean() + own * ((e - z0) ** 2).sum() / len(x) + model.commitment * ((z - e0) ** 2).sum() / len(x)
-        )
+        return losses.mean() + own * ((e - z0) ** 2).sum() / len(x) + model.commitment * ((z - e0) ** 2).sum() / len(x)
 
     return loss
 

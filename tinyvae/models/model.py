@@ -12,7 +12,7 @@ from tinyvae.machine.arena import empty, remember
 from tinyvae.mlp import MLP
 from tinyvae.models.reconstruction import Reconstruction
 
-__all__ = ["Model"]
+__all__ = ["Model", "kind_of"]
 
 FORMATS = {"tinyvae.VAE 1": "VAE", "tinyvae.Autoencoder 1": "Autoencoder", "tinyvae.VQVAE 1": "VQVAE"}
 NAMES = ("n_features", "n_latents", "hidden", "activation")  # of a configuration
@@ -20,6 +20,24 @@ NAMES = ("n_features", "n_latents", "hidden", "activation")  # of a configuratio
 
 class _OfAnotherKind(Exception):
     """A file that is whole and holds another kind of model, named by the argument."""
+
+
+def kind_of(path):
+    """Which kind of model a file holds, before it is loaded.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    str or None
+        The name of its class; None where the file cannot be read, or holds none of tinyvae's.
+    """
+    try:
+        return FORMATS.get(json.loads(str(files.read_npz(path)["config"]))["format"])
+    except Exception:  # `load` says what is wrong
+        return None
 
 
 class Model:
