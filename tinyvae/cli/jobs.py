@@ -8,7 +8,7 @@ import numpy as np
 
 import tinyvae as tv
 from tinyvae import compare as comparison
-from tinyvae.cli import results, signals, training, words
+from tinyvae.cli import codes, results, signals, training, words
 from tinyvae.machine import files
 from tinyvae.training.history import is_elbo
 
@@ -71,7 +71,7 @@ def compare(args):
 
 
 def train(args):
-    """Train a VAE with one estimator, or an autoencoder.
+    """Train a VAE with one estimator, an autoencoder, or a VQ-VAE and then the prior of its codes.
 
     Prints the last validation and the paths; writes model.npz, train.json and, once an epoch is validated, train.png
     into --out, with --save-every a series of models beside them. Whatever ends the training before, once there was a
@@ -90,6 +90,8 @@ def train(args):
     try:
         options = training.run_options(args, -(-len(data.train) // args.batch_size), estimator)
         _fit(vae, data, options, args, history)
+        if args.model == "vqvae":
+            codes.fit_prior(vae, data, args)
         with signals.ignored():
             _save(vae, history, term, args)
     except BaseException as error:

@@ -7,7 +7,7 @@ value is refused by the functions that take them.
 import os
 import sys
 
-from tinyvae.cli import training
+from tinyvae.cli import codes, training
 from tinyvae.cli.parsers import ESTIMATORS, QUICK, build
 
 __all__ = ["parse"]
@@ -97,6 +97,8 @@ def _idle(args):
 
 def _idle_in_training(args):
     """The same of `tinyvae train` alone."""
+    if args.model != "vqvae":
+        yield (*codes.CODES, "--codes-prior"), "only a model of the kind vqvae has a codebook"
     if training.IDLE[args.model]:
         yield training.IDLE[args.model], f"a model of the kind {args.model} draws no latents"
     elif args.free_bits:

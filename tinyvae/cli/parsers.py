@@ -2,7 +2,7 @@
 
 import tinyvae as tv
 from tinyvae import compare, estimators, problems
-from tinyvae.cli import groups, training
+from tinyvae.cli import codes, groups, training
 from tinyvae.cli import task_options as tasks
 from tinyvae.cli.groups import ESTIMATORS, MANY
 from tinyvae.cli.types import Parser, count, number_above, path
@@ -74,7 +74,7 @@ def build():
 
     one = command(
         "train",
-        "Train a VAE with one estimator, or an autoencoder; a model, its history and a figure.",
+        "Train a VAE with one estimator, an autoencoder or a VQ-VAE; a model, its history and a figure.",
         "",
         " --data binarized_mnist --hidden 200 200 --n-latents 20 --rate 1e-3",
         " --data my_images/ --hidden 200 --n-latents 10",
@@ -82,6 +82,7 @@ def build():
         " --epochs 1000 --checkpoint out/run.npz",
         " --epochs 500 --patience 20 --schedule cosine --start-at-mean --prior learnt_normal",
         " --model autoencoder --n-latents 8",
+        " --model vqvae --n-positions 8 --n-codes 16 --likelihood gaussian",
     )
     groups.add_data(one)
     one.add_argument(
@@ -91,6 +92,7 @@ def build():
         help="a built-in name (see tinyvae check --help) or file.py:name",
     )
     training.add_kinds(one)
+    codes.add_codes(one)
     groups.add_model(one, d, full=True)
     training.add_training(one, d, n_samples=1)
     one.add_argument(

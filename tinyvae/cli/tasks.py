@@ -16,19 +16,25 @@ SHOWN = 10  # rows of data that the figure of fill shows
 
 
 def sample(args):
-    """Draw images from a saved model, or walk through its latent space.
+    """Draw images from a saved model, a VAE or a VQ-VAE, or walk through a VAE's latent space.
 
     Prints what is shown and the path; writes samples.png into --out, or manifold.png, interpolation.png, traversal.png.
     """
     from tinyvae import plots
 
-    vae = tv.VAE.load(args.model)
+    quantized = tv.models.kind_of(args.model) == "VQVAE"
+    if quantized and args.walk:
+        raise ValueError(
+            f"{args.model} holds a tv.VQVAE, whose codes are whole numbers, with nothing between them to walk through: "
+            f"leave out --{args.walk}"
+        )
+    vae = (tv.VQVAE if quantized else tv.VAE).load(args.model)
     shape = _image_shape(args, vae)
     _require_memory(args.n, vae, shape)
     name, walk = WALKS[args.walk]
     results.require(args, name)
     rng = np.random.default_rng(args.seed)
-    z, columns, title, rows = walk(vae, args.n, rng)
+    z, columns, title, rows = (_codes if quantized else walk)(vae, args.n, rng)
     says = vae.decode(z)
     images = says.sample(rng) if args.draw else says.mean
     title += ": drawn from p(x | z)" if args.draw else ": means of p(x | z)"
@@ -38,6 +44,15 @@ def sample(args):
 
 def _prior(vae, n, rng):
     return vae.prior.sample(rng, n, vae.n_latents, vae.dtype), 10, "z from the prior", ()
+
+
+def _codes(vqvae, n, rng):
+    return (
+        vqvae.codes_prior.sample(n, rng),
+        10,
+        f"codes from their {vqvae.codes_prior.name.replace('_', ' ')} prior",
+        (),
+    )
 
 
 def _manifold(vae, n, rng):

@@ -3,6 +3,7 @@
 import tinyvae as tv
 from tinyvae import compare as comparison
 from tinyvae import distributions, noise, schedules
+from tinyvae.cli import codes
 from tinyvae.cli.groups import MANY
 from tinyvae.cli.types import count, number_above
 
@@ -14,13 +15,11 @@ SCHEDULES = {
     "cosine": lambda rate, n_epochs, n_batches: schedules.Cosine(rate, n_epochs * n_batches),
     "burda": lambda rate, n_epochs, n_batches: schedules.Burda(rate, n_batches),
 }
-IDLE = {  # by model: what it has no use for
-    "vae": (),
-    "autoencoder": (
-        "--estimator", "--n-samples", "--objective", "--noise", "--beta", "--kl", "--beta-warmup", "--free-bits",
-        "--latents", "--prior",
-    ),
-}  # fmt: skip
+DRAWN = (
+    "--estimator", "--n-samples", "--objective", "--noise", "--beta", "--kl", "--beta-warmup", "--free-bits",
+    "--latents", "--prior",
+)  # fmt: skip
+IDLE = {"vae": (), "autoencoder": DRAWN, "vqvae": ("--n-latents", *DRAWN)}  # by model: what it has no use for
 
 
 def add_kinds(one):
@@ -37,7 +36,7 @@ def add_kinds(one):
         default="vae",
         choices=tuple(IDLE),
         metavar="KIND",
-        help="%(choices)s: with latents that are drawn, or with a plain code",
+        help="%(choices)s: with latents that are drawn, with a plain code, or with vectors of a codebook",
     )
     group.add_argument(
         "--latents",
@@ -195,10 +194,12 @@ def model(args, x):
 
     Returns
     -------
-    VAE or Autoencoder
+    VAE, Autoencoder or VQVAE
     """
     shape = x.shape[1], args.n_latents, args.hidden, args.activation, args.likelihood, args.dtype, args.seed
-    if args.model == "autoencoder":
+    if args.model == "vqvae":
+        made = codes.model(args, x.shape[1])
+    elif args.model == "autoencoder":
         made = tv.Autoencoder(*shape)
     else:
         made = tv.VAE(*shape, latents=args.latents, prior=args.prior)
@@ -228,7 +229,7 @@ def run_options(args, n_batches, estimator):
         "optimizer": tv.Adam(rate, weight_decay=args.weight_decay),
         **{name: getattr(args, name) for name in ("batch_size", "seed", "clip_norm", "patience")},
     }
-    if args.model == "autoencoder":
+    if args.model != "vae":
         return options
     objective = {"objective": _objective(args, n_batches), "estimator": estimator}
     return options | objective | {"n_samples": args.n_samples, "noise": args.noise}

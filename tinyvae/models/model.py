@@ -12,13 +12,32 @@ from tinyvae.machine.arena import empty, remember
 from tinyvae.mlp import MLP
 from tinyvae.models.reconstruction import Reconstruction
 
-__all__ = ["Model"]
+__all__ = ["Model", "kind_of"]
 
+FORMATS = {"tinyvae.VAE 1": "VAE", "tinyvae.Autoencoder 1": "Autoencoder", "tinyvae.VQVAE 1": "VQVAE"}
 NAMES = ("n_features", "n_latents", "hidden", "activation")  # of a configuration
 
 
 class _OfAnotherKind(Exception):
     """A file that is whole and holds another kind of model, named by the argument."""
+
+
+def kind_of(path):
+    """Which kind of model a file holds, before it is loaded.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    str or None
+        The name of its class; None where the file cannot be read, or holds none of tinyvae's.
+    """
+    try:
+        return FORMATS.get(json.loads(str(files.read_npz(path)["config"]))["format"])
+    except Exception:  # `load` says what is wrong
+        return None
 
 
 class Model:
@@ -30,6 +49,8 @@ class Model:
         check_data(x, name)         the data (n, D), checked
         using(empty)                the same model, with its arrays from `empty`
         step(...)                   one gradient of one batch -> a Step; see `VAE` and `Autoencoder` for what it takes
+        after_step(rng)             where there is one: what a step changes in theta beside the optimiser, see `VQVAE`
+        status()                    where there is one: a few words for an epoch's line
         held_out(x)                 the loss of held-out data, a Bound
         arrays(), config            what a file holds; the settings that a checkpoint compares
         noise(...), noise_shape(n)  of a model that draws latents; one without takes neither estimator nor objective
@@ -61,14 +82,23 @@ class Model:
         """How many numbers a code z has, which the decoder takes."""
         return self.n_latents
 
+    @property
+    def decoder_inputs(self):
+        """How many numbers the decoder takes."""
+        return self.code_size
+
+    def further_parameters(self):
+        """{part: {name: array}}: what a model learns beside networks, likelihood and prior, as it starts."""
+        return {}
+
     def _fill(self, n_code):
         """Make the networks, the encoder with n_code outputs, and theta."""
         rng, n_features = np.random.default_rng(self.seed), self.n_features
         outputs = self.likelihood.outputs * n_features
         self.encoder = MLP((n_features, *self.hidden, n_code), self.activation, self.dtype, rng=rng)
-        self.decoder = MLP((self.code_size, *reversed(self.hidden), outputs), self.activation, self.dtype, rng=rng)
+        self.decoder = MLP((self.decoder_inputs, *reversed(self.hidden), outputs), self.activation, self.dtype, rng=rng)
         self.dtype = self.encoder.dtype
-        own = {"likelihood": self.likelihood.parameters(n_features), "prior": {}}
+        own = {"likelihood": self.likelihood.parameters(n_features), "prior": {}, **self.further_parameters()}
         if hasattr(self.prior, "parameters"):
             own["prior"] = self.prior.parameters(self.n_latents)
         own = {part: {name: np.asarray(a, self.dtype) for name, a in arrays.items()} for part, arrays in own.items()}
@@ -238,14 +268,16 @@ class Model:
                 )
             config, theta = json.loads(str(file["config"])), file["theta"]
             if (found := config.pop("format")) != cls.format:
-                if name := {"tinyvae.VAE 1": "VAE", "tinyvae.Autoencoder 1": "Autoencoder"}.get(str(found)):
-                    raise _OfAnotherKind(name)
+                if str(found) in FORMATS:
+                    raise _OfAnotherKind(FORMATS[found])
                 raise ValueError(f"it was not written by this version ({cls.format})")
             called = {name: word["name"] if isinstance(word, dict) else word for name, word in config.items()}
             strange = [name for name in cls.known if called.get(name, "") and name not in objects]
             strange = [n for n in strange if isinstance(called[n], str) and called[n] not in cls.known[n]]
             model = None if strange else cls(**{**config, **objects})
-            theta = theta if strange else validate.array("theta", theta, model.theta.shape, model.dtype)
+            if not strange:
+                model.theta = theta
+                model.take(file)
         except FileNotFoundError:
             raise FileNotFoundError(f"no such file: {path}; train one with `tinyvae train`") from None
         except _OfAnotherKind as error:
@@ -258,7 +290,9 @@ class Model:
             own = " and ".join(f"{name} {called[name]!r}" for name in strange)
             options = ", ".join(f"{name}=..." for name in strange)
             raise ValueError(f"{path} has {own}, not known by name: give it, tv.{cls.__name__}.load(path, {options})")
-        model.theta[:] = theta
-        if "image_shape" in file:
-            model.image_shape = tuple(map(int, file["image_shape"]))
         return model
+
+    def take(self, file):
+        """Take what a file {name: array} holds beside the parameters: the images' shape."""
+        if "image_shape" in file:
+            self.image_shape = tuple(map(int, file["image_shape"]))

@@ -324,7 +324,8 @@ def _choices(plan, learners):
     choices |= {name: getattr(plan, name) for name in ("clip_norm", "patience") if getattr(plan, name) is not None}
     # What the file puts back may be held by other things, too.
     learnt = [one for one in getattr(vae.prior, "__dict__", {}).values() if _is_view(one, vae.theta)]
-    known = {id(one): "the model" for one in (vae, vae.encoder, vae.decoder, vae.theta, *learnt)}
+    networks = (getattr(vae, name, vae) for name in ("encoder", "decoder"))
+    known = {id(one): "the model" for one in (vae, *networks, vae.theta, *learnt)}
     known |= {id(choices[owner]): owner for owner in learners}
     return model | {
         name: _told_learner(value) if name in learners else [words(value), identity(value, known)]

@@ -29,7 +29,7 @@ def fit(
 
     Parameters
     ----------
-    vae : VAE or Autoencoder
+    vae : VAE, Autoencoder, VQVAE or AutoregressivePrior
         The model, trained in place.
     x : array (n, D)
         The data, see `train`.
@@ -126,6 +126,8 @@ def fit(
                     line += f", {what} {held_out.loss:.2f}"
                     if plan.patience and history.best is history.validation[-1]:
                         plan.best = vae.theta.copy()
+                if hasattr(vae, "status"):
+                    line += f", {vae.status()}"
                 if terminal:
                     bar.set_postfix_str(line)
                 else:

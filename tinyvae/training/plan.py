@@ -21,7 +21,7 @@ class Plan:
 
     Attributes
     ----------
-    vae : VAE or Autoencoder
+    vae : VAE or another model
         The model, trained in place.
     x : array (n, D)
         What is trained on: floats that hold only 0 and 1 become bits, which a first layer need not multiply, if the

@@ -40,8 +40,8 @@ def train(
 
     Parameters
     ----------
-    vae : VAE or Autoencoder
-        The model. An autoencoder takes no estimator, objective, n_samples and noise.
+    vae : VAE, Autoencoder, VQVAE or AutoregressivePrior
+        The model. One that draws no latents takes no estimator, objective, n_samples and noise.
     x : array (n, D)
         Data that the likelihood lets pass, see `likelihoods.checked`; for the built-in one floats in [0, 1], or
         bool / uint8 holding 0 and 1, which stay as they are and are converted a minibatch at a time. Each epoch begins
@@ -138,6 +138,8 @@ def _epochs(plan, last):
                     "look at the estimator"
                 )
             plan.optimizer.step(vae.theta, grads)
+            if hasattr(vae, "after_step"):
+                vae.after_step(noise_rng)
             if estimators.learns(plan.estimator):
                 _update(plan.estimator, step)
             seconds += time.perf_counter() - began
