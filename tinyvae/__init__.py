@@ -5,16 +5,16 @@ from tinyvae.distributions import Binary, Categorical, DiagonalGaussian, FullGau
 from tinyvae.estimators import Draws, Target
 from tinyvae.likelihoods import Bernoulli
 from tinyvae.mlp import MLP
-from tinyvae.models import VAE, VQVAE, Autoencoder, NonFiniteLoss
+from tinyvae.models import VAE, VQVAE, Autoencoder, NonFiniteLoss, TwoLayerVAE
 from tinyvae.objectives import ELBO, FreeBits, ImportanceWeighted
 from tinyvae.optim import SGD, Adam
 from tinyvae.training import History, fit, train
 
 __all__ = [
-    "VAE", "Autoencoder", "VQVAE", "NonFiniteLoss", "train", "fit", "History", "ELBO", "FreeBits", "ImportanceWeighted",
-    "Draws", "Target", "DiagonalGaussian", "FullGaussian", "Binary", "Categorical", "Bernoulli", "MLP", "SGD", "Adam",
-    "check", "datasets", "distributions", "estimators", "evaluate", "likelihoods", "noise", "objectives", "optim",
-    "problems", "schedules", "variance",
+    "VAE", "TwoLayerVAE", "Autoencoder", "VQVAE", "NonFiniteLoss", "train", "fit", "History", "ELBO", "FreeBits",
+    "ImportanceWeighted", "Draws", "Target", "DiagonalGaussian", "FullGaussian", "Binary", "Categorical", "Bernoulli",
+    "MLP", "SGD", "Adam", "check", "datasets", "distributions", "estimators", "evaluate", "likelihoods", "noise",
+    "objectives", "optim", "problems", "schedules", "variance",
 ]  # fmt: skip
 
 __version__ = "0.1.0"

@@ -30,13 +30,13 @@ class Bound(NamedTuple):
 
 
 def bound(vae, x, n_samples=1, seed=0, batch_size=1000):
-    """The negative ELBO of data under a model, its KL in closed form.
+    """The negative ELBO of data under a model, its KL in closed form (of one with two layers, as far as there is one).
 
     The same seed gives every model the same noise.
 
     Parameters
     ----------
-    vae : VAE
+    vae : VAE or TwoLayerVAE
         The model.
     x : array (n, D)
         The data.
@@ -60,7 +60,7 @@ def bound(vae, x, n_samples=1, seed=0, batch_size=1000):
     NonFiniteLoss
         If a term is not finite, as in training; the message names it.
     """
-    require_latents("the bound", vae)
+    require_latents("the bound", vae, "noise")
     x = vae.check_data(x)
     rng = np.random.default_rng(validate.integer("seed", seed, least=0))
     rows = max(
@@ -74,7 +74,9 @@ def bound(vae, x, n_samples=1, seed=0, batch_size=1000):
             q = vae.encode(piece)
             kl += finite("the KL term", float(q.kl().sum(dtype="float64")))
             z = q.sample(q.noise(rng, n_samples))  # S, B, K
-            outputs, _ = vae.decoder.propagate(z.reshape(-1, vae.code_size))  # S * B, D
+            if hasattr(q, "further_kl"):
+                kl += finite("the KL term", float(q.further_kl(z).sum(dtype="float64"))) / n_samples
+            outputs, _ = vae.decoder.propagate(z[..., : vae.code_size].reshape(-1, vae.code_size))  # S * B, D
             losses = np.empty(len(outputs), vae.dtype)
             vae.likelihood.loss(outputs, piece, losses, **vae.own)
             reconstruction += finite("the reconstruction term", float(losses.sum(dtype="float64"))) / n_samples
@@ -82,22 +84,24 @@ def bound(vae, x, n_samples=1, seed=0, batch_size=1000):
     return Bound(reconstruction + kl, reconstruction, kl)
 
 
-def require_latents(what, model):
-    """Raise unless a model has a q(z | x), of which there is something to evaluate.
+def require_latents(what, model, needed="latents"):
+    """Raise unless a model has latents that are drawn, of which there is something to evaluate.
 
     Parameters
     ----------
     what : str
         What is evaluated, for the message.
     model : VAE or another model
+    needed : str, optional
+        Which of the model's methods tells: "latents" of one layer, "noise" of any number.
 
     Raises
     ------
     TypeError
         If it has none.
     """
-    if not hasattr(model, "latents"):
+    if not hasattr(model, needed):
         raise TypeError(
-            f"{what} is of a model whose latents are drawn, such as tv.VAE, got {type(model).__name__}; the loss of an "
-            "autoencoder on held-out data is model.held_out(x)"
+            f"{what} is of a model {'with one layer ' * (hasattr(model, 'noise'))}whose latents are drawn, such as "
+            f"tv.VAE, got {type(model).__name__}; the loss of such a model on held-out data is model.held_out(x)"
         )

@@ -26,7 +26,7 @@ def log_likelihood(vae, x, n_samples=5000, rng=None):
 
     Parameters
     ----------
-    vae : VAE
+    vae : VAE or TwoLayerVAE
         The model.
     x : array (n, D)
         The data.
@@ -47,7 +47,7 @@ def log_likelihood(vae, x, n_samples=5000, rng=None):
     NonFiniteLoss
         If a term is not finite, as in training; the message names it.
     """
-    require_latents("the likelihood", vae)
+    require_latents("the likelihood", vae, "noise")
     likelihoods.require_density(vae.likelihood, "log_likelihood")
     x = vae.check_data(x)
     n_samples = validate.integer("n_samples", n_samples, least=1)
@@ -72,7 +72,7 @@ def _some(vae, x, n_samples, seed):
         points, n, stream = chunk
         some, empty = q.like(q.params[points]), arena()
         z = some.sample(some.noise(stream, n))  # s, p, K
-        outputs, _ = vae.decoder.using(empty).propagate(z.reshape(-1, vae.code_size))  # s * p, D
+        outputs, _ = vae.decoder.using(empty).propagate(z[..., : vae.code_size].reshape(-1, vae.code_size))  # s * p, D
         losses = empty(z.shape[:2], vae.dtype)  # s, p
         vae.likelihood.loss(outputs, pixels[points], losses.reshape(-1), **vae.own)
         finite("the reconstruction term", losses)

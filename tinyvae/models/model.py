@@ -14,7 +14,7 @@ from tinyvae.models.reconstruction import Reconstruction
 
 __all__ = ["Model", "kind_of"]
 
-FORMATS = {"tinyvae.VAE 1": "VAE", "tinyvae.Autoencoder 1": "Autoencoder", "tinyvae.VQVAE 1": "VQVAE"}
+FORMATS = {f"tinyvae.{name} 1": name for name in ("VAE", "Autoencoder", "VQVAE", "TwoLayerVAE")}
 NAMES = ("n_features", "n_latents", "hidden", "activation")  # of a configuration
 
 
@@ -83,6 +83,11 @@ class Model:
         return self.n_latents
 
     @property
+    def prior_latents(self):
+        """How many latents the prior is of."""
+        return self.n_latents
+
+    @property
     def decoder_inputs(self):
         """How many numbers the decoder takes."""
         return self.code_size
@@ -90,6 +95,9 @@ class Model:
     def further_parameters(self):
         """{part: {name: array}}: what a model learns beside networks, likelihood and prior, as it starts."""
         return {}
+
+    def bind_further(self, theta):
+        """Let what a model learns beside these live in `theta` (P,), where it is more than views: nothing here."""
 
     def _fill(self, n_code):
         """Make the networks, the encoder with n_code outputs, and theta."""
@@ -100,7 +108,7 @@ class Model:
         self.dtype = self.encoder.dtype
         own = {"likelihood": self.likelihood.parameters(n_features), "prior": {}, **self.further_parameters()}
         if hasattr(self.prior, "parameters"):
-            own["prior"] = self.prior.parameters(self.n_latents)
+            own["prior"] = self.prior.parameters(self.prior_latents)
         own = {part: {name: np.asarray(a, self.dtype) for name, a in arrays.items()} for part, arrays in own.items()}
         self._own_shapes = {part: {name: a.shape for name, a in arrays.items()} for part, arrays in own.items()}
         parts = [
@@ -140,6 +148,7 @@ class Model:
         self.own = parts["likelihood"]
         if parts["prior"]:
             self.prior = self.prior.bound(**parts["prior"])
+        self.bind_further(theta)
 
     def __getstate__(self):
         # For copy and pickle: a copied view is a view no more, so that those into theta, the networks', are made anew.

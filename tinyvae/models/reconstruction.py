@@ -37,6 +37,7 @@ class Reconstruction(Target):
         x = np.ascontiguousarray(x, None if x.dtype == np.uint8 else decoder.dtype)
         self.decoder, self.likelihood, self.x, self.own = decoder, likelihood, x, own or {}
         self._z = self._deltas = None
+        self._keeps = bool(self.own)  # the decoder's outputs, which the loss overwrites with its slope
 
     def using(self, empty):
         """The same target, with nothing remembered and its arrays from `empty`."""
@@ -83,6 +84,13 @@ class Reconstruction(Target):
         self._losses(z)
         return self._cache
 
+    def outputs(self, z):
+        """What the decoder says at z: (S * B, n_out). From then on it is remembered with the rest."""
+        if not self._keeps:
+            self._keeps, self._z = True, None
+        self._losses(z)
+        return self._outputs
+
     def _losses(self, z):
         if self._z is None or z.shape != self._z.shape or not same(z.ravel(), self._z.ravel()):
             dtype = self.decoder.dtype
@@ -91,8 +99,8 @@ class Reconstruction(Target):
             z = flat.reshape(z.shape)
             losses = self.decoder.empty(z.shape[:2], dtype)  # S, B
             loop, numbers = self._loop_and_numbers()
-            # What the decoder says, for the gradient of the likelihood's own parameters.
-            kept = self.decoder.empty((len(flat), self.decoder.sizes[-1]), dtype) if self.own else None
+            # What the decoder says: for the gradient of the likelihood's own parameters, or as asked for.
+            kept = self.decoder.empty((len(flat), self.decoder.sizes[-1]), dtype) if self._keeps else None
 
             def then(outputs):
                 return self._passes(loop, numbers, outputs, losses, kept) if loop else ()
@@ -100,7 +108,7 @@ class Reconstruction(Target):
             # S * B, D (times the numbers a pixel takes)
             outputs, self._cache = self.decoder.propagate(flat, then)
             if not loop:
-                if self.own:
+                if self._keeps:
                     kept[...] = outputs
                 self.likelihood.loss_and_slope(outputs, self.x, losses.reshape(-1), **self.own)
             self._outputs = kept

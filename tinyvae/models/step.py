@@ -14,7 +14,7 @@ from tinyvae.kernels.compile import instead_of
 from tinyvae.models.reconstruction import finite
 from tinyvae.objectives import Integrand, answer
 
-__all__ = ["Step", "step_numpy", "step", "prior_gradients", "encoder_gradient"]
+__all__ = ["Step", "step_numpy", "step", "prior_gradients", "encoder_gradient", "write_encoder_gradient"]
 
 
 class Step(NamedTuple):
@@ -127,7 +127,7 @@ def step(vae, x, eps, estimator, objective, rng, grads):
         reconstruction = finite("the reconstruction term", float(target(z).mean()))  # as remembered from the estimator
     loss = float(answer(objective, "value", draws.f, (len(x),)).sum()) / len(x)
     loss += float(answer(objective, "kl_value", q, ()))
-    _encoder_backward(vae, q, cache, draws, objective, encoder_grads)
+    write_encoder_gradient(vae.encoder, q, cache, draws, objective, encoder_grads)
     if prior_grads:
         for name, array in prior_gradients(q, z, weights, objective).items():
             prior_grads[name][...] = array
@@ -183,14 +183,34 @@ def encoder_gradient(vae, x, eps, estimator, objective, rng, grads):
     params, cache = vae.encoder.propagate(x)  # B, P
     q, target = vae.latents(params), vae.target(x)
     draws = ask(estimator, q, target, eps, objective, rng)
-    _encoder_backward(vae, q, cache, draws, objective, vae.gradient_views(grads)[0])
+    write_encoder_gradient(vae.encoder, q, cache, draws, objective, vae.gradient_views(grads)[0])
     return target
 
 
-def _encoder_backward(vae, q, cache, draws, objective, grads):
-    """Write the gradient of the encoder's weights into `grads`, from an estimator's draws at its output."""
+def write_encoder_gradient(encoder, q, cache, draws, objective, grads):
+    """Write the gradient of an encoder's weights, from an estimator's draws at its output.
+
+    Parameters
+    ----------
+    encoder : MLP
+    q : DiagonalGaussian or another distribution
+        Of the encoder's output.
+    cache : Cache
+        Of the encoder's forward pass.
+    draws : Draws
+        The estimator's.
+    objective : ELBO, ImportanceWeighted or another objective
+        It weighs the KLs.
+    grads : array (P,)
+        Written, laid out as the encoder's theta.
+
+    Raises
+    ------
+    NonFiniteLoss
+        If the gradient of the encoder's output is not finite.
+    """
     dparams = finite("the gradient of the encoder's output", q.batch_gradient(draws.dparams, objective))  # B, P
     validate.check_shape("the gradient of the encoder's output", dparams, q.params.shape)
-    dy = vae.encoder.empty(dparams.shape, vae.dtype)
+    dy = encoder.empty(dparams.shape, encoder.dtype)
     dy[...] = dparams
-    vae.encoder.backpropagate(cache, dy, grads)
+    encoder.backpropagate(cache, dy, grads)

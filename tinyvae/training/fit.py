@@ -29,7 +29,7 @@ def fit(
 
     Parameters
     ----------
-    vae : VAE, Autoencoder, VQVAE or AutoregressivePrior
+    vae : VAE, TwoLayerVAE, Autoencoder, VQVAE or AutoregressivePrior
         The model, trained in place.
     x : array (n, D)
         The data, see `train`.

@@ -73,8 +73,11 @@ class Plan:
         vae, self.given = self.vae, np.asanyarray(self.x)
         self.take()
         if self.draws:
-            self.estimator = estimators.resolve(self.estimator)
+            resolve = getattr(vae, "resolve", estimators.resolve)  # of two layers, one for each
+            self.estimator = resolve(self.estimator)
             check_objective(self.objective)
+            if hasattr(vae, "check_objective"):
+                vae.check_objective(at_step(self.objective, 1))
         else:
             self._leave_out()
         self.optimizer = Adam(1e-3) if self.optimizer is None else self.optimizer

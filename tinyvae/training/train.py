@@ -40,14 +40,15 @@ def train(
 
     Parameters
     ----------
-    vae : VAE, Autoencoder, VQVAE or AutoregressivePrior
+    vae : VAE, TwoLayerVAE, Autoencoder, VQVAE or AutoregressivePrior
         The model. One that draws no latents takes no estimator, objective, n_samples and noise.
     x : array (n, D)
         Data that the likelihood lets pass, see `likelihoods.checked`; for the built-in one floats in [0, 1], or
         bool / uint8 holding 0 and 1, which stay as they are and are converted a minibatch at a time. Each epoch begins
         by reading them: what is changed in the array between two epochs counts from the next on.
     estimator : str or callable
-        A name, or an estimator, whose `update()`, if it has one, is called after each step.
+        A name, or an estimator, whose `update()`, if it has one, is called after each step; of a TwoLayerVAE also a
+        pair of these, one for each layer.
     objective : ELBO, FreeBits or ImportanceWeighted
         What is minimised; its beta may be a function of the step, see `tv.schedules`.
     optimizer : optimiser, optional
@@ -155,8 +156,9 @@ def _epochs(plan, last):
 def _learners(plan):
     """(name, learner) of all that learns along with the model."""
     yield "optimizer", plan.optimizer
-    if estimators.learns(plan.estimator):
-        yield "estimator", plan.estimator
+    for estimator in getattr(plan.estimator, "parts", (plan.estimator,)):  # of two layers, one for each
+        if estimators.learns(estimator):
+            yield "estimator", estimator
 
 
 def check_owner(plan):
