@@ -1,11 +1,11 @@
 """Independent bits: latents without a slope, which the encoder's output gives the log-odds of."""
 
 import numpy as np
-import scipy.special
 
 from tinyvae import validate
 from tinyvae.distributions.contract import Distribution
 from tinyvae.distributions.discrete_prior import Bits
+from tinyvae.distributions.logistic import sigmoid, softplus
 from tinyvae.distributions.relaxed import RelaxedBits
 from tinyvae.distributions.uniform import gauss_legendre, open_uniform
 
@@ -58,7 +58,7 @@ class Binary(RelaxedBits, Distribution):
         """The bits of params = logits (B, K), unchecked and not copied."""
         q = cls.__new__(cls)
         q.params = q.logits = params
-        q.probs = q.mean = scipy.special.expit(params)
+        q.probs = q.mean = sigmoid(params)
         q.prior = prior
         return q
 
@@ -107,11 +107,11 @@ class Binary(RelaxedBits, Distribution):
     def sample(self, eps):
         """z = 1 where eps > 1 - p, else 0. eps (S, B, K), in (0, 1) -> z (S, B, K)."""
         eps = validate.array("eps", eps, ("S", *self.params.shape), self.dtype)
-        return (eps > scipy.special.expit(-self.logits)).astype(self.dtype)
+        return (eps > sigmoid(-self.logits)).astype(self.dtype)
 
     def log_prob(self, z):
         """log q(z) = sum_k [z_k logits_k - log(1 + exp(logits_k))], nats. z (S, B, K) -> (S, B)."""
-        return (self.checked(z) * self.logits - np.logaddexp(0, self.logits).astype(self.dtype)).sum(axis=2)
+        return (self.checked(z) * self.logits - softplus(self.logits)).sum(axis=2)
 
     def log_prob_grad(self, z):
         """The slope of `log_prob`, continued in a straight line between 0 and 1: logits. z (S, B, K) -> (S, B, K)."""
@@ -123,7 +123,7 @@ class Binary(RelaxedBits, Distribution):
 
     def entropy_by_latent(self):
         """log(1 + exp(logits)) - p logits, nats, (B, K): the entropy is their sum."""
-        return np.logaddexp(0, self.logits).astype(self.dtype) - self.probs * self.logits
+        return softplus(self.logits) - self.probs * self.logits
 
     def by_params(self, kl_weights):
         """A weight for each latent's KL as one for each parameter: kl_weights, a number or (B, K) -> (B, K) float64."""
@@ -145,7 +145,7 @@ class Binary(RelaxedBits, Distribution):
 
         z, v (S, B, K) -> (S, B, K).
         """
-        none = scipy.special.expit(-self.logits)
+        none = sigmoid(-self.logits)
         return np.where(z > 0.5, none + v * self.probs, v * none).astype(self.dtype)
 
     def augmented_score(self, eps):
@@ -158,7 +158,7 @@ class Binary(RelaxedBits, Distribution):
         A weight is q(z_k) q(z'_k) / P(z_k, z'_k) where the two differ, max(p, 1 - p). eps (S, B, K) -> z', weights,
         both (S, B, K).
         """
-        larger = np.maximum(self.probs, scipy.special.expit(-self.logits))
+        larger = np.maximum(self.probs, sigmoid(-self.logits))
         return self.sample(1 - eps), np.broadcast_to(larger, eps.shape)
 
     # --- exact expectations, apart from all above ---------------------------------------------------

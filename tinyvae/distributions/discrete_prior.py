@@ -4,6 +4,7 @@ import numpy as np
 import scipy.special
 
 from tinyvae import validate
+from tinyvae.distributions.logistic import softplus
 from tinyvae.distributions.prior import Prior
 
 __all__ = ["Bits", "LearntBits", "Categories", "LearntCategories"]
@@ -67,7 +68,7 @@ class Bits(Prior):
 
     def kl_by_latent(self, q):
         """p (logits - own) - log(1 + exp(logits)) + log(1 + exp(own)), nats, (B, K)."""
-        found = q.probs * (q.logits - self.logits) - np.logaddexp(0, q.logits) + np.logaddexp(0, self.logits)
+        found = q.probs * (q.logits - self.logits) - softplus(q.logits) + softplus(self.logits)
         return found.astype(q.dtype, copy=False)
 
     def kl_grad(self, q):

@@ -9,6 +9,8 @@ average, so that a difference between the two is a control variate of mean zero.
 import numpy as np
 import scipy.special
 
+from tinyvae.distributions.logistic import sigmoid
+
 __all__ = ["RelaxedBits", "RelaxedGroups"]
 
 
@@ -17,7 +19,7 @@ class RelaxedBits:
 
     def relaxed(self, odds, temperature):
         """sigmoid(odds / temperature), in (0, 1). odds (S, B, K) -> (S, B, K)."""
-        return scipy.special.expit(odds / self.dtype.type(temperature))
+        return sigmoid(odds / self.dtype.type(temperature))
 
     def relaxed_path(self, dy, y, temperature):
         """A slope in the relaxed y as one in the odds: dy y (1 - y) / temperature. (S, B, K) -> (S, B, K)."""
@@ -28,7 +30,7 @@ class RelaxedBits:
 
         dodds/dlogits = 1 - (1 - p) / eps where the bit is 1, and 1 - p / (1 - eps) where it is 0.
         """
-        none = scipy.special.expit(-self.params)
+        none = sigmoid(-self.params)
         return dodds * (1 - np.where(eps > none, none / eps, self.probs / (1 - eps)))
 
     def given_moved(self, dparams, eps):

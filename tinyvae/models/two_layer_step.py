@@ -96,7 +96,7 @@ def step(model, x, eps, estimator, objective, rng, grads):
     draws = ask(lower, q, target, eps1, objective, rng)
     write_encoder_gradient(model.encoder, q, cache, draws, objective, encoder_grads)
 
-    loss = float(draws.f.sum(dtype="float64")) / draws.f.size + float(objective.kl_value(q))
+    loss = float(draws.f.sum(dtype="float64")) / draws.f.size + float(objective.kl_weights(q)) * kl
     reconstruction, further_kl = terms or _terms(target, z)  # as remembered from the estimator
     return Step(loss, reconstruction, kl + further_kl)
 
@@ -194,8 +194,6 @@ class UpperLayer:
         Of the whole KL in the objective.
     losses : array (R,)
         What stands above z1 in f1, nats.
-    kl : array (R,)
-        The same with weight 1, and with KL(q(z2 | z1) || p(z2)) in closed form.
     """
 
     def __init__(self, model, z, eps2, objective, keeps=False):
@@ -212,10 +210,16 @@ class UpperLayer:
         if keeps:
             self._cross.outputs(self.z)
         self.target = Target(self._value, self._grad)
-        f, kl = Integrand(q, self.target, objective)(self.z), q.kl()  # S, R and R
-        self.losses = f.mean(axis=0) + np.asarray(closed * kl, f.dtype)
-        self.kl = (f.mean(axis=0) if self.weight == closed == 1 else self._fair(self._cross(self.z)).mean(axis=0)) + kl
+        self.losses = Integrand(q, self.target, objective)(self.z).mean(axis=0)  # R
+        if closed:
+            self.losses += np.asarray(closed * q.kl(), self.losses.dtype)
+        self._exact = self.weight == closed == 1  # the losses are nothing but the KL
         self._draws = self._slope = None
+
+    @property
+    def kl(self):
+        """The same with weight 1, and with KL(q(z2 | z1) || p(z2)) in closed form, (R,), nats."""
+        return self.losses if self._exact else self._fair(self._cross(self.z)).mean(axis=0) + self.q.kl()
 
     def draws(self, estimator, objective, rng):
         """The estimator's draws of d E_q[f2]/d log-odds, asked once."""
