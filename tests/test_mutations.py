@@ -162,6 +162,18 @@ MUTANTS = {
         "estimators/control_variates.py", "slope - q.given_path(slope, eps)", "slope",
         ("test_rebar.py::test_relaxs_mean_is_the_sum_over_all_states",), slow=True,
     ),
+    "a slope that does not go through the upper layer": Mutant(
+        "models/two_layer_step.py", "through - np.asarray(self.weight * own, own.dtype)", "-self.weight * own",
+        ("test_two_layers.py::test_the_lower_targets_slope_is_that_of_its_mean",), slow=True,
+    ),
+    "the upper layer's KL forgotten below": Mutant(
+        "models/two_layer_step.py", "self.losses += np.asarray(closed * q.kl(), self.losses.dtype)", "pass",
+        ("test_two_layers.py::test_a_layer_each_and_two_samples",), slow=True,
+    ),
+    "p(z1 | z2) trained with a weight of 1": Mutant(
+        "models/two_layer_step.py", "np.asarray(self.weight * shares, shares.dtype), networks", "shares, networks",
+        ("test_two_layers.py::test_a_layer_each_and_two_samples",), slow=True,
+    ),
     "a temperature whose slope is forgotten": Mutant(
         "estimators/rebar.py", "(twice * hotter).sum()", "0.0",
         ("test_rebar.py::test_rebar_learns_down_the_slope_of_its_mean_square",), slow=True,

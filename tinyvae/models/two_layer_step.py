@@ -12,19 +12,20 @@ on both samples, has no closed form and stands in the targets.
 
 What stands in f1 as a mean over z2 is asked at draws: the upper layer's noise is drawn once, S times a data point, and
 each z1 that is asked about meets all S of it. Given that noise f1 is one function of z1, so that whatever an estimator
-does with f1(z1), f1(z1'), ... is right for it, and right on average: S z1 with S z2 each, S decoder passes and S^2 of
-the upper networks. Estimators that ask for values alone (the score function and its baselines, ARM, DisARM) are
-unbiased for f1.
+does with f1(z1), f1(z1'), ... is right for it, and right on average. Estimators that ask for values alone (the score
+function and its baselines, ARM, DisARM) are unbiased. A place where f1 is asked costs one row of decoder and upper
+encoder, and S rows of the upper decoder; a place of f2 one row of the upper decoder. So for S samples a data point the
+score function takes S rows and S^2; ARM and DisARM 2 S, and 3 S^2: z2 and z2' given z1, z2 given z1'.
 
 df1/dz1 is no such thing: given the noise, z2 jumps where z1 moves. It is
 
     df1/dz1 = -dlog p(x | z1)/dz1 - beta E[dlog p(z1 | z2)/dz1] + dlambda2/dz1 d{E_q(z2|z1)[f2] + beta KL}/dlambda2
 
 lambda2 being q(z2 | z1)'s log-odds as the upper encoder gives them, and for the last factor the upper layer's estimator
-is asked, at each z1 where the lower one asks for a slope. It is unbiased if that one is: so are MuProp, REBAR and
-RELAX, in which f1 and df1/dz1 enter linearly, at places that do not depend on the upper noise. One that is biased by
-design passes its own slope on, as is done with it elsewhere: straight through both layers, or relaxed in both, the
-upper layer then given the relaxed z1.
+is asked, at each z1 where the lower one asks for a slope, which costs its evaluations there. df1/dz1 is unbiased if
+that one is, and so are then MuProp, REBAR and RELAX, in which f1 and df1/dz1 enter linearly, at places that do not
+depend on the upper noise. One that is biased by design passes its own slope on, as is done with it elsewhere: straight
+through both layers, or relaxed in both, the upper layer then given the relaxed z1.
 """
 
 import math
