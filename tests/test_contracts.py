@@ -823,6 +823,9 @@ def test_every_estimator_is_for_some_family_and_the_discrete_ones_say_what_they_
     names = {family: estimators.names(q=q) for family, q in FAMILIES.items()}
     assert set().union(*names.values()) == set(estimators.names())
     assert {"arm", "disarm"} & set(names["gaussian"]) == {"arm"} & set(names["categorical"]) == set()
+    facts = {name: one.traits for name, one in estimators.ESTIMATORS.items()}
+    assert facts["arm"].words() == "bits" and facts["rebar"].words() == "df/dz, discrete latents"
+    assert {name for name in names["gaussian"] if "discrete" in facts[name].words()} == set()
     q, target = FAMILIES["gaussian"], tv.Target(lambda z: z.sum(axis=2), np.ones_like)
     for name in set(estimators.names()) - set(names["gaussian"]):
         with pytest.raises(ValueError, match=f"{name} needs q.* which a DiagonalGaussian does not have"):

@@ -69,10 +69,11 @@ def test_rebars_mean_is_the_sum_over_all_states(n, temperature, scale, objective
     np.testing.assert_allclose(mean, check.exact_gradient(q, f, objective), rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("temperature", [None, 0.5])
 @pytest.mark.parametrize("objective", OBJECTIVES)
-def test_relaxs_mean_is_the_sum_over_all_states(objective):
+def test_relaxs_mean_is_the_sum_over_all_states(objective, temperature):
     q, f = bits(1), wave(1)
-    relax = taught(Relax((4,), rate=0.05), q, f, objective, updates=20)
+    relax = taught(Relax((4,), rate=0.05, temperature=temperature), q, f, objective, updates=20)
     mean, _ = check.exact_mean(relax, q, f, objective, n_nodes=80)
     np.testing.assert_allclose(mean, check.exact_gradient(q, f, objective), rtol=0, atol=1e-6)
 
@@ -196,10 +197,11 @@ def test_learning_pays():
     assert variances[0] > 5 * variances[1]
 
 
+@pytest.mark.parametrize("temperature", [None, 0.5])
 @pytest.mark.parametrize("q, n", [(bits(2), 2), (groups(1, 3), 3)], ids=["bits", "groups"])
-def test_relax_learns_down_the_slope_of_its_mean_square(q, n):
+def test_relax_learns_down_the_slope_of_its_mean_square(q, n, temperature):
     f, eps = wave(n), q.noise(np.random.default_rng(2), 6)
-    relax = taught(Relax((5,), rate=0.01), q, f, updates=2)
+    relax = taught(Relax((5,), rate=0.01, temperature=temperature), q, f, updates=2)
     draws = relax(q, f, eps)
     seen, network = relax._seen, relax.learnt
     analytic = np.zeros_like(network.mlp.theta)
@@ -230,6 +232,13 @@ def test_evaluations_are_counted_and_a_call_alone_teaches_nothing(rate, evaluati
     assert (rebar(q, f, eps).dparams != first.dparams).any()  # at a fixed temperature, the level
 
 
+def test_relax_around_f_at_the_relaxed_sample_is_rebar_and_a_network():
+    q, f, eps = bits(2), wave(2), bits(2).noise(np.random.default_rng(5), 3)
+    relax = Relax((4,), temperature=0.5)  # before it learns, its network's prediction is 0
+    np.testing.assert_allclose(relax(q, f, eps).dparams, Rebar(0.5, 1.0, 0.0)(q, f, eps).dparams, atol=1e-14)
+    assert repr(relax) == "Relax(hidden=(4,), rate=0.001, seed=0, step=0.0001, temperature=0.5)"
+
+
 def test_what_rebar_learnt_is_saved_and_restored():
     q, f, eps = bits(2), wave(2), bits(2).noise(np.random.default_rng(5), 3)
     one, other = taught(Rebar(), q, f, updates=5), Rebar()
@@ -241,6 +250,35 @@ def test_what_rebar_learnt_is_saved_and_restored():
     assert repr(one) == repr(other) == repr(Rebar()) == "Rebar(temperature=0.5, scale=1.0, rate=0.01)"
     other.restore({})
     np.testing.assert_array_equal(other(q, f, eps).dparams, fresh)
+
+
+def test_a_run_in_two_parts_is_a_run_in_one(digits, tmp_path):
+    x = (digits[:60] > 0.5).astype("uint8")
+
+    def run(epochs, checkpoint=None):
+        vae, rebar = tv.VAE(64, 3, (8,), latents="binary", seed=0), Rebar()
+        tv.fit(vae, x, estimator=rebar, epochs=epochs, batch_size=30, checkpoint=checkpoint)
+        return vae.theta, rebar
+
+    whole, unbroken = run(4)
+    run(2, tmp_path / "run.npz")
+    again, learner = run(4, tmp_path / "run.npz")
+    np.testing.assert_array_equal(again, whole)
+    assert learner.state().keys() == unbroken.state().keys() > {"theta", "mean.average"}
+    for name, array in unbroken.state().items():
+        np.testing.assert_array_equal(learner.state()[name], array)
+
+
+@pytest.mark.parametrize("latents", ["binary", "categorical"])
+def test_the_laboratory_takes_them(latents, digits):
+    x = (digits[:6] > 0.5).astype("uint8")
+    vae = tv.VAE(64, 2, (8,), latents=latents, seed=0)
+    names = ["leave_one_out", *["arm"] * (latents == "binary"), "disarm", "rebar", "relax"]
+    reports = tv.variance.measure(vae, x, names, n_samples=2, n_draws=20, n_timings=1)
+    assert list(reports) == names and all(np.isfinite(reports[name].mean["logits"]).all() for name in names)
+    if latents == "categorical":
+        with pytest.raises(ValueError, match="arm needs q.augmented_score, which a Categorical does not have"):
+            tv.variance.measure(vae, x, ["arm"], n_draws=20, n_timings=1)
 
 
 # --- mistakes ---------------------------------------------------------------------------------------------
@@ -282,6 +320,14 @@ BAD = [
         lambda: Rebar()(bits(1), wave(1), np.full((2, 1, 1), 0.5), tv.ImportanceWeighted()),
         ValueError,
         "importance-weighted bound",
+    ),
+    (lambda: Relax(temperature=0), ValueError, "temperature must be .* greater than 0, got 0"),
+    (
+        lambda: Relax(temperature=1)(
+            tv.DiagonalGaussian(np.zeros((1, 1)), np.zeros((1, 1))), wave(1), np.zeros((1, 1, 1))
+        ),
+        ValueError,
+        "relax with a temperature is for discrete latents, got a DiagonalGaussian: leave it out",
     ),
     (lambda: Rebar().update(), RuntimeError, "call the estimator first"),
     (lambda: Rebar().restore({"theta": np.zeros(3)}), ValueError, "theta must have shape"),

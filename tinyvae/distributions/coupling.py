@@ -32,7 +32,7 @@ def mirrored_sticks(probs, way, u):
     other : array of int (S, B, K)
         The second sample's.
     weights : array (S, B, K)
-        At most 2 for up to 10 ways; 0 where both samples are alike.
+        Below 2, however many ways (s_i is at most 1 / (W - i), and their product telescopes); 0 for a pair of the last.
 
     Notes
     -----

@@ -83,7 +83,8 @@ class Relax(Learner):
     given z, here the noise that made z. c is a small network of [z, mu, logvar], or [a, logits], trained alongside to
     minimise the variance: it descends the mean square of the estimate itself. Wins: f is a black box, smooth, and has
     to be estimated for long. Loses: before c is trained; where df/dz is to be had, the pathwise estimator is cheaper,
-    and for bits `rebar` knows more. Costs one f a sample and a small network.
+    and for bits `rebar` knows more: give a `temperature`, and c is f itself at the relaxed sample, and the network what
+    f(z) differs from that by. Costs one f a sample and a small network; with a temperature one f and one df/dz more.
 
     It makes a callable (q, target, eps, objective, rng) -> Draws.
 
@@ -97,6 +98,8 @@ class Relax(Learner):
         For the network's initial weights.
     step : float, optional
         The length |h v| of the directional difference in training, in units of z.
+    temperature : float, optional
+        For discrete z, with df/dz: c is then f at the sample relaxed at it, plus the network. None: the network alone.
 
     Attributes
     ----------
@@ -104,13 +107,16 @@ class Relax(Learner):
         The network.
     step : float
         As given.
+    temperature : float or None
+        As given.
 
     Raises
     ------
     TypeError
         If an option is of the wrong type. At a call: if `objective` is no objective, or eps is not of q's dtype.
     ValueError
-        If one of `hidden` is below 1, rate or seed below 0, or step not above 0. At a call: under ImportanceWeighted;
+        If one of `hidden` is below 1, rate or seed below 0, or step or temperature not above 0. At a call: under
+        ImportanceWeighted; with a temperature, if z is not discrete or the target has no gradient;
         if q lacks `score`, `path` or `moved` (for odds: `given_path` or `given_moved`), a shape does not fit, or eps or
         f is not finite.
 
@@ -122,9 +128,12 @@ class Relax(Learner):
     Source: Grathwohl et al. 2018, sections 3.1 and 3.2.
     """
 
-    def __init__(self, hidden=(64,), rate=1e-3, seed=0, step=1e-4):
+    def __init__(self, hidden=(64,), rate=1e-3, seed=0, step=1e-4, temperature=None):
         super().__init__(SmallNetwork(hidden, rate, seed))
         self.step = validate.number("step", step, least=0, open_least=True)
+        if temperature is not None:
+            validate.number("temperature", temperature, least=0, open_least=True)
+        self.temperature = temperature
 
     def __call__(self, q, target, eps, objective=None, rng=None):
         """eps (S, B, K), objective None or an ELBO, rng not asked -> Draws: f (S, B), nats, dparams (S, B, 2K)."""
@@ -132,18 +141,29 @@ class Relax(Learner):
         z = q.sample(eps)  # S, B, K
         f = loss(z)  # S, B
         place, path, moved = _smooth(q, z, eps)
+        known, slope = (0, 0) if self.temperature is None else self._relaxed(q, loss, place)
         inputs = _with_context(place, q)  # S * B, 3K
         c, cache = self.learnt(inputs)  # S * B
         dc = self.learnt.input_gradient(cache)[:, : z.shape[2]].reshape(z.shape).astype(z.dtype)  # S, B, K
         score = q.score(z)  # S, B, 2K
-        dparams = (f - c.reshape(f.shape).astype(f.dtype))[..., None] * score + path(dc, eps)  # S, B, 2K
+        left = f - known  # S, B: what the network is to predict
+        dparams = (left - c.reshape(f.shape).astype(f.dtype))[..., None] * score + path(dc + slope, eps)  # S, B, 2K
         v = moved(dparams, eps)  # S, B, K: dz/dlambda dparams
-        self._seen = f, inputs, cache, (dparams * score).sum(axis=2), v
+        self._seen = left, inputs, cache, (dparams * score).sum(axis=2), v
         return Draws(f, dparams)
 
-    def learn(self, f, inputs, cache, along_score, v):
+    def _relaxed(self, q, loss, odds):
+        """f at the relaxed sample, (S, B), and its slope in the odds, (S, B, K)."""
+        if not hasattr(q, "relaxed"):
+            raise ValueError(
+                f"relax with a temperature is for discrete latents, got a {type(q).__name__}: leave it out"
+            )
+        y = q.relaxed(odds, self.temperature)
+        return loss(y), q.relaxed_path(loss.grad(y), y, self.temperature)
+
+    def learn(self, left, inputs, cache, along_score, v):
         """One step of the surrogate down the last estimate's mean square. Raises ArithmeticError if it diverged."""
-        self.learnt.learn(self.passes(inputs, cache, along_score, v), f)
+        self.learnt.learn(self.passes(inputs, cache, along_score, v), left)
 
     def passes(self, inputs, cache, along_score, v):
         """The slope of the estimate's mean square, as backward passes of the network.
@@ -177,7 +197,8 @@ class Relax(Learner):
         return [(cache, -2 * along_score.reshape(n).astype("float64") / n), (ahead, slope), (behind, -slope)]
 
     def __repr__(self):
-        return f"Relax({self.learnt}, step={self.step})"
+        temperature = "" if self.temperature is None else f", temperature={self.temperature}"
+        return f"Relax({self.learnt}, step={self.step}{temperature})"
 
 
 def _smooth(q, z, eps):
