@@ -78,7 +78,7 @@ def step_numpy(vae, x, eps, estimator, objective, rng, grads):
     weights = answer(objective, "weights", losses, losses.shape, vae.dtype) / len(x)  # S, B
     decoder_grads = target.weight_gradients(y, weights)
 
-    # The encoder's side: an estimator, of the same noise. Its draws' mean over S, plus the slope of a KL in closed form.
+    # The encoder's side: an estimator, at the same eps. Its draws' mean over S, plus the slope of a KL in closed form.
     draws = ask(estimator, q, target, eps, objective, rng)  # S, B and S, B, P
     dparams = finite("the gradient of the encoder's output", q.batch_gradient(draws.dparams, objective))  # B, P
     _, encoder_grads = vae.encoder.backward(cache, dparams)
