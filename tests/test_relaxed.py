@@ -10,6 +10,7 @@ import tinyvae as tv
 from tinyvae import check, problems, variance
 from tinyvae.estimators import muprop, straight_through
 from tinyvae.estimators.traits import decoder_sample
+from tinyvae.models.step import step, step_numpy
 from tinyvae.objectives import Integrand
 
 SAMPLED = tv.ELBO(beta=2.0, kl="monte_carlo")
@@ -365,6 +366,28 @@ def test_gumbel_softmax_trains_the_decoder_at_the_relaxed_sample_and_reports_at_
     for name in prior:  # of the discrete KL
         np.testing.assert_allclose(soft[name], hard[name], rtol=1e-12)
     assert prior
+
+
+@pytest.mark.parametrize("dtype, rtol", [("float32", 1e-4), ("float64", 1e-11)])
+@pytest.mark.parametrize("name", [*BIASED, "muprop"])
+def test_both_steps_agree_on_groups(name, dtype, rtol):
+    vae = tv.VAE(6, 2, (5,), latents=tv.distributions.OneHot(3), dtype=dtype, seed=1)
+    x = np.random.default_rng(0).integers(0, 2, (4, 6)).astype("uint8")
+    eps, found = vae.noise(np.random.default_rng(1), 2, len(x)), []
+    for one in (step, step_numpy):
+        grads = np.full_like(vae.theta, np.nan)
+        found.append((one(vae, x, eps, tv.estimators.make(name), SAMPLED, None, grads), grads))
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=rtol)
+    assert np.linalg.norm(found[0][1] - found[1][1]) <= rtol * np.linalg.norm(found[1][1]) > 0
+
+
+def test_in_a_vae_muprops_mean_is_the_slope_of_the_exact_loss():
+    vae, x, _ = small()
+    q, target = vae.encode(x), vae.target(x)
+    exact = check.exact_gradient(q, target, SAMPLED)
+    np.testing.assert_allclose(check.exact_mean("muprop", q, target, SAMPLED, n_nodes=1)[0], exact, atol=1e-12)
+    off = check.exact_mean("straight_through", q, target, SAMPLED, n_nodes=1)[0] - exact
+    assert 0.01 < np.linalg.norm(off) / np.linalg.norm(exact) < 1
 
 
 def test_the_laboratory_measures_the_decoder_where_it_is_trained():
