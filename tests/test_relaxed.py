@@ -7,7 +7,7 @@ import pytest
 import scipy.optimize
 
 import tinyvae as tv
-from tinyvae import check, problems, variance
+from tinyvae import check, compare, problems, variance
 from tinyvae.estimators import muprop, straight_through
 from tinyvae.estimators.traits import decoder_sample
 from tinyvae.models.step import step, step_numpy
@@ -320,6 +320,24 @@ def test_they_say_that_they_are_biased():
     assert reports["muprop"].evaluations == 2 and reports["gumbel_softmax"].gradients == 1
     with pytest.raises(ValueError, match="gumbel_softmax estimates the gradient of an average"):
         at("gumbel_softmax", 1.0)(q, coupled(2), q.noise(np.random.default_rng(0), 2), tv.ImportanceWeighted())
+
+
+def test_a_comparison_says_which_are_biased():
+    settings = compare.Settings(
+        estimators=("leave_one_out", "gumbel_softmax"), epochs=1, hidden=(4,), n_latents=2, n_draws=40, n_samples=2
+    )
+    row = {"elbo": -20.0, "variance": [1.0, 0.9, 1.1], "ratio_to_best": [1.0, 0.9, 1.1]}
+    row["variance_times_step_cost"] = [2.0, 1.8, 2.2]
+    names = ("leave_one_out", "score_function", "gumbel_softmax")
+    table = {name: {**row, **({"biased": True} if name in BIASED else {})} for name in names}
+    points = [{"estimators": {name: {"encoder": row} for name in names}}]
+    said = compare.words.verdict(table, points, settings)
+    assert said["biased"].startswith("Biased by design: gumbel_softmax. A variance tells")
+    assert "gumbel_softmax" not in said["cost"] and "score_function" in said["cost"]
+    del table["score_function"], table["gumbel_softmax"]["biased"]
+    assert set(compare.words.verdict(table, points, settings)) == {"variance", "bound", "cost"}
+    table["gumbel_softmax"]["biased"] = True
+    assert set(compare.words.verdict(table, points, settings)) == {"variance", "bound", "biased"}
 
 
 @pytest.mark.parametrize("name", RELAXED)
