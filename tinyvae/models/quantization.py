@@ -1,6 +1,7 @@
 """Vector quantization: the nearest vectors of a codebook, and how evenly they are used."""
 
 import numpy as np
+import scipy.special
 
 __all__ = ["nearest", "perplexity"]
 
@@ -22,20 +23,19 @@ def nearest(z, codebook):
 
 
 def perplexity(use):
-    """How many codes, used alike, would have the entropy that these have: exp(-sum p log p), from 1 to K.
+    """How many codes, used alike, would have the entropy that these have: exp(-sum_k p_k log p_k), from 1 to K.
 
     Parameters
     ----------
-    use : array (K,)
+    use : array (..., K)
         How often each was used.
 
     Returns
     -------
-    float
-        NaN if none was.
+    float or array (...)
+        NaN where none was.
     """
     use = np.asarray(use, "float64")
-    if not use.sum():
-        return float("nan")
-    p = use[use > 0] / use.sum()
-    return float(np.exp(-(p * np.log(p)).sum()))
+    total = use.sum(axis=-1, keepdims=True)
+    p = np.divide(use, total, out=np.full_like(use, np.nan), where=total > 0)
+    return np.exp(scipy.special.entr(p).sum(axis=-1))

@@ -178,9 +178,17 @@ class VQVAE(Model):
         """The means of p(x | codes) for n draws of codes from `codes_prior`, (n, D)."""
         return self.decode(self.codes_prior.sample(n, rng)).mean
 
+    def use(self, x):
+        """How often data x (n, D) have each code at each position, (n_positions, n_codes), whole numbers."""
+        return (self.encode(x)[:, :, None] == np.arange(self.n_codes)).sum(axis=0)
+
     def perplexity(self, x):
-        """Of the use of the codes by data x (n, D), all positions together: see the function `perplexity`."""
-        return perplexity(np.bincount(self.encode(x).ravel(), minlength=self.n_codes))
+        """How many codes, used alike, would be as uncertain as those that data x (n, D) have: from 1 to n_codes.
+
+        It is of the codebook, all positions together. Of each position by itself it is `quantization.perplexity` of
+        `use(x)`: lower, and 1 where a position is stuck at one code, which the codebook as a whole need not show.
+        """
+        return float(perplexity(self.use(x).sum(axis=0)))
 
     def held_out(self, x):
         """The mean loss of held-out data x (n, D), nats, and its reconstruction term, as a `Bound` whose KL is 0.
