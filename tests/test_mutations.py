@@ -346,7 +346,7 @@ MUTANTS = {
         ("test_vq.py::test_its_gradient_is_the_slope_straight_through",), slow=True,
     ),
     "moving averages of means, whatever the counts": Mutant(
-        "models/vq.py", "(1 - self.decay) * moved / use[found, None]",
+        "models/vq.py", "(1 - self.decay) * moved / n[found, None]",
         "(1 - self.decay) * moved / counts[found, None]",
         ("test_vq.py::test_moving_averages_are_of_sums_over_those_of_counts",), slow=True,
     ),

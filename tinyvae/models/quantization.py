@@ -3,7 +3,7 @@
 import numpy as np
 import scipy.special
 
-__all__ = ["nearest", "perplexity"]
+__all__ = ["nearest", "use", "perplexity"]
 
 
 def nearest(z, codebook):
@@ -20,6 +20,24 @@ def nearest(z, codebook):
         Whole numbers from 0 to K - 1.
     """
     return (0.5 * (codebook**2).sum(axis=1) - z @ codebook.T).argmin(axis=1)
+
+
+def use(codes, n_codes):
+    """How often each code stands at each position.
+
+    Parameters
+    ----------
+    codes : array (n, n_positions)
+        Whole numbers from 0 to n_codes - 1.
+    n_codes : int
+
+    Returns
+    -------
+    array (n_positions, n_codes)
+    """
+    n_positions = codes.shape[1]
+    cells = codes + n_codes * np.arange(n_positions)
+    return np.bincount(cells.ravel(), minlength=n_positions * n_codes).reshape(n_positions, n_codes)
 
 
 def perplexity(use):

@@ -7,7 +7,7 @@ from tinyvae.evaluate import Bound
 from tinyvae.machine import disk
 from tinyvae.models.codes_prior import CODES_PRIORS, PositionPrior, checked_codes, prior_arrays, prior_in
 from tinyvae.models.model import Model
-from tinyvae.models.quantization import nearest, perplexity
+from tinyvae.models.quantization import nearest, perplexity, use
 from tinyvae.models.reconstruction import finite
 from tinyvae.models.step import Step
 
@@ -180,7 +180,7 @@ class VQVAE(Model):
 
     def use(self, x):
         """How often data x (n, D) have each code at each position, (n_positions, n_codes), whole numbers."""
-        return (self.encode(x)[:, :, None] == np.arange(self.n_codes)).sum(axis=0)
+        return use(self.encode(x), self.n_codes)
 
     def perplexity(self, x):
         """How many codes, used alike, would be as uncertain as those that data x (n, D) have: from 1 to n_codes.
@@ -256,16 +256,16 @@ class VQVAE(Model):
         """
         z, codes = self._seen
         counts, sums = self._totals(z, codes)
-        vectors, use = self.codebook, self.params["codebook.use"]
-        use[:] = self.decay * use + (1 - self.decay) * counts
+        vectors, n = self.codebook, self.params["codebook.use"]
+        n[:] = self.decay * n + (1 - self.decay) * counts
         if self.codebook_by == "moving_averages":
             found = counts > 0
             moved = sums[found] - counts[found, None] * vectors[found]
-            vectors[found] += (1 - self.decay) * moved / use[found, None]
-        if (dead := np.flatnonzero(use < self.revive * use.mean())).size:
+            vectors[found] += (1 - self.decay) * moved / n[found, None]
+        if (dead := np.flatnonzero(n < self.revive * n.mean())).size:
             z = z.reshape(-1, self.code_size)
             vectors[dead] = z[rng.choice(len(z), len(dead), replace=len(z) < len(dead))]
-            use[dead] = use.mean()
+            n[dead] = n.mean()
 
     def loss_and_grads(self, x):
         """The mean loss of a batch and its gradient. x (B, D) -> nats, float, and (P,), aligned with theta.
