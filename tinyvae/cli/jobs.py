@@ -51,16 +51,17 @@ def compare(args):
         ("estimator", "ELBO on test", "variance", "ratio to the best", "signal-to-noise"),
         ("", f"nats a {one}", "nats²", "", ""),
     )
+    shown = {f"{name} (biased)" if row.get("biased") else name: row for name, row in result.table.items()}
     rows = [
         (name, f"{row['elbo']:.2f}", *(words.interval(row[key]) for key in ("variance", "ratio_to_best", "snr")))
-        for name, row in result.table.items()
+        for name, row in shown.items()
     ]
     words.print_table(header, units, *rows)
     print()
     header, units = ("estimator", "ms a step", "variance x ms"), ("", "", "nats² ms")
     rows = [
         (name, words.number(row["step_milliseconds"]), words.number(row["variance_times_step_cost"][0]))
-        for name, row in result.table.items()
+        for name, row in shown.items()
     ]
     words.print_table(header, units, *rows)
     print()
