@@ -81,7 +81,7 @@ class VAE(Model):
     ):
         self._make(n_features, n_latents, hidden, activation, likelihood, dtype, seed)
         self.family = distributions.resolve(latents)
-        self.prior = distributions.resolve_prior(prior, self.family)
+        self.prior = distributions.resolve_prior(prior, self.family, self.n_latents)
         self._fill(self.family.n_params(self.n_latents))
 
     @property
