@@ -173,7 +173,8 @@ class Certificate:
                 lines.append(f"  refused by the estimator, and not tested: {problem}, S = {', '.join(some)}")
         lines += self._failed() + self._weakness()
         if not any(t.problem.startswith("bound") for t in self.tests):
-            lines.append("  not tested: the importance-weighted bound (problems=check.bound_problems())")
+            own = 'latents="binary"' * all(t.of_loss or t.coordinate.startswith("logits") for t in self.tests)
+            lines.append(f"  not tested: the importance-weighted bound (problems=check.bound_problems({own}))")
         return "\n".join(lines)
 
     __repr__ = __str__ = report
