@@ -1,5 +1,7 @@
 """What a comparison shows, in words."""
 
+from tinyvae import estimators
+
 __all__ = ["verdict", "brief"]
 
 
@@ -18,7 +20,8 @@ def verdict(table, points, settings):
     Returns
     -------
     dict
-        {"variance", "bound", "cost"}, a sentence or two each; empty for a single estimator.
+        {"variance", "bound", "cost"}, a sentence or two each, and "bias" where one is biased; empty for a single
+        estimator.
     """
     if len(table) == 1:
         return {}
@@ -33,6 +36,9 @@ def verdict(table, points, settings):
     price = {name: row["variance_times_step_cost"][0] for name, row in table.items()}
     by_price = sorted(price, key=price.get)
     prices = " and ".join(f"{name} {brief(price[name] / price[by_price[0]])} times as long" for name in by_price[1:])
+    biased = [name for name in table if getattr(estimators.ESTIMATORS.get(name), "traits", estimators.Traits()).biased]
+    bias = {"bias": f"By design {' and '.join(biased)} {'is' if len(biased) == 1 else 'are'} biased: a small variance "
+            "tells how quiet such a gradient is, not how good."}  # fmt: skip
     return {
         "variance": f"At the same parameters, {ranked[0]} gave the encoder's gradient the least variance at {wins} of "
         f"the {len(points)} points along training; at the end {others}.",
@@ -41,6 +47,7 @@ def verdict(table, points, settings):
         "(one run each, and another seed moves these numbers).",
         "cost": f"To make the gradient equally accurate by averaging, {by_price[0]} takes the least time, {prices} "
         "(variance x ms).",
+        **(bias if biased else {}),
     }
 
 

@@ -274,6 +274,10 @@ class OneHot:
 
     code_size = n_params
 
+    def n_states(self, n_latents):
+        """How many states n_latents = K groups have, W^K, which `nodes` enumerates."""
+        return self.n_ways**n_latents
+
     @property
     def config(self):
         """What a file keeps: {"name": "categorical", "n_ways": W}."""

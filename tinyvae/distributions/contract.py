@@ -32,6 +32,7 @@ For a normal prior that is learnt, or N(0, I) where latents depend on each other
 For exact expectations, made apart from `score`, so that truth and estimator share no bug:
 
     nodes(n)            z (N, B, K) and weights (N, B): quadrature, or enumeration
+    n_states(K)         of the class, where `nodes` is an enumeration: how many states there are
     exact_gradient(values, n, kl_weight)    d/dparams of E_q[f] + kl_weight KL, from f's values (N, B) at the nodes
     noise_nodes(n, S)   eps (S, N, ...) and weights (N,), over the noise of S samples
 """
