@@ -113,7 +113,15 @@ def _beside(function, objective, n_samples, seed, kinds):
                 for cell in (words.interval(row.blocks[block]["variance"]), row.blocks[block]["rank"])
             ]
             asked = f"{row.costs['evaluations']:g} + {row.costs['gradients']:g}"
-            rows.append((problem if not i else "", name, *cells, asked, words.number(row.costs["phi_milliseconds"])))
+            rows.append(
+                (
+                    problem if not i else "",
+                    f"{name} (biased)" if row.biased else name,
+                    *cells,
+                    asked,
+                    words.number(row.costs["phi_milliseconds"]),
+                )
+            )
     print(f"\n  Beside the built-in ones, {words.counted(n_samples, 'sample')} a point:")
     header = (
         "problem",

@@ -53,14 +53,18 @@ def compare(args):
         ("", f"nats a {one}", "nats²", "", ""),
     )
     rows = [
-        (name, f"{row['elbo']:.2f}", *(words.interval(row[key]) for key in ("variance", "ratio_to_best", "snr")))
+        (
+            words.marked(name),
+            f"{row['elbo']:.2f}",
+            *(words.interval(row[key]) for key in ("variance", "ratio_to_best", "snr")),
+        )
         for name, row in result.table.items()
     ]
     words.print_table(header, units, *rows)
     print()
     header, units = ("estimator", "ms a step", "variance x ms"), ("", "", "nats² ms")
     rows = [
-        (name, words.number(row["step_milliseconds"]), words.number(row["variance_times_step_cost"][0]))
+        (words.marked(name), words.number(row["step_milliseconds"]), words.number(row["variance_times_step_cost"][0]))
         for name, row in result.table.items()
     ]
     words.print_table(header, units, *rows)

@@ -36,7 +36,7 @@ def verdict(table, points, settings):
     price = {name: row["variance_times_step_cost"][0] for name, row in table.items()}
     by_price = sorted(price, key=price.get)
     prices = " and ".join(f"{name} {brief(price[name] / price[by_price[0]])} times as long" for name in by_price[1:])
-    biased = [name for name in table if getattr(estimators.ESTIMATORS.get(name), "traits", estimators.Traits()).biased]
+    biased = [name for name in table if estimators.traits(estimators.ESTIMATORS.get(name)).biased]
     bias = {"bias": f"By design {' and '.join(biased)} {'is' if len(biased) == 1 else 'are'} biased: a small variance "
             "tells how quiet such a gradient is, not how good."}  # fmt: skip
     return {
