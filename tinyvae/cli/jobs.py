@@ -54,7 +54,7 @@ def compare(args):
     )
     rows = [
         (
-            words.marked(name),
+            _marked(name),
             f"{row['elbo']:.2f}",
             *(words.interval(row[key]) for key in ("variance", "ratio_to_best", "snr")),
         )
@@ -64,7 +64,7 @@ def compare(args):
     print()
     header, units = ("estimator", "ms a step", "variance x ms"), ("", "", "nats² ms")
     rows = [
-        (words.marked(name), words.number(row["step_milliseconds"]), words.number(row["variance_times_step_cost"][0]))
+        (_marked(name), words.number(row["step_milliseconds"]), words.number(row["variance_times_step_cost"][0]))
         for name, row in result.table.items()
     ]
     words.print_table(header, units, *rows)
@@ -73,6 +73,11 @@ def compare(args):
         words.say(sentence)
     print()
     results.say_written(args)
+
+
+def _marked(name):
+    """An estimator's name, with a word where it says itself that it is biased."""
+    return f"{name} (biased)" if tv.estimators.traits(tv.estimators.ESTIMATORS[name]).biased else name
 
 
 def train(args):

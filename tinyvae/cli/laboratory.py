@@ -128,7 +128,7 @@ def _exact(vae, batch, objective, n_samples):
         return None, f"No bias: latents of {vae.family.name!r} have no nodes for an exact gradient."
     rows, how = problems.rule(vae)
     if rows is None:
-        return None, f"No bias: the exact gradient, by {how}."
+        return None, f"No bias against the exact gradient: {how}."
     if 2 * len(batch) * rows * len(vae.decoder.theta) > AFFORDABLE:
         return (
             None,

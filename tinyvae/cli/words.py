@@ -14,7 +14,7 @@ from tinyvae.machine.disk import pieces
 
 __all__ = [
     "estimator", "is_file", "built_in", "dataset", "objective", "Progress",
-    "settings", "term", "remark", "marked", "number", "percent", "counted", "say", "interval", "print_table", "fail",
+    "settings", "term", "remark", "number", "percent", "counted", "say", "interval", "print_table", "fail",
 ]  # fmt: skip
 
 WIDTH = 118  # of a paragraph
@@ -214,21 +214,6 @@ def remark(args, x, likelihood):
         "squared error": "The reconstruction term is a squared error, no density: to be -log p of a Gaussian of "
         f"variance 1/2, it lacks D/2 log(pi), {x.shape[1] / 2 * math.log(math.pi):.2f} nats.",
     }.get(term(x, likelihood), "")
-
-
-def marked(name):
-    """A built-in estimator's name, with a word where it says itself that it is biased.
-
-    Parameters
-    ----------
-    name : str
-        Or another estimator's, which stays as it is.
-
-    Returns
-    -------
-    str
-    """
-    return f"{name} (biased)" if estimators.traits(estimators.ESTIMATORS.get(name)).biased else name
 
 
 def number(value):

@@ -60,10 +60,10 @@ def rule(vae, n_nodes=None):
     if hasattr(vae.family, "n_states"):
         states = vae.family.n_states(n)
         if states > MOST_STATES:
-            return None, f"enumeration, is for at most {MOST_STATES} states, and the model has {states:.3g}"
+            return None, f"enumeration is for at most {MOST_STATES} states, got {states:.3g}"
         return states, f"enumeration of all {states} states"
     if n not in NODES:
-        return None, f"quadrature, is for one to three latents, and the model has {n}"
+        return None, f"quadrature is for one to three latents, got {n}"
     n_nodes = n_nodes or NODES[n]
     return n_nodes**n, f"quadrature, {n_nodes} nodes in each latent"
 
@@ -101,8 +101,7 @@ def vae_gradient(vae, x, objective=ELBO(), n_samples=1, n_nodes=None):
     rows, how = rule(vae, None if n_nodes is None else validate.integer("n_nodes", n_nodes, least=2))
     if rows is None:
         raise ValueError(
-            f"the exact gradient, by {how}: train a model with fewer (--n-latents), or measure without the exact "
-            "gradient"
+            f"{how}: train a model with fewer, such as --n-latents 2, or measure without the exact gradient"
         )
     rules = [rows]
     if not hasattr(vae.family, "n_states"):
