@@ -27,7 +27,7 @@ def test_a_comparison_of_bits_takes_the_estimators_that_fit(tmp_path, capsys):
     record = json.loads((tmp_path / "compare.json").read_text())
     assert list(record["table"]) == DISCRETE and (tmp_path / "compare.png").exists()
     assert record["settings"]["latents"] == "binary" and record["settings"]["prior"] == "bits"
-    assert "gumbel_softmax (biased)" in text and "By design gumbel_softmax is biased" in text
+    assert "gumbel_softmax (biased)" in text and "Biased by design: gumbel_softmax." in text
 
 
 def test_a_model_of_choices_is_trained_and_measured(tmp_path, capsys):

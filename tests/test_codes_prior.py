@@ -78,7 +78,7 @@ def test_counts_become_probabilities_with_one_observation_shared():
 
 
 def test_it_learns_what_positions_have_to_do_with_each_other(tmp_path):
-    """Two fair bits and their sum: log 4 nats a row, which a prior of each position takes for log 8. Resumed bitwise."""
+    """Two fair bits and their sum: log 4 nats a row, which a prior of each position takes for log 8."""
     bits = np.random.default_rng(0).integers(0, 2, (600, 2))
     codes = np.column_stack([bits, bits.sum(axis=1) % 2])
 

@@ -825,6 +825,8 @@ def test_every_estimator_is_for_some_family_and_the_discrete_ones_say_what_they_
     assert {"arm", "disarm"} & set(names["gaussian"]) == {"arm"} & set(names["categorical"]) == set()
     facts = {name: one.traits for name, one in estimators.ESTIMATORS.items()}
     assert facts["arm"].words() == "bits" and facts["rebar"].words() == "df/dz, discrete latents"
+    assert facts["muprop"].words() == "df/dz, discrete latents"
+    assert facts["gumbel_softmax"].words() == "df/dz, discrete latents, biased"
     assert {name for name in names["gaussian"] if "discrete" in facts[name].words()} == set()
     q, target = FAMILIES["gaussian"], tv.Target(lambda z: z.sum(axis=2), np.ones_like)
     for name in set(estimators.names()) - set(names["gaussian"]):

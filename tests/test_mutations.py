@@ -387,6 +387,43 @@ MUTANTS = {
         "target.grad(z)[0]",
         ("test_autoencoder.py::test_its_gradient_is_the_slope_of_its_loss",), slow=True,
     ),
+    "the straight-through slope dropped": Mutant(
+        "models/vq.py", "finite(\"the gradient of the code\", through + pull)",
+        "finite(\"the gradient of the code\", pull)",
+        ("test_vq.py::test_its_gradient_is_the_slope_straight_through",), slow=True,
+    ),
+    "commitment that pulls the codebook": Mutant(
+        "models/vq.py", "book[\"codebook.vectors\"][:] = (2 / len(x)) *",
+        "book[\"codebook.vectors\"][:] = (2 * self.commitment / len(x)) *",
+        ("test_vq.py::test_its_gradient_is_the_slope_straight_through",), slow=True,
+    ),
+    "the codebook's term that pulls the encoder": Mutant(
+        "models/vq.py", "pull = (2 * self.commitment / len(x)) * off",
+        "pull = (2 / len(x)) * off",
+        ("test_vq.py::test_its_gradient_is_the_slope_straight_through",), slow=True,
+    ),
+    "moving averages of means, whatever the counts": Mutant(
+        "models/vq.py", "(1 - self.decay) * moved / n[found, None]",
+        "(1 - self.decay) * moved / counts[found, None]",
+        ("test_vq.py::test_moving_averages_are_of_sums_over_those_of_counts",), slow=True,
+    ),
+    "dead codes left where they are": Mutant(
+        "models/vq.py", "vectors[dead] = z[rng.choice", "_ = z[rng.choice",
+        ("test_vq.py::test_a_dead_code_is_put_on_the_data",), slow=True,
+    ),
+    "dead codes revived from outside the run's seed": Mutant(
+        "models/vq.py", "z[rng.choice(", "z[np.random.choice(",
+        ("test_vq.py::test_a_run_in_two_parts_is_a_run_in_one",), slow=True,
+    ),
+    "an autoregressive mask that sees its own position": Mutant(
+        "models/codes_prior.py", "seen[-1][:, None] < ends", "seen[-1][:, None] <= ends",
+        ("test_codes_prior.py::test_its_probabilities_add_up_to_one",
+         "test_codes_prior.py::test_an_output_sees_what_stands_before_it_and_nothing_else"), slow=True,
+    ),
+    "masked weights that learn": Mutant(
+        "models/codes_prior.py", "        grads *= self.mask\n", "",
+        ("test_codes_prior.py::test_its_gradient_is_the_slope_of_its_loss",), slow=True,
+    ),
     "a start at the mean in place of its logit": Mutant(
         "likelihoods/bernoulli.py", "return np.log(mean / (1 - mean))",
         "return mean",

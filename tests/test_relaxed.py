@@ -7,9 +7,10 @@ import pytest
 import scipy.optimize
 
 import tinyvae as tv
-from tinyvae import check, problems, variance
+from tinyvae import check, compare, problems, variance
 from tinyvae.estimators import muprop, straight_through
 from tinyvae.estimators.traits import decoder_sample
+from tinyvae.models.step import step, step_numpy
 from tinyvae.objectives import Integrand
 
 SAMPLED = tv.ELBO(beta=2.0, kl="monte_carlo")
@@ -321,6 +322,24 @@ def test_they_say_that_they_are_biased():
         at("gumbel_softmax", 1.0)(q, coupled(2), q.noise(np.random.default_rng(0), 2), tv.ImportanceWeighted())
 
 
+def test_a_comparison_says_which_are_biased():
+    settings = compare.Settings(
+        estimators=("leave_one_out", "gumbel_softmax"), epochs=1, hidden=(4,), n_latents=2, n_draws=40, n_samples=2
+    )
+    row = {"elbo": -20.0, "variance": [1.0, 0.9, 1.1], "ratio_to_best": [1.0, 0.9, 1.1]}
+    row["variance_times_step_cost"] = [2.0, 1.8, 2.2]
+    names = ("leave_one_out", "score_function", "gumbel_softmax")
+    table = {name: {**row, **({"biased": True} if name in BIASED else {})} for name in names}
+    points = [{"estimators": {name: {"encoder": row} for name in names}}]
+    said = compare.words.verdict(table, points, settings)
+    assert said["biased"].startswith("Biased by design: gumbel_softmax. A variance tells")
+    assert "gumbel_softmax" not in said["cost"] and "score_function" in said["cost"]
+    del table["score_function"], table["gumbel_softmax"]["biased"]
+    assert set(compare.words.verdict(table, points, settings)) == {"variance", "bound", "cost"}
+    table["gumbel_softmax"]["biased"] = True
+    assert set(compare.words.verdict(table, points, settings)) == {"variance", "bound", "biased"}
+
+
 @pytest.mark.parametrize("name", RELAXED)
 def test_bad_temperatures_are_refused(name):
     for bad, error, message in (
@@ -365,6 +384,28 @@ def test_gumbel_softmax_trains_the_decoder_at_the_relaxed_sample_and_reports_at_
     for name in prior:  # of the discrete KL
         np.testing.assert_allclose(soft[name], hard[name], rtol=1e-12)
     assert prior
+
+
+@pytest.mark.parametrize("dtype, rtol", [("float32", 1e-4), ("float64", 1e-11)])
+@pytest.mark.parametrize("name", [*BIASED, "muprop"])
+def test_both_steps_agree_on_groups(name, dtype, rtol):
+    vae = tv.VAE(6, 2, (5,), latents=tv.distributions.OneHot(3), dtype=dtype, seed=1)
+    x = np.random.default_rng(0).integers(0, 2, (4, 6)).astype("uint8")
+    eps, found = vae.noise(np.random.default_rng(1), 2, len(x)), []
+    for one in (step, step_numpy):
+        grads = np.full_like(vae.theta, np.nan)
+        found.append((one(vae, x, eps, tv.estimators.make(name), SAMPLED, None, grads), grads))
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=rtol)
+    assert np.linalg.norm(found[0][1] - found[1][1]) <= rtol * np.linalg.norm(found[1][1]) > 0
+
+
+def test_in_a_vae_muprops_mean_is_the_slope_of_the_exact_loss():
+    vae, x, _ = small()
+    q, target = vae.encode(x), vae.target(x)
+    exact = check.exact_gradient(q, target, SAMPLED)
+    np.testing.assert_allclose(check.exact_mean("muprop", q, target, SAMPLED, n_nodes=1)[0], exact, atol=1e-12)
+    off = check.exact_mean("straight_through", q, target, SAMPLED, n_nodes=1)[0] - exact
+    assert 0.01 < np.linalg.norm(off) / np.linalg.norm(exact) < 1
 
 
 def test_the_laboratory_measures_the_decoder_where_it_is_trained():

@@ -83,6 +83,7 @@ def test_the_code_is_the_nearest():
     np.testing.assert_array_equal(nearest(z, book), distances.argmin(axis=1))
     assert perplexity(np.array([2, 2, 0, 2, 2])) == pytest.approx(4) and perplexity(np.array([0, 3])) == 1
     assert np.isnan(perplexity(np.zeros(3)))
+    np.testing.assert_allclose(perplexity(np.array([[1, 1], [0, 5]])), [2, 1])
 
 
 def test_moving_averages_are_of_sums_over_those_of_counts():
@@ -140,6 +141,7 @@ def test_it_learns_and_uses_its_codes(digits):
     assert history.validation[-1].reconstruction < history.validation[0].reconstruction - 3
     assert model.perplexity(digits) > 4 and "perplexity" in model.status()
     codes = model.encode(digits)
+    assert model.use(digits)[1, 5] == (codes[:, 1] == 5).sum() and model.use(digits).sum() == codes.size
     assert codes.shape == (500, 4) and codes.dtype.kind == "i" and codes.min() >= 0 and codes.max() < 8
     np.testing.assert_array_equal(model.decode(codes).mean, model.reconstruct(digits))
     assert model.sample(7, np.random.default_rng(0)).shape == (7, 64)

@@ -7,6 +7,7 @@ from tinyvae.cli import words
 from tinyvae.cli.groups import MANY
 from tinyvae.cli.types import count, number_above
 from tinyvae.models.codes_prior import CODES_PRIORS
+from tinyvae.models.quantization import perplexity
 from tinyvae.models.vq import CODEBOOK_BY
 
 __all__ = ["add_codes", "CODES", "model", "fit_prior"]
@@ -103,7 +104,8 @@ def fit_prior(vqvae, data, args):
         if history.interrupted:
             raise KeyboardInterrupt
         said = f"autoregressive {prior.held_out(held_out).loss:.2f}, {said}"
+    apart = perplexity(vqvae.use(data.test))
     words.say(
-        f"Codes on validation: perplexity {vqvae.perplexity(data.test):.1f} of {sizes[1]}; nats a data point under "
-        f"their prior: {said}"
+        f"Codes on validation: perplexity {vqvae.perplexity(data.test):.1f} of {sizes[1]}, of a position alone "
+        f"{apart.min():.1f} to {apart.max():.1f}; nats a data point under their prior: {said}"
     )

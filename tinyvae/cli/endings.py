@@ -11,7 +11,9 @@ from tinyvae.cli import reader, signals, words
 
 __all__ = ["prepare_streams", "status"]
 
-SIZES = "hidden n_latents n_features batch_size n_samples n_draws n_batches points n".split()
+SIZES = (
+    "hidden n_latents n_positions n_codes code_size n_features batch_size n_samples n_draws n_batches points n".split()
+)
 PLAIN = {"²": "^2"}  # for a terminal that knows ASCII only
 
 

@@ -52,20 +52,17 @@ def compare(args):
         ("estimator", "ELBO on test", "variance", "ratio to the best", "signal-to-noise"),
         ("", f"nats a {one}", "nats²", "", ""),
     )
+    shown = {f"{name} (biased)" if row.get("biased") else name: row for name, row in result.table.items()}
     rows = [
-        (
-            _marked(name),
-            f"{row['elbo']:.2f}",
-            *(words.interval(row[key]) for key in ("variance", "ratio_to_best", "snr")),
-        )
-        for name, row in result.table.items()
+        (name, f"{row['elbo']:.2f}", *(words.interval(row[key]) for key in ("variance", "ratio_to_best", "snr")))
+        for name, row in shown.items()
     ]
     words.print_table(header, units, *rows)
     print()
     header, units = ("estimator", "ms a step", "variance x ms"), ("", "", "nats² ms")
     rows = [
-        (_marked(name), words.number(row["step_milliseconds"]), words.number(row["variance_times_step_cost"][0]))
-        for name, row in result.table.items()
+        (name, words.number(row["step_milliseconds"]), words.number(row["variance_times_step_cost"][0]))
+        for name, row in shown.items()
     ]
     words.print_table(header, units, *rows)
     print()
@@ -73,11 +70,6 @@ def compare(args):
         words.say(sentence)
     print()
     results.say_written(args)
-
-
-def _marked(name):
-    """An estimator's name, with a word where it says itself that it is biased."""
-    return f"{name} (biased)" if tv.estimators.traits(tv.estimators.ESTIMATORS[name]).biased else name
 
 
 def train(args):

@@ -281,6 +281,7 @@ def run(settings=Settings(), progress=lambda epoch, line: None):
             "reconstruction": bound.reconstruction,
             "kl": bound.kl,
             **last["encoder"],
+            **({"biased": True} if last.get("biased") else {}),
             "step_milliseconds": milliseconds,
             "variance_times_step_cost": [milliseconds * v for v in last["encoder"]["variance"]],
         }

@@ -1,7 +1,5 @@
 """What a comparison shows, in words."""
 
-from tinyvae import estimators
-
 __all__ = ["verdict", "brief"]
 
 
@@ -20,8 +18,8 @@ def verdict(table, points, settings):
     Returns
     -------
     dict
-        {"variance", "bound", "cost"}, a sentence or two each, and "bias" where one is biased; empty for a single
-        estimator.
+        {"variance", "bound", "cost", "biased"}, a sentence or two each, the last where one is biased by design, which
+        averaging does not mend; empty for a single estimator.
     """
     if len(table) == 1:
         return {}
@@ -33,22 +31,28 @@ def verdict(table, points, settings):
     others = " and ".join(_times(name, table[name]["ratio_to_best"]) for name in ranked[1:])
     by_elbo = sorted(table, key=lambda name: -table[name]["elbo"])
     behind = " and ".join(f"{table[by_elbo[0]]['elbo'] - table[name]['elbo']:.2f} above {name}" for name in by_elbo[1:])
-    price = {name: row["variance_times_step_cost"][0] for name, row in table.items()}
+    biased = [name for name, row in table.items() if row.get("biased")]
+    price = {name: row["variance_times_step_cost"][0] for name, row in table.items() if name not in biased}
     by_price = sorted(price, key=price.get)
     prices = " and ".join(f"{name} {brief(price[name] / price[by_price[0]])} times as long" for name in by_price[1:])
-    biased = [name for name in table if estimators.traits(estimators.ESTIMATORS.get(name)).biased]
-    bias = {"bias": f"By design {' and '.join(biased)} {'is' if len(biased) == 1 else 'are'} biased: a small variance "
-            "tells how quiet such a gradient is, not how good."}  # fmt: skip
-    return {
+    found = {
         "variance": f"At the same parameters, {ranked[0]} gave the encoder's gradient the least variance at {wins} of "
         f"the {len(points)} points along training; at the end {others}.",
         "bound": f"After {settings.epochs} epochs {by_elbo[0]} reached the highest bound, "
         f"{table[by_elbo[0]]['elbo']:.2f} nats a test {settings.one}, {behind} "
         "(one run each, and another seed moves these numbers).",
-        "cost": f"To make the gradient equally accurate by averaging, {by_price[0]} takes the least time, {prices} "
-        "(variance x ms).",
-        **(bias if biased else {}),
     }
+    if len(price) > 1:
+        found["cost"] = (
+            f"To make the gradient equally accurate by averaging, {by_price[0]} takes the least time, {prices} "
+            "(variance x ms)."
+        )
+    if biased:
+        found["biased"] = (
+            f"Biased by design: {', '.join(biased)}. A variance tells how quiet they are, not how good: averaging does "
+            "not mend a bias."
+        )
+    return found
 
 
 def _times(name, ratio):

@@ -23,6 +23,9 @@ Where there is such a thing, and an estimator asks for it (it says so, and refus
     moved(dparams, eps) how z moves when params do: (S, B, P) -> (S, B, K)
     log_prob_grad(z)    the slope of log q in z, (S, B, K)
     join(...)           the inverse of split
+    odds(eps), relaxed(odds, temperature)   the continuous numbers whose threshold z is, and z relaxed, (S, B, K)
+    relaxed_path(dy, y, temperature)        a slope in a relaxed y as one in params, its noise held; at y = mean and
+                        temperature 1 one in the mean: (S, B, K) -> (S, B, P)
 
 For a normal prior that is learnt, or N(0, I) where latents depend on each other (`prior.Normal`):
 

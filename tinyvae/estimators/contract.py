@@ -5,6 +5,9 @@ S samples a point, B points in a call, K latents, P parameters of q for a point 
 Its draws for a data point should depend on that point's own q, eps and random numbers alone, not on who else is in the
 call: then many independent repetitions can lie side by side in one call, and a batch of one is a batch like any other.
 
+The decoder is trained at `q.sample(eps)`, whatever the estimator; one for which that is wrong, a relaxation, carries a
+function `decoder_sample(q, eps)`, which returns where: see `traits.decoder_sample`.
+
 One that stands in this folder tells in its docstring the formula, where it wins and loses, what it costs, what it
 raises, and its source ("Wins:", "Loses:", "Costs", "Source:").
 """

@@ -11,7 +11,8 @@ from tinyvae.objectives import PLAIN, check_objective
 __all__ = ["Traits", "estimator", "traits", "name_of", "snake_case", "learns", "decoder_sample", "trains_elsewhere"]
 
 
-LATENTS = {"augmented_score": "bits", "coupled": "discrete latents", "odds": "discrete latents"}  # that alone have it
+DISCRETE = "discrete latents"
+LATENTS = {"augmented_score": "bits", "coupled": DISCRETE, "odds": DISCRETE, "relaxed_path": DISCRETE}  # alone have it
 
 
 class Traits(NamedTuple):
@@ -56,7 +57,7 @@ class Traits(NamedTuple):
     def words(self):
         """What it needs, in a few words for a list; an empty string if it is nothing in particular."""
         needs = [f"{self.samples} samples or more"] * (self.samples > 1) + ["df/dz"] * ("grad" in self.f)
-        needs += [latents for part, latents in LATENTS.items() if part in self.q]
+        needs += dict.fromkeys(latents for part, latents in LATENTS.items() if part in self.q)
         needs += ["independent samples"] * self.independent
         needs += ["the importance-weighted bound"] * (self.objective == "bound") + ["rng"] * self.draws
         return ", ".join(needs + ["biased"] * self.biased)

@@ -8,10 +8,13 @@ import scipy.special
 from tinyvae import validate
 from tinyvae.evaluate import Bound
 from tinyvae.mlp import MLP
+from tinyvae.models.quantization import use
 from tinyvae.models.reconstruction import finite
 from tinyvae.models.step import Step
 
 __all__ = ["PositionPrior", "AutoregressivePrior", "CODES_PRIORS", "checked_codes", "masks", "prior_arrays", "prior_in"]
+
+ROWS = 1000  # of codes that go through the net at once
 
 
 def checked_codes(name, codes, n_positions, n_codes):
@@ -75,8 +78,7 @@ class PositionPrior:
         self.n_codes = validate.integer("n_codes", n_codes, least=1)
         found = np.zeros((0, n_positions)) if codes is None else codes
         found = checked_codes("codes", found, n_positions, n_codes)
-        counts = (found[:, :, None] == np.arange(n_codes)).sum(axis=0)
-        self.theta = np.log((counts + 1 / n_codes) / (len(found) + 1)).ravel()
+        self.theta = np.log((use(found, n_codes) + 1 / n_codes) / (len(found) + 1)).ravel()
 
     config = property(
         lambda self: {"n_positions": self.n_positions, "n_codes": self.n_codes},
@@ -176,14 +178,16 @@ class AutoregressivePrior:
     def log_prob(self, codes):
         """log p(codes), nats, exact: codes (n, n_positions) -> (n,). ValueError or TypeError if they do not fit."""
         codes = checked_codes("codes", codes, self.n_positions, self.n_codes)
-        return self._log_probs(codes)[1].sum(axis=1)
+        found = [self._log_probs(piece)[1].sum(axis=1) for piece in _pieces(codes)]
+        return np.concatenate(found) if found else np.zeros(0, self.dtype)
 
     def sample(self, n, rng):
         """n draws of codes, (n, n_positions), whole numbers. rng: a numpy Generator."""
         n, rng = validate.integer("n", n, least=0), validate.generator("rng", rng)
         codes, uniform = np.zeros((n, self.n_positions), "int64"), rng.random((n, self.n_positions))
-        for i in range(self.n_positions):
-            codes[:, i] = _drawn(self._log_probs(codes)[0][:, i], uniform[:, i])
+        for piece, u in zip(_pieces(codes), _pieces(uniform)):  # views
+            for i in range(self.n_positions):
+                piece[:, i] = _drawn(self._log_probs(piece)[0][:, i], u[:, i])
         return codes
 
     # --- what the trainer asks ----------------------------------------------------------------------
@@ -275,6 +279,10 @@ def masks(n_positions, n_codes, hidden):
     seen = [ends, *(1 + np.arange(n) % max(1, n_positions - 1) for n in hidden)]
     layers = [before[:, None] <= after for before, after in zip(seen, seen[1:])]
     return [*layers, seen[-1][:, None] < ends]
+
+
+def _pieces(codes):
+    return (codes[start : start + ROWS] for start in range(0, len(codes), ROWS))
 
 
 def _drawn(log_probs, uniform):

@@ -71,14 +71,14 @@ def step_numpy(vae, x, eps, estimator, objective, rng, grads):
     q, target = vae.latents(params), vae.target(x)  # q(z | x), and f(z) = -log p(x | z)
     kl = finite("the KL term", float(q.kl().mean()))
 
-    # The decoder's side: each sample's loss by its share in the batch's mean. A relaxation trains it at another y.
+    # The decoder's side: each sample's loss by its share in the batch's mean. y is z, unless the estimator relaxes it.
     z = q.sample(eps)  # S, B, K
     y = decoder_sample(estimator, q, eps, z)  # S, B, K
     losses = Integrand(q, target, objective)(y)  # S, B
     weights = answer(objective, "weights", losses, losses.shape, vae.dtype) / len(x)  # S, B
     decoder_grads = target.weight_gradients(y, weights)
 
-    # The encoder's side: an estimator, at the same z. Its draws' mean over S, plus the slope of a KL in closed form.
+    # The encoder's side: an estimator, at the same eps. Its draws' mean over S, plus the slope of a KL in closed form.
     draws = ask(estimator, q, target, eps, objective, rng)  # S, B and S, B, P
     dparams = finite("the gradient of the encoder's output", q.batch_gradient(draws.dparams, objective))  # B, P
     _, encoder_grads = vae.encoder.backward(cache, dparams)

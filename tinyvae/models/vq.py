@@ -7,7 +7,7 @@ from tinyvae.evaluate import Bound
 from tinyvae.machine import disk
 from tinyvae.models.codes_prior import CODES_PRIORS, PositionPrior, checked_codes, prior_arrays, prior_in
 from tinyvae.models.model import Model
-from tinyvae.models.quantization import nearest, perplexity
+from tinyvae.models.quantization import nearest, perplexity, use
 from tinyvae.models.reconstruction import finite
 from tinyvae.models.step import Step
 
@@ -178,9 +178,17 @@ class VQVAE(Model):
         """The means of p(x | codes) for n draws of codes from `codes_prior`, (n, D)."""
         return self.decode(self.codes_prior.sample(n, rng)).mean
 
+    def use(self, x):
+        """How often data x (n, D) have each code at each position, (n_positions, n_codes), whole numbers."""
+        return use(self.encode(x), self.n_codes)
+
     def perplexity(self, x):
-        """Of the use of the codes by data x (n, D), all positions together: see the function `perplexity`."""
-        return perplexity(np.bincount(self.encode(x).ravel(), minlength=self.n_codes))
+        """How many codes, used alike, would be as uncertain as those that data x (n, D) have: from 1 to n_codes.
+
+        It is of the codebook, all positions together. Of each position by itself it is `quantization.perplexity` of
+        `use(x)`: lower, and 1 where a position is stuck at one code, which the codebook as a whole need not show.
+        """
+        return float(perplexity(self.use(x).sum(axis=0)))
 
     def held_out(self, x):
         """The mean loss of held-out data x (n, D), nats, and its reconstruction term, as a `Bound` whose KL is 0.
@@ -248,16 +256,16 @@ class VQVAE(Model):
         """
         z, codes = self._seen
         counts, sums = self._totals(z, codes)
-        vectors, use = self.codebook, self.params["codebook.use"]
-        use[:] = self.decay * use + (1 - self.decay) * counts
+        vectors, n = self.codebook, self.params["codebook.use"]
+        n[:] = self.decay * n + (1 - self.decay) * counts
         if self.codebook_by == "moving_averages":
             found = counts > 0
             moved = sums[found] - counts[found, None] * vectors[found]
-            vectors[found] += (1 - self.decay) * moved / use[found, None]
-        if (dead := np.flatnonzero(use < self.revive * use.mean())).size:
+            vectors[found] += (1 - self.decay) * moved / n[found, None]
+        if (dead := np.flatnonzero(n < self.revive * n.mean())).size:
             z = z.reshape(-1, self.code_size)
             vectors[dead] = z[rng.choice(len(z), len(dead), replace=len(z) < len(dead))]
-            use[dead] = use.mean()
+            n[dead] = n.mean()
 
     def loss_and_grads(self, x):
         """The mean loss of a batch and its gradient. x (B, D) -> nats, float, and (P,), aligned with theta.
