@@ -107,6 +107,11 @@ class Binary(RelaxedBits, Distribution):
         """dparams, laid out like params, (..., K) -> its named blocks, {"logits": (..., K)}."""
         return {"logits": dparams}
 
+    @property
+    def mode(self):
+        """The most probable state, (B, K): 1 where p is above 1/2."""
+        return (self.logits > 0).astype(self.dtype)
+
     # --- samples, densities, slopes ---------------------------------------------------------------
 
     def sample(self, eps):

@@ -64,6 +64,11 @@ class Distribution:
         return self.from_params(params, self.prior)
 
     @property
+    def mode(self):
+        """The most probable z, (B, K): the mean, unless a class says otherwise."""
+        return self.mean
+
+    @property
     def dtype(self):
         """The precision of params, and of all that is computed."""
         return self.params.dtype
