@@ -200,7 +200,7 @@ def test_walks_through_bits_and_what_choices_refuse():
     for k in range(3):
         np.testing.assert_array_equal(ends[k, :, k], [0, 1])
     assert evaluate.manifold(vae, 4).shape == (16, 3)
-    with pytest.raises(TypeError, match="the prior 'categories' has no quantile"):
+    with pytest.raises(TypeError, match="'categorical' are ways without an order, .* take interpolate"):
         evaluate.traverse(small(OneHot(3))[0], 2)
 
 
