@@ -1,6 +1,7 @@
 """A certificate of unbiasedness: for what is random."""
 
 import copy
+import functools
 import math
 
 import numpy as np
@@ -23,7 +24,15 @@ ROUNDING = 1e-10  # of the draws' size: a mean without variance may miss the exa
 
 
 def unbiased(
-    estimator, problems=None, n_samples=(1, 2, 3, 8), level=0.01, power=0.99, bias=0.1, max_draws=1_000_000, seed=0
+    estimator,
+    problems=None,
+    n_samples=(1, 2, 3, 8),
+    level=0.01,
+    power=0.99,
+    bias=0.1,
+    max_draws=1_000_000,
+    seed=0,
+    latents=None,
 ):
     """Test the hypothesis that an estimator's mean equals the exact gradient, in every coordinate of every problem.
 
@@ -40,7 +49,8 @@ def unbiased(
         and named. One that learns (it has `update`) learns first, by 200 calls and updates on each problem. One that
         does not must give the same for the same eps and rng, however often it was called: else it fails.
     problems : list of Problem, optional
-        None takes `check.default_problems()`, and for an estimator that refuses these, `check.bound_problems()`.
+        None takes `check.default_problems(latents)`, and for an estimator that refuses these, `check.bound_problems()`
+        of the same latents.
     n_samples : iterable of int, optional
         The S to try.
     level : float, optional
@@ -53,6 +63,9 @@ def unbiased(
         so.
     seed : int, optional
         What all noise comes from.
+    latents : {"gaussian", "binary", "categorical"}, optional
+        What the certificate's own problems are of. None takes Gaussians, and for an estimator that refuses these, both
+        of the others.
 
     Returns
     -------
@@ -96,7 +109,7 @@ def unbiased(
     validate.integer("seed", seed, least=0)
     n_samples = tuple(validate.integer("each of n_samples", s, least=1) for s in n_samples)
     facts = registry.traits(registry.resolve(estimator))
-    cases, refused, changed = _cases(estimator, problems, n_samples)
+    cases, refused, changed = _cases(estimator, problems, n_samples, latents)
     m = sum(p.gradient.size + (0 if p.loss is None else 2 * len(p.loss)) for p, *_ in cases)
     quantiles = _normal_quantile(1 - level / (2 * m)), _normal_quantile(power)
     tests = []
@@ -155,16 +168,13 @@ def _wanted(std, scale, quantiles, bias, least, most):
 # --- what is tested ---------------------------------------------------------------------------------------
 
 
-def _cases(estimator, problems, n_samples):
+def _cases(estimator, problems, n_samples, latents):
     """[(problem, S, what has learnt on it, how to draw replicates)], {problem: S that the estimator refused}, and the S
     at which what it returns changes with its calls."""
-    if problems is not None:
-        cases, refused, refusal = _accepted(estimator, list(problems), n_samples)
+    if problems is None:
+        cases, refused, refusal = _accepted_of_its_own(estimator, n_samples, latents)
     else:
-        cases, refused, refusal = _accepted(estimator, default_problems(), n_samples)
-        if not cases:
-            cases, refused_too, _ = _accepted(estimator, bound_problems(n_samples), n_samples)
-            refused = refused_too if cases else refused
+        cases, refused, refusal = _accepted(estimator, list(problems), n_samples)
     if not cases and refused:
         raise ValueError(
             f"the estimator refused every S of {list(n_samples)} samples a data point: {refusal}"
@@ -192,6 +202,17 @@ def _cases(estimator, problems, n_samples):
             seen["drawing"].add(s)
             found.append((p._replace(name=f"{p.name}, {len(p.gradient)} points a call"), s, own, trials.one_by_one))
     return found, refused, tuple(changed)
+
+
+def _accepted_of_its_own(estimator, n_samples, latents):
+    """`_accepted` of the certificate's own problems: the first of several lists that is not refused altogether."""
+    found = []
+    for kinds in [(latents,)] if latents else [("gaussian",), ("binary", "categorical")]:
+        for make in (default_problems, functools.partial(bound_problems, n_samples)):
+            found.append(_accepted(estimator, [p for kind in kinds for p in make(latents=kind)], n_samples))
+            if found[-1][0]:
+                return found[-1]
+    return found[0]
 
 
 def _accepted(estimator, problems, n_samples):

@@ -173,7 +173,10 @@ class Certificate:
                 lines.append(f"  refused by the estimator, and not tested: {problem}, S = {', '.join(some)}")
         lines += self._failed() + self._weakness()
         if not any(t.problem.startswith("bound") for t in self.tests):
-            lines.append("  not tested: the importance-weighted bound (problems=check.bound_problems())")
+            bits = any(t.problem.startswith("bit") for t in self.tests)
+            choices = any(t.problem.startswith("choice") for t in self.tests)
+            own = 'latents="binary"' if bits else 'latents="categorical"' if choices else ""
+            lines.append(f"  not tested: the importance-weighted bound (problems=check.bound_problems({own}))")
         return "\n".join(lines)
 
     __repr__ = __str__ = report

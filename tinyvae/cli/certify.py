@@ -12,6 +12,11 @@ from tinyvae.estimators.contract import checked_draws
 
 __all__ = ["check"]
 
+LATENTS = {  # the named problems that an estimator is shown on beside the others, by what q is
+    "gaussian": ("quadratic", "cosine", "linear_gaussian"),
+    "binary": ("one_bit", "coupled_bits"),
+    "categorical": ("one_choice",),
+}
 MOST = 1e8  # draws, a hundred times what a problem gets: a bias that takes more is not looked for
 
 
@@ -20,20 +25,25 @@ def check(args):
 
     Returns the exit status: 0, or 1 where one is biased. Writes no files.
     """
-    from tinyvae.check import bound_problems, unbiased
+    from tinyvae.check import bound_problems, default_problems, unbiased
 
     _require_affordable(args.bias, args.level)
     functions = [words.estimator(word) for word in args.estimators]
     for function in functions:
-        _try(function, args.n_samples)
+        _try(function, args.n_samples, args.latents)
     passed = True
     for function in functions:
-        certificate = unbiased(function, n_samples=args.n_samples, level=args.level, bias=args.bias, seed=args.seed)
+        options = {name: getattr(args, name) for name in ("n_samples", "level", "bias", "seed", "latents")}
+        certificate = unbiased(function, **options)
         print(certificate.report())
         passed &= certificate.passed
         accepted = [s for s in args.n_samples if s not in certificate.skipped]
-        bound = {t.problem for t in certificate.tests} <= {p.name for p in bound_problems()}
-        _beside(function, "importance_weighted" if bound else "elbo", 2 if 2 in accepted else accepted[0], args.seed)
+        tested = {t.problem for t in certificate.tests}
+        kinds = [kind for kind in LATENTS if tested & {p.name for p in default_problems(kind)}]
+        if kinds:
+            _beside(function, "elbo", 2 if 2 in accepted else accepted[0], args.seed, kinds)
+        elif tested <= {p.name for p in bound_problems()}:
+            _beside(function, "importance_weighted", 2 if 2 in accepted else accepted[0], args.seed, ["gaussian"])
         if not certificate.passed:
             what = "biased" if certificate.failures else "not certified"
             print(
@@ -58,7 +68,7 @@ def _require_affordable(bias, level):
         )
 
 
-def _try(function, sizes):
+def _try(function, sizes, latents):
     """Call a copy of an estimator once, so that what is wrong with it shows before the first long run.
 
     Raises its own refusal where it refuses every size, of an average over samples and of the bound.
@@ -66,8 +76,9 @@ def _try(function, sizes):
     from tinyvae.check import bound_problems, default_problems
 
     kind, refusals = tv.estimators.traits(tv.estimators.resolve(function)).objective, []
-    cases = [(default_problems()[0], size) for size in sizes if kind != "bound"]
-    cases += [(p, p.n_samples) for p in bound_problems(tuple(sizes)) if kind != "average"]
+    tried = [latents] if latents else list(LATENTS)
+    cases = [(default_problems(one)[0], size) for one in tried for size in sizes if kind != "bound"]
+    cases += [(p, p.n_samples) for one in tried for p in bound_problems(tuple(sizes), one) if kind != "average"]
     for p, size in cases:
         eps, own = p.q.noise(np.random.default_rng(0), size), copy.deepcopy(tv.estimators.resolve(function))
         try:
@@ -79,18 +90,19 @@ def _try(function, sizes):
     raise refusals[0]
 
 
-def _beside(function, objective, n_samples, seed):
+def _beside(function, objective, n_samples, seed, kinds):
     """Print an estimator's variance and cost beside the built-in ones, on two or three problems."""
     from tinyvae import problems
 
     rows, kind = [], "average" if objective == "elbo" else "bound"
-    for problem in ("quadratic", "cosine", "linear_gaussian") if kind == "average" else ("linear_gaussian",):
+    named = [(one, latents) for latents in kinds for one in LATENTS[latents]]
+    for problem, latents in named if kind == "average" else [("linear_gaussian", "gaussian")]:
         p = problems.make(
             problem, comparison.objective_of(objective) if problem == "linear_gaussian" else None, n_samples
         )
         others = [
             name
-            for name in (comparison.Settings().estimators if kind == "average" else tv.estimators.names(kind))
+            for name in comparison.default_estimators(objective, latents)
             if name != tv.estimators.name_of(function) and tv.estimators.make(name).traits.samples <= n_samples
         ]
         reports = measuring.measure_target(p.q, p.target, [function, *others], p.objective, 10_000, n_samples, seed)
@@ -101,7 +113,15 @@ def _beside(function, objective, n_samples, seed):
                 for cell in (words.interval(row.blocks[block]["variance"]), row.blocks[block]["rank"])
             ]
             asked = f"{row.costs['evaluations']:g} + {row.costs['gradients']:g}"
-            rows.append((problem if not i else "", name, *cells, asked, words.number(row.costs["phi_milliseconds"])))
+            rows.append(
+                (
+                    problem if not i else "",
+                    f"{name} (biased)" if row.biased else name,
+                    *cells,
+                    asked,
+                    words.number(row.costs["phi_milliseconds"]),
+                )
+            )
     print(f"\n  Beside the built-in ones, {words.counted(n_samples, 'sample')} a point:")
     header = (
         "problem",

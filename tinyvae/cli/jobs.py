@@ -8,7 +8,7 @@ import numpy as np
 
 import tinyvae as tv
 from tinyvae import compare as comparison
-from tinyvae.cli import codes, results, signals, training, words
+from tinyvae.cli import codes, groups, results, signals, training, words
 from tinyvae.machine import files
 from tinyvae.training.history import is_elbo
 
@@ -27,7 +27,8 @@ def compare(args):
     from tinyvae import plots
 
     names = {field.name for field in fields(comparison.Settings)}
-    settings = comparison.Settings(**{name: value for name, value in vars(args).items() if name in names})
+    options = {name: value for name, value in vars(args).items() if name in names}
+    settings = comparison.Settings(**{**options, "latents": groups.latents(args)})
     for word in settings.estimators:
         words.built_in(word)
     results.require(args, "compare.json", "compare.png")

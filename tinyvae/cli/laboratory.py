@@ -5,7 +5,7 @@ from pathlib import Path
 import tinyvae as tv
 from tinyvae import compare as comparison
 from tinyvae import variance as measuring
-from tinyvae.cli import results, words
+from tinyvae.cli import groups, results, words
 
 __all__ = ["variance"]
 
@@ -23,6 +23,8 @@ def variance(args):
 
     Prints tables, best first; writes variance.json and variance.png into --out, with --decompose decomposition.png too.
     """
+    if args.estimators is None:
+        args.estimators = comparison.default_estimators(args.objective, _latents(args))
     functions = [words.estimator(word) for word in args.estimators]
     results.require(args, "variance.json", "variance.png", *["decomposition.png"] * args.decompose)
     if args.problem:
@@ -30,6 +32,15 @@ def variance(args):
     if args.model and len(args.model) > 1:
         return _along(args, functions)
     return _on_model(args, functions)
+
+
+def _latents(args):
+    """What q is, of the problem, of the first model or of a fresh one."""
+    from tinyvae import problems
+
+    if args.problem:
+        return problems.make(args.problem).q.name
+    return tv.VAE.load(args.model[0]).family if args.model else groups.latents(args)
 
 
 def _on_problem(args, functions):
@@ -51,7 +62,7 @@ def _on_problem(args, functions):
     exact = None if p.gradient is None else p.q.split(p.gradient)
     title = (
         f"Gradient of {args.problem}: {words.counted(p.q.mean.shape[0], 'data point')}, "
-        f"{words.counted(p.q.mean.shape[1], 'latent')}"
+        f"{words.counted(p.q.kl_by_latent().shape[1], 'latent')}"
     )
     _tell(args, measuring.summary(reports, exact), p.q.blocks, title)
 
@@ -103,35 +114,30 @@ def _size(args):
 
 def _model(args, path):
     data = words.dataset(args)
-    sizes = data.train.shape[1], args.n_latents, args.hidden
-    return tv.VAE.load(path) if path else tv.VAE(*sizes, likelihood=args.likelihood, seed=args.seed), data
+    if path:
+        return tv.VAE.load(path), data
+    sizes, kinds = (data.train.shape[1], args.n_latents, args.hidden), (groups.latents(args), args.prior)
+    return tv.VAE(*sizes, likelihood=args.likelihood, seed=args.seed, latents=kinds[0], prior=kinds[1]), data
 
 
 def _exact(vae, batch, objective, n_samples):
     """The exact gradient, a `problems.Reference`, and its error in words; or None and why not."""
     from tinyvae import problems
 
-    nodes = problems.NODES.get(vae.n_latents)
-    if not hasattr(vae.family, "nodes"):
+    if not hasattr(vae.family, "nodes") and not hasattr(vae.family, "n_states"):
         return None, f"No bias: latents of {vae.family.name!r} have no nodes for an exact gradient."
-    if nodes is None:
+    rows, how = problems.rule(vae)
+    if rows is None:
+        return None, f"No bias against the exact gradient: {how}."
+    if 2 * len(batch) * rows * len(vae.decoder.theta) > AFFORDABLE:
         return (
             None,
-            "No bias: the exact gradient, by quadrature, is for one to three latents, "
-            f"and the model has {vae.n_latents}.",
-        )
-    if 2 * len(batch) * nodes**vae.n_latents * len(vae.decoder.theta) > AFFORDABLE:
-        return (
-            None,
-            "No bias: the exact gradient by quadrature would take long; "
+            f"No bias: the exact gradient by {how} would take long; "
             "give a smaller --batch-size, or a model with fewer latents.",
         )
     found = problems.vae_gradient(vae, batch, objective, n_samples)
-    return (
-        found,
-        f"Bias: against the exact gradient by quadrature, {nodes} nodes in each latent, "
-        f"relative error {found.error:.1e}.",
-    )
+    error = f", relative error {found.error:.1e}" if found.error else ""
+    return found, f"Bias: against the exact gradient by {how}{error}."
 
 
 def _tell(args, record, blocks, title, remark="", extra=None):

@@ -7,8 +7,9 @@ value is refused by the functions that take them.
 import os
 import sys
 
-from tinyvae.cli import codes, training
-from tinyvae.cli.parsers import ESTIMATORS, QUICK, build
+from tinyvae import compare, distributions
+from tinyvae.cli import codes, groups, training
+from tinyvae.cli.parsers import QUICK, build
 
 __all__ = ["parse"]
 
@@ -53,8 +54,10 @@ def parse(argv=None):
         if found := [option for option in options if option in given]:
             commands[args.command].error(f"{why}: leave out {' and '.join(found)}")
         args.idle |= {option.strip("-").replace("-", "_") for option in options}
-    if args.command in ("compare", "variance") and args.estimators is None:
-        args.estimators = ESTIMATORS[args.objective]
+    if hasattr(args, "n_ways"):
+        groups.fit_latents(args, given)
+    if args.command == "compare" and args.estimators is None:
+        args.estimators = compare.default_estimators(args.objective, args.latents)
     if "out" in args.idle:
         del args.out  # no folder is made
     return args
@@ -70,22 +73,28 @@ def _idle(args):
         yield ("--seconds",), "without --check nothing is judged"
     if args.command == "lessons" and (args.copy or args.lesson is None):
         yield ("--out",), "no lesson is run" if args.copy else "without a lesson's number none is run"
+    if getattr(args, "latents", None) in distributions.LATENTS and args.latents != "categorical":
+        yield ("--n-ways",), f"only categorical latents have ways, and those of --latents {args.latents} have none"
     if args.command == "train":
         yield from _idle_in_training(args)
     if args.command != "variance":
         return
     if args.problem:
         model = (
-            "--model --data --binarize --batch-size --hidden --n-latents --likelihood --decompose --n-batches".split()
+            "--model --data --binarize --batch-size --hidden --n-latents --latents --n-ways --prior --likelihood "
+            "--decompose --n-batches"
         )
-        yield model, f"--problem {args.problem} is measured without a model and its data"
+        yield model.split(), f"--problem {args.problem} is measured without a model and its data"
         if args.problem != "linear_gaussian":
             yield (
                 ("--objective", "--beta", "--kl"),
                 f"--problem {args.problem} is a plain expectation; only linear_gaussian and models have a bound",
             )
     if args.model:
-        yield ("--hidden", "--n-latents", "--likelihood"), "a model from --model has its own layers and latents"
+        yield (
+            "--hidden --n-latents --latents --n-ways --prior --likelihood".split(),
+            "a model from --model has its own layers and latents",
+        )
         if len(args.model) > 1 and args.decompose:
             yield (
                 ("--decompose", "--n-batches"),

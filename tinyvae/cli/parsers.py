@@ -4,10 +4,11 @@ import tinyvae as tv
 from tinyvae import compare, estimators, problems
 from tinyvae.cli import codes, groups, training
 from tinyvae.cli import task_options as tasks
-from tinyvae.cli.groups import ESTIMATORS, MANY
+from tinyvae.cli.groups import MANY
 from tinyvae.cli.types import Parser, count, number_above, path
+from tinyvae.problems import certified
 
-__all__ = ["build", "ESTIMATORS", "QUICK"]
+__all__ = ["build", "QUICK"]
 
 QUICK = {"epochs": 10, "points": 3, "n_draws": 100}
 
@@ -57,6 +58,7 @@ def build():
         "",
         " --quick",
         " --estimators reparameterization leave_one_out --n-samples 4 --epochs 100",
+        " --latents binary",
     )
     short = "a short run: " + ", ".join(f"--{k.replace('_', '-')} {v}" for k, v in QUICK.items())
     one.add_argument("--quick", action="store_true", help=short)
@@ -81,6 +83,7 @@ def build():
         " --estimator leave_one_out --n-samples 8 --binarize",
         " --epochs 1000 --checkpoint out/run.npz",
         " --epochs 500 --patience 20 --schedule cosine --start-at-mean --prior learnt_normal",
+        " --latents binary --n-latents 50 --prior learnt_bits",
         " --model autoencoder --n-latents 8",
         " --model vqvae --n-positions 8 --n-codes 16 --likelihood gaussian",
     )
@@ -89,7 +92,8 @@ def build():
         "--estimator",
         default="reparameterization",
         metavar="NAME",
-        help="a built-in name (see tinyvae check --help) or file.py:name",
+        help="a built-in name (see tinyvae check --help) or file.py:name; "
+        f"{compare.default_estimators(latents='binary')[0]} if not given, where --latents are bits or choices",
     )
     training.add_kinds(one)
     codes.add_codes(one)
@@ -120,6 +124,7 @@ def build():
         " --problem quadratic --estimators reparameterization score_function measure_valued",
         " --model out/model.npz --n-samples 8 --decompose",
         " --model out/model-*.npz",
+        " --latents binary --n-samples 4",
         " --objective importance_weighted --n-samples 16",
     )
     one.add_argument("--problem", choices=problems.names(), metavar="NAME", help="%(choices)s; a model if not given")
@@ -155,6 +160,8 @@ def build():
         "Certify that estimators are unbiased, and show their variance and cost; exit status 1 if one is biased.",
         " score_function",
         " reparameterization leave_one_out --n-samples 8",
+        " disarm",
+        " leave_one_out --latents binary",
         " my_estimator.py:my_function",
         arguments=" ESTIMATOR ...",
         out=False,
@@ -166,6 +173,12 @@ def build():
         metavar="ESTIMATOR",
         help="file.py:name, a function (q, target, eps, objective, rng) -> Draws of your own, "
         "or a name from the list below",
+    )
+    one.add_argument(
+        "--latents",
+        choices=tuple(certified.LATENTS),
+        metavar="NAME",
+        help="of the problems: %(choices)s [gaussian; for an estimator that refuses these both of the others]",
     )
     one.add_argument(
         "--n-samples",

@@ -2,8 +2,8 @@
 
 import tinyvae as tv
 from tinyvae import compare as comparison
-from tinyvae import distributions, noise, schedules
-from tinyvae.cli import codes
+from tinyvae import noise, schedules
+from tinyvae.cli import codes, groups
 from tinyvae.cli.groups import MANY
 from tinyvae.cli.types import count, number_above
 
@@ -17,7 +17,7 @@ SCHEDULES = {
 }
 DRAWN = (
     "--estimator", "--n-samples", "--objective", "--noise", "--beta", "--kl", "--beta-warmup", "--free-bits",
-    "--latents", "--prior",
+    "--latents", "--n-ways", "--prior",
 )  # fmt: skip
 IDLE = {"vae": (), "autoencoder": DRAWN, "vqvae": ("--n-latents", *DRAWN)}  # by model: what it has no use for
 
@@ -38,20 +38,7 @@ def add_kinds(one):
         metavar="KIND",
         help="%(choices)s: with latents that are drawn, with a plain code, or with vectors of a codebook",
     )
-    group.add_argument(
-        "--latents",
-        default="gaussian",
-        choices=tuple(distributions.LATENTS),
-        metavar="NAME",
-        help="q(z | x): %(choices)s; full_gaussian: with covariances",
-    )
-    group.add_argument(
-        "--prior",
-        default="standard_normal",
-        choices=tuple(distributions.PRIORS),
-        metavar="NAME",
-        help="p(z): %(choices)s; learnt_normal: its means and variances are learnt",
-    )
+    groups.add_latents(group)
     group.add_argument(
         "--start-at-mean", action="store_true", help="start the decoder's output bias at the mean of the training data"
     )
@@ -202,7 +189,7 @@ def model(args, x):
     elif args.model == "autoencoder":
         made = tv.Autoencoder(*shape)
     else:
-        made = tv.VAE(*shape, latents=args.latents, prior=args.prior)
+        made = tv.VAE(*shape, latents=groups.latents(args), prior=args.prior)
     if args.start_at_mean:
         made.start_at(x)
     return made

@@ -4,9 +4,11 @@ Everything but the estimator is shared: the data, the initialisation, the miniba
 estimators take a step in turn, so that a busy machine slows them alike.
 """
 
-from tinyvae.compare.run import OBJECTIVES, Comparison, Settings, binarized, objective_of, run, without_decoder
+from tinyvae.compare.run import Comparison, binarized, objective_of, run, without_decoder
+from tinyvae.compare.settings import OBJECTIVES, Settings, default_estimators
 from tinyvae.compare.words import brief, verdict
 
 __all__ = [
     "run", "Settings", "Comparison", "OBJECTIVES", "objective_of", "binarized", "without_decoder", "brief", "verdict",
+    "default_estimators",
 ]  # fmt: skip

@@ -4,81 +4,24 @@ Everything but the estimator is shared: the data, the initialisation, the miniba
 estimators take a step in turn, so that a busy machine slows them alike.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import NamedTuple
 
 import numpy as np
 
-from tinyvae import datasets, evaluate, likelihoods, validate, variance
+from tinyvae import datasets, distributions, evaluate, likelihoods, validate, variance
+from tinyvae.compare.settings import OBJECTIVES, Settings
 from tinyvae.compare.words import brief, verdict
 from tinyvae.models import VAE, NonFiniteLoss
 from tinyvae.objectives import ELBO, ImportanceWeighted
 from tinyvae.optim import Adam
 from tinyvae.training import train
 
-__all__ = ["Settings", "Comparison", "run", "objective_of", "binarized", "without_decoder", "OBJECTIVES"]
+__all__ = ["Comparison", "run", "objective_of", "binarized", "without_decoder"]
 
 BOUND_SAMPLES = 10  # a test digit, for the curve's points
 FINAL_SAMPLES = 200  # a test digit, for the table
 SHOWN = 10  # test images in the figure
-OBJECTIVES = ("elbo", "importance_weighted")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What `run` does.
-
-    Attributes
-    ----------
-    estimators : tuple of str
-        Their names.
-    hidden, n_latents : tuple of int, int
-        Those of VAE.
-    epochs, batch_size : int
-        Those of train.
-    rate : float
-        Adam's step size, in units of the parameters.
-    n_samples : int
-        Samples a data point.
-    beta, kl : float, str
-        Those of ELBO.
-    objective : str
-        One of OBJECTIVES.
-    noise : str
-        That of train.
-    points : int
-        How often the variances are measured, start and end included.
-    n_draws : int
-        Replicates in each measurement.
-    data : str
-        The name of a dataset, or a file or folder.
-    likelihood : str, dict or a likelihood
-        That of VAE. Where it is of black and white pixels, the data are binarized, else they stay grey.
-    seed : int
-        Of the binarization, the weights, the minibatches and all noise.
-    """
-
-    estimators: tuple = ("reparameterization", "score_function", "leave_one_out")
-    hidden: tuple = (128,)
-    n_latents: int = 2
-    epochs: int = 60
-    batch_size: int = 100
-    rate: float = 3e-3
-    n_samples: int = 2
-    beta: float = 1.0
-    kl: str = "analytic"
-    objective: str = "elbo"
-    noise: str = "independent"
-    points: int = 7
-    n_draws: int = 300
-    data: str = "digits"
-    likelihood: object = "bernoulli"
-    seed: int = 0
-
-    @property
-    def one(self):
-        """What a row of the data is called."""
-        return "digit" if self.data == "digits" else "row"
 
 
 class Comparison(NamedTuple):
@@ -116,7 +59,8 @@ class Comparison(NamedTuple):
 
         Names with seconds, milliseconds or cost are timings.
         """
-        likelihood, one = likelihoods.resolve(self.settings.likelihood), self.settings.one
+        vae, one = self.models[self.settings.estimators[0]], self.settings.one
+        likelihood = vae.likelihood
         grey = f"{self.settings.data}, grey: the bound is that of {likelihood.name!r}, not comparable with others"
         bits = f"{self.settings.data}, each pixel drawn once as black or white with seed {self.settings.seed}"
         notes = {
@@ -129,7 +73,12 @@ class Comparison(NamedTuple):
             f"on its first {self.settings.batch_size} training {one}s",
         }
         return {
-            "settings": asdict(self.settings) | {"likelihood": likelihoods.config_of(likelihood)},
+            "settings": asdict(self.settings)
+            | {
+                "likelihood": likelihoods.config_of(likelihood),
+                "latents": distributions.config_of(vae.family),
+                "prior": vae.prior.name,
+            },
             "notes": notes,
             **{name: getattr(self, name) for name in ("table", "words", "points", "curves")},
         }
@@ -165,7 +114,7 @@ class Comparison(NamedTuple):
                     "title": f"Samples ({readable})",
                 },
                 "latents": {
-                    "mu": vae.encode(self.data.test).mu,
+                    "mu": vae.encode(self.data.test).mean,
                     "labels": self.data.test_labels,
                     "title": f"Latent space ({readable})",
                 },
@@ -274,7 +223,8 @@ def run(settings=Settings(), progress=lambda epoch, line: None):
 
     def model():
         sizes = data.train.shape[1], settings.n_latents, settings.hidden
-        return VAE(*sizes, likelihood=likelihood, seed=settings.seed)
+        kinds = {"latents": settings.latents, "prior": settings.prior}
+        return VAE(*sizes, likelihood=likelihood, seed=settings.seed, **kinds)
 
     def steps(vae, name):
         options = {

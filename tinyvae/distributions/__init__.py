@@ -101,7 +101,7 @@ def config_of(latents):
     return getattr(latents, "config", latents.name)
 
 
-def resolve_prior(prior, family):
+def resolve_prior(prior, family, n_latents=2):
     """A prior for a class of distributions, which it fits.
 
     Parameters
@@ -110,6 +110,8 @@ def resolve_prior(prior, family):
         The prior itself, one of `PRIORS`, or None for the class's own.
     family : class
         What q is.
+    n_latents : int, optional
+        K, which a prior with numbers for each latent must have.
 
     Returns
     -------
@@ -126,9 +128,9 @@ def resolve_prior(prior, family):
         prior = PRIORS[validate.choice("prior", prior, PRIORS)].of(family)
     prior = check_prior(family.prior if prior is None else prior)
     discover.require_own_name("prior", prior.name, type(prior), PRIORS)
-    there = prior.bound(**prior.parameters(2)) if hasattr(prior, "parameters") else prior
-    q = family.from_params(np.zeros((1, family.n_params(2))), there)
+    there = prior.bound(**prior.parameters(n_latents)) if hasattr(prior, "parameters") else prior
     try:
+        q = family.from_params(np.zeros((1, family.n_params(n_latents))), there)
         validate.check_shape("kl", np.asarray(q.kl()), (1,))
         validate.check_shape("kl_grad", np.asarray(q.kl_grad()), q.params.shape)
     except Exception as error:  # whatever the one asks that the other does not have

@@ -70,6 +70,11 @@ class Binary(RelaxedBits, Distribution):
         return n_latents
 
     @staticmethod
+    def n_states(n_latents):
+        """How many states n_latents = K bits have, 2^K, which `nodes` enumerates."""
+        return 2**n_latents
+
+    @staticmethod
     def noise_shape(n_points, n_latents):
         """The shape of a sample's eps: (n_points, n_latents) = (B, K)."""
         return n_points, n_latents
@@ -101,6 +106,11 @@ class Binary(RelaxedBits, Distribution):
     def split(self, dparams):
         """dparams, laid out like params, (..., K) -> its named blocks, {"logits": (..., K)}."""
         return {"logits": dparams}
+
+    @property
+    def mode(self):
+        """The most probable state, (B, K): 1 where p is above 1/2."""
+        return (self.logits > 0).astype(self.dtype)
 
     # --- samples, densities, slopes ---------------------------------------------------------------
 

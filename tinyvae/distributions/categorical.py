@@ -112,6 +112,11 @@ class Categorical(RelaxedGroups, Distribution):
         """(..., K W) -> (..., K, W), a view."""
         return numbers.reshape(*numbers.shape[:-1], -1, self.n_ways)
 
+    @property
+    def mode(self):
+        """The most probable state, (B, K W): the first of ways that are equally probable."""
+        return one_hot(self.logits.argmax(axis=2), self.n_ways, self.dtype).reshape(self.params.shape)
+
     # --- samples, densities, slopes ---------------------------------------------------------------
 
     def sample(self, eps):
@@ -273,6 +278,10 @@ class OneHot:
         return n_latents * self.n_ways
 
     code_size = n_params
+
+    def n_states(self, n_latents):
+        """How many states n_latents = K groups have, W^K, which `nodes` enumerates."""
+        return self.n_ways**n_latents
 
     @property
     def config(self):

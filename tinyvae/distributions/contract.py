@@ -35,6 +35,7 @@ For a normal prior that is learnt, or N(0, I) where latents depend on each other
 For exact expectations, made apart from `score`, so that truth and estimator share no bug:
 
     nodes(n)            z (N, B, K) and weights (N, B): quadrature, or enumeration
+    n_states(K)         of the class, where `nodes` is an enumeration: how many states there are
     exact_gradient(values, n, kl_weight)    d/dparams of E_q[f] + kl_weight KL, from f's values (N, B) at the nodes
     noise_nodes(n, S)   eps (S, N, ...) and weights (N,), over the noise of S samples
 """
@@ -61,6 +62,11 @@ class Distribution:
     def like(self, params):
         """The same kind of distribution with other params (B, P), unchecked and not copied, and with the same prior."""
         return self.from_params(params, self.prior)
+
+    @property
+    def mode(self):
+        """The most probable z, (B, K): the mean, unless a class says otherwise."""
+        return self.mean
 
     @property
     def dtype(self):

@@ -1,6 +1,7 @@
 """How good a trained model is, and what it is good for. The functions are handed a model and import none."""
 
 from tinyvae.evaluate.bound import Bound, bound, require_latents
+from tinyvae.evaluate.discrete import active_units, exact_log_likelihood
 from tinyvae.evaluate.imputation import impute
 from tinyvae.evaluate.inference import Gaps, gaps, refine
 from tinyvae.evaluate.latent_space import interpolate, manifold, traverse
@@ -8,6 +9,6 @@ from tinyvae.evaluate.log_likelihood import log_likelihood
 from tinyvae.evaluate.neighbours import nearest
 
 __all__ = [
-    "Bound", "Gaps", "bound", "gaps", "impute", "interpolate", "log_likelihood", "manifold", "nearest",
-    "refine", "require_latents", "traverse",
+    "Bound", "Gaps", "active_units", "bound", "exact_log_likelihood", "gaps", "impute", "interpolate", "log_likelihood",
+    "manifold", "nearest", "refine", "require_latents", "traverse",
 ]  # fmt: skip

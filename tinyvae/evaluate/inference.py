@@ -49,7 +49,7 @@ class Gaps(NamedTuple):
         return found
 
 
-def refine(vae, x, rng, n_steps=500, n_samples=8, rate=0.05, estimator="path_derivative"):
+def refine(vae, x, rng, n_steps=500, n_samples=8, rate=0.05, estimator=None):
     """q(z | x) improved for each data point by itself: gradient steps on its bound, from the encoder's q.
 
     Adam's steps on q's parameters, the model held; the step size falls to 0 in a straight line.
@@ -68,9 +68,9 @@ def refine(vae, x, rng, n_steps=500, n_samples=8, rate=0.05, estimator="path_der
         Samples a data point in each step.
     rate : float
         The first step size, in units of q's parameters.
-    estimator : str or callable
-        Of the gradient. "path_derivative" grows exact as q comes near the posterior (Roeder et al. 2017); it needs
-        a q with `path`, which latents of bits have not: take "leave_one_out" there.
+    estimator : str or callable, optional
+        Of the gradient. None takes "path_derivative", which grows exact as q comes near the posterior (Roeder et al.
+        2017); where q has no `path`, as of bits, "disarm".
 
     Returns
     -------
@@ -91,7 +91,10 @@ def refine(vae, x, rng, n_steps=500, n_samples=8, rate=0.05, estimator="path_der
     x = _checked(vae, x)
     n_steps = validate.integer("n_steps", n_steps, least=1)
     n_samples = validate.integer("n_samples", n_samples, least=1)
-    rate, estimator = validate.number("rate", rate, least=0, open_least=True), estimators.resolve(estimator)
+    rate = validate.number("rate", rate, least=0, open_least=True)
+    if estimator is None:
+        estimator = "path_derivative" if hasattr(vae.encode(x[:1]), "path") else "disarm"
+    estimator = estimators.resolve(estimator)
     seed = np.random.SeedSequence(validate.generator("rng", rng).integers(2**63, size=2))
     objective = ELBO(kl="monte_carlo")  # the whole loss is the estimator's
 

@@ -124,6 +124,10 @@ def _two(vae, latents):
 
 def _quantiles(vae, u):
     """The prior's, for u (..., K), as codes (n, K) of the model's dtype."""
+    if vae.code_size > vae.n_latents:
+        raise TypeError(
+            f"latents of {vae.family.name!r} are ways without an order, with nothing to walk along: take interpolate"
+        )
     if not hasattr(vae.prior, "quantile"):
         raise TypeError(
             f"the prior {vae.prior.name!r} has no quantile(u), the inverse of its distribution function: give it one"

@@ -35,9 +35,10 @@ class VAE(Model):
     seed : int
         Of the initial weights.
     latents : str or a class of distributions
-        What q is, see `tinyvae.distributions`.
+        What q is, see `tinyvae.distributions`: "gaussian", "full_gaussian", "binary" (bits), "categorical" (one of ten
+        ways each; `tv.distributions.OneHot(n_ways)` for another number).
     prior : Prior or str, optional
-        Of the latents; None for the one that belongs to them, N(0, I) for a Gaussian.
+        Of the latents; None for the one that belongs to them: N(0, I) for a Gaussian, fair bits, ways all alike.
 
     Attributes
     ----------
@@ -81,7 +82,7 @@ class VAE(Model):
     ):
         self._make(n_features, n_latents, hidden, activation, likelihood, dtype, seed)
         self.family = distributions.resolve(latents)
-        self.prior = distributions.resolve_prior(prior, self.family)
+        self.prior = distributions.resolve_prior(prior, self.family, self.n_latents)
         self._fill(self.family.n_params(self.n_latents))
 
     @property
@@ -112,8 +113,9 @@ class VAE(Model):
         return self.decode(self.prior.sample(rng, validate.integer("n", n, least=0), self.n_latents, self.dtype)).mean
 
     def reconstruct(self, x):
-        """The mean of p(x | z) at the posterior mean z = mu(x). x (n, D) -> (n, D)."""
-        return self.decode(np.ascontiguousarray(self.encode(x).mean)).mean
+        """The mean of p(x | z) at q's most probable z, which is a Gaussian's mean. x (n, D) -> (n, D)."""
+        q = self.encode(x)
+        return self.decode(np.ascontiguousarray(getattr(q, "mode", q.mean))).mean
 
     def log_likelihood(self, x, n_samples=5000, rng=None):
         """An estimate of log p(x), nats, (n,), from importance samples: see `tv.evaluate.log_likelihood`."""
@@ -162,7 +164,7 @@ class VAE(Model):
         x : array (M, D)
             Floats in [0, 1], or bool / uint8 holding 0 and 1.
         eps : array (S, M, K)
-            Standard normal noise, S samples a point.
+            Noise as `noise` draws it, S samples a point: standard normal, or uniform for discrete latents.
         estimator : str or callable
             (q, target, eps, objective, rng) -> Draws, for the encoder's gradient; the decoder's is the same under all.
         objective : ELBO, ImportanceWeighted or one of your own

@@ -7,8 +7,8 @@ import zlib
 __all__ = ["style", "styles", "marker", "markers", "COLORS", "PALETTE", "OWN", "MARKERS", "BLACK"]
 
 # The built-in estimators' colours. The first six: Okabe & Ito, Color Universal Design (2008), yellow left out: it is
-# too pale for a line on white. The others were chosen, of forty that are dark enough, for the largest least distance to
-# each other and to the six (in OKLab, as everyone sees them and as the red- and green-blind do).
+# too pale for a line on white. The others were chosen, of those that are dark enough, for the largest least
+# distance to each other and to the six (in OKLab, as everyone sees them and as the red- and green-blind do).
 COLORS = {
     "reparameterization": "#0072B2",
     "score_function": "#D55E00",
@@ -23,6 +23,13 @@ COLORS = {
     "measure_valued": "#CC00CC",
     "dreg": "#335500",
     "vimco": "#8866FF",
+    "arm": "#000088",
+    "disarm": "#663388",
+    "rebar": "#6699FF",
+    "muprop": "#0000FF",
+    "straight_through": "#550033",
+    "gumbel_softmax": "#336666",
+    "straight_through_gumbel_softmax": "#55BB88",
 }
 PALETTE = tuple(COLORS.values())
 SOLID = PALETTE[:6]

@@ -1,30 +1,46 @@
-"""What the certificate tests an estimator on: targets whose exact gradient is known by quadrature."""
+"""What the certificate tests an estimator on: targets whose exact gradient is known by quadrature or enumeration."""
 
 import functools
 
 import numpy as np
 
+from tinyvae import validate
 from tinyvae.distributions import DiagonalGaussian
 from tinyvae.estimators import Target
 from tinyvae.objectives import ELBO, ImportanceWeighted
+from tinyvae.problems.discrete import bits_bound, certified_bits, certified_groups, groups_bound
 from tinyvae.problems.problem import problem
 
-__all__ = ["default_problems", "bound_problems"]
+__all__ = ["default_problems", "bound_problems", "LATENTS"]
 
 
-@functools.cache  # the quadrature takes longer than a small test
-def default_problems():
+def default_problems(latents="gaussian"):
     """The certificate's own problems, in float64, two data points each.
 
     Smooth, bounded, wiggly, coupled, sampled KL, and an analytic one, which is not the estimator's to add; large offset
-    and large scale betray a learning signal that was clipped or normalised; standard deviations away from 1 betray a
-    log-variance read as something else.
+    and large scale betray a learning signal that was clipped or normalised; a Gaussian's standard deviations away from
+    1 betray a log-variance read as something else; of bits and choices, a bend between the states.
+
+    Parameters
+    ----------
+    latents : {"gaussian", "binary", "categorical"}
+        What q is.
 
     Returns
     -------
     tuple of Problem
         Made once, and remembered.
+
+    Raises
+    ------
+    ValueError
+        For other latents.
     """
+    return LATENTS[validate.choice("latents", latents, LATENTS)][0]()
+
+
+@functools.cache  # the quadrature takes longer than a small test
+def _gaussians():
     one = DiagonalGaussian(np.array([[0.6], [-0.4]]), np.array([[0.5], [-1.0]]))
     two = DiagonalGaussian(np.array([[0.6, -0.3], [-0.5, 0.8]]), np.array([[0.5, -0.8], [-0.6, 0.3]]))
     three = DiagonalGaussian(
@@ -59,27 +75,34 @@ def default_problems():
 
 
 @functools.cache
-def bound_problems(n_samples=(1, 2, 3, 8)):
+def bound_problems(n_samples=(1, 2, 3, 8), latents="gaussian"):
     """The certificate's problems for estimators of the importance-weighted bound's gradient, which depends on S.
 
     z ~ N(0, I): a Gaussian observation, whose posterior is known; a logistic one; a narrow one with a large offset,
-    whose weights underflow if they are not scaled; a coupled one of two latents.
+    whose weights underflow if they are not scaled; a coupled one of two latents. Of bits and choices a coupled one, and
+    a narrow one with a large offset.
 
     Parameters
     ----------
     n_samples : tuple of int
         The S, each of at least 1.
+    latents : {"gaussian", "binary", "categorical"}
+        What q is.
 
     Returns
     -------
     tuple of Problem
-        Each of the four for each S, in float64, two data points each. Made once, and remembered.
+        Each of them for each S, in float64, two data points each. Made once, and remembered.
 
     Raises
     ------
     ValueError or TypeError
-        If an S is no integer of at least 1.
+        If an S is no integer of at least 1; for other latents.
     """
+    return LATENTS[validate.choice("latents", latents, LATENTS)][1](n_samples)
+
+
+def _gaussian_bounds(n_samples):
     one = DiagonalGaussian(np.array([[1.0], [0.3]]), np.array([[-0.4], [-0.1]]))
     two = DiagonalGaussian(np.array([[0.6, -0.3], [-0.5, 0.8]]), np.array([[0.1, -0.4], [-0.3, 0.2]]))
     x = np.array([[-0.5], [1.0]])  # B, 1
@@ -102,3 +125,10 @@ def bound_problems(n_samples=(1, 2, 3, 8)):
         for name, q, target in targets
         for s in n_samples
     )
+
+
+LATENTS = {  # what the estimators' own problems, and those of the bound, are of
+    "gaussian": (_gaussians, _gaussian_bounds),
+    "binary": (certified_bits, bits_bound),
+    "categorical": (certified_groups, groups_bound),
+}

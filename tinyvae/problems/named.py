@@ -1,4 +1,4 @@
-"""Named problems for the laboratory, each with its exact gradient: toys, and a linear-Gaussian model."""
+"""Named problems for the laboratory, each with its exact gradient: toys, some of bits, and a linear-Gaussian model."""
 
 import numpy as np
 
@@ -6,6 +6,7 @@ from tinyvae import validate
 from tinyvae.distributions import DiagonalGaussian
 from tinyvae.estimators import Target
 from tinyvae.objectives import PLAIN
+from tinyvae.problems.discrete import coupled_bits, one_bit, one_choice
 from tinyvae.problems.linear_gaussian import linear_gaussian
 from tinyvae.problems.problem import Problem
 
@@ -42,7 +43,7 @@ def make(name, objective=None, n_samples=1, **options):
     -------
     Problem
         A `check.Problem`, float64: q, target, objective, and the exact gradient that `variance.measure_target` must
-        find, (B, 2K), an analytic KL's included, or None where none is known.
+        find, (B, P), an analytic KL's included, or None where none is known.
 
     Raises
     ------
@@ -196,4 +197,5 @@ def _problem(name, q, target, dmu, dlogvar):
     return Problem(name, q, target, None, q.join(np.full(q.mu.shape, float(dmu)), np.full(q.mu.shape, float(dlogvar))))
 
 
-PROBLEMS = {f.__name__: f for f in (quadratic, quadratic_offset, exp, cosine, coupled, linear_gaussian)}
+TOYS = quadratic, quadratic_offset, exp, cosine, coupled
+PROBLEMS = {f.__name__: f for f in (*TOYS, linear_gaussian, one_bit, coupled_bits, one_choice)}
