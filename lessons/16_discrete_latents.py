@@ -293,7 +293,7 @@ fig, ax = plt.subplots(figsize=(8, 4.2), layout="constrained")
 curves = [{name: getattr(curve, part) for name, curve in along.items()} for part in ("bias", "std")]
 marks = {name: interval.value for name, interval in meet.items()}
 plots.along_temperature(along["gumbel_softmax"].temperatures, *curves, marks, S, ax)
-ax.set_title(f"Bias (solid) and std of {S} samples (dashed): low temperatures are noisy, high ones biased")
+ax.set_title(f"Low temperatures are noisy (dashed, {S} samples), high ones biased (solid)", loc="left")
 ax.set_xticks([0.1, 0.2, 0.5, 1, 2], ["0.1", "0.2", "0.5", "1", "2"])
 ax.minorticks_off()
 fig.savefig(FIGURES / "16_temperature.png", dpi=130)
