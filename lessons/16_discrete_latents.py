@@ -47,8 +47,8 @@ def exact(estimator, p, target, n_samples=1, n_nodes=2):
 #
 #     E[f] = p f(1) + (1 - p) f(0),     dE/dλ = p (1 - p) D,     D = f(1) - f(0),   for dp/dλ = p (1 - p)
 #
-# One sample is f(1) (1 - p) with probability p, else -f(0) p. A number that takes two values, u and v, has the variance
-# p (1 - p) (u - v)²:
+# One sample is f(1) (1 - p) with probability p, else -f(0) p. A number that takes two values, c and d, has the variance
+# p (1 - p) (c - d)²:
 #
 #     Var = p (1 - p) [(1 - p) f(1) + p f(0) - b]²,     b being subtracted from f
 #
@@ -105,7 +105,7 @@ assert np.allclose([v[1] for _, v in table.values()], (0.058594, 0.037760, 0.035
 
 # %% [markdown]
 # Nothing is left at p = 1/2: the two bits always differ, and D is seen each time. The mean of a random number given
-# something never has the larger variance, so DisARM is never noisier than ARM, whatever f is.
+# something never has the larger variance (Rao-Blackwell), so DisARM is never noisier than ARM, whatever f is.
 #
 # ## Many bits, and four values of f
 # All three took two values of f. With four, leave-one-out has three others for each baseline, and DisARM two pairs that
@@ -314,9 +314,10 @@ for ax, place in zip(axes, ("before training", "after")):
 fig.savefig(FIGURES / "16_digits.png", dpi=130)
 loo = found["after", "leave_one_out"][0].value
 enough = {n: (loo - found["after", n][0].value) / found["after", n][1][0] for n in NAMES[-2:]}
-print(
-    f"Closer than leave-one-out up to so many averaged estimates: { {LABELS[n]: round(k) for n, k in enough.items()} }"
-)
+for name, number in enough.items():
+    print(
+        f"{LABELS[name]} is closer to the truth than leave-one-out, unless {number:.0f} estimates or more are averaged"
+    )
 
 # %% [markdown]
 # - **Leave-one-out** is quieter than DisARM before training, as eight fair bits say (15 to 21); and no noisier after.
