@@ -261,7 +261,7 @@ for label, f in (("the bowl", bowl), ("a line", straight)):
 # ## On digits
 # An autoencoder of 8 bits, before training and after (with DisARM), held fixed. f is the reconstruction loss; the KL
 # has a formula. The exact gradient is a sum over 256 codes, so bias can be told from noise. Each estimator gets about
-# four evaluations of f and f' a data point. The squared error of an estimate is its variance plus its squared bias.
+# four values of f and f' a data point; T = .5. The squared error of an estimate is its variance plus its squared bias.
 
 # %%
 train = tv.datasets.binarize(tv.datasets.load("digits").train, np.random.default_rng(0))  # N, 64
