@@ -23,13 +23,14 @@ COLORS = {
     "measure_valued": "#CC00CC",
     "dreg": "#335500",
     "vimco": "#8866FF",
-    "arm": "#000088",
-    "disarm": "#663388",
-    "rebar": "#6699FF",
-    "muprop": "#0000FF",
-    "straight_through": "#550033",
-    "gumbel_softmax": "#336666",
-    "straight_through_gumbel_softmax": "#55BB88",
+    # Of discrete latents: the same, one after another, as far from all above as the others are from each other.
+    "arm": "#FF5566",
+    "disarm": "#0000FF",
+    "rebar": "#116666",
+    "muprop": "#AA77CC",
+    "straight_through": "#554488",
+    "gumbel_softmax": "#6699FF",
+    "straight_through_gumbel_softmax": "#337788",
 }
 PALETTE = tuple(COLORS.values())
 SOLID = PALETTE[:6]
