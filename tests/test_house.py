@@ -21,7 +21,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = (
     "kernels", "machine", "validate", "discover", "schedules", "objectives", "optim", "activations", "mlp", "datasets",
     "likelihoods", "noise", "distributions", "estimators", "plots", "evaluate", "models", "training", "variance",
-    "problems", "check", "compare", "bench", "exercises", "cli",
+    "problems", "check", "compare", "bench", "reproduce", "exercises", "cli",
 )  # fmt: skip
 
 
