@@ -4,10 +4,10 @@ from tinyvae.evaluate.bound import Bound, bound, require_latents
 from tinyvae.evaluate.imputation import impute
 from tinyvae.evaluate.inference import Gaps, gaps, refine
 from tinyvae.evaluate.latent_space import interpolate, manifold, traverse
-from tinyvae.evaluate.log_likelihood import log_likelihood
+from tinyvae.evaluate.log_likelihood import LogLikelihood, log_likelihood
 from tinyvae.evaluate.neighbours import nearest
 
 __all__ = [
-    "Bound", "Gaps", "bound", "gaps", "impute", "interpolate", "log_likelihood", "manifold", "nearest",
+    "Bound", "Gaps", "LogLikelihood", "bound", "gaps", "impute", "interpolate", "log_likelihood", "manifold", "nearest",
     "refine", "require_latents", "traverse",
 ]  # fmt: skip
