@@ -46,6 +46,7 @@ CONTRACT = """
     optim.Adam evaluate.impute evaluate.refine evaluate.gaps evaluate.manifold evaluate.interpolate evaluate.traverse
     evaluate.nearest datasets.names datasets.binarize datasets.Dataset likelihoods.names
     datasets.read datasets.shapes evaluate.log_likelihood
+    evaluate.rates evaluate.active_units
 """.split()
 
 
