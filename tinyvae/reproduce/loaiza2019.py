@@ -2,11 +2,12 @@
 
 import functools
 import math
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
-from tinyvae import datasets
+from tinyvae import datasets, evaluate
 from tinyvae.likelihoods import ContinuousBernoulli
 from tinyvae.models import VAE
 from tinyvae.optim import Adam
@@ -18,8 +19,9 @@ __all__ = ["TITLE", "SOURCE", "MINUTES", "RECIPES", "Settings", "parts", "rows",
 
 TITLE = "The continuous Bernoulli against the Bernoulli, on grey digits"
 SOURCE = "Loaiza-Ganem & Cunningham 2019, sections 3 and 5"
-MINUTES = {"short": 6, "full": 60, "miniature": 1}
+MINUTES = {"short": 5, "full": 60, "miniature": 1}
 EXACT = {1e-4: 9.212083, 0.01: 4.688898, 0.1: 2.746531, 0.4: 2.027326}  # C(lambda), to six decimals
+MORE = 10  # times as many importance samples where the encoder was trained for another loss than is scored
 TRAINED = "continuous_bernoulli", "bernoulli"
 
 
@@ -66,7 +68,7 @@ class Settings:
 
 RECIPES = {
     "short": Settings(),
-    "full": Settings(hidden=(500, 500), n_models=10, n_samples=5000),
+    "full": Settings(hidden=(500, 500), n_models=10, n_samples=2000),
     "miniature": Settings(n_latents=2, hidden=(16,), n_models=2, epochs=3, n_samples=10, n_drawn=20),
 }
 
@@ -142,20 +144,26 @@ def _trained(settings, seed, name, i, checkpoint):
     if history.interrupted:
         raise KeyboardInterrupt
 
-    def scored(likelihood):
-        """log p(x) of the test images with the same networks under another likelihood, from the same samples."""
+    def scored(likelihood, n_samples=settings.n_samples):
+        """Of the test images with the same networks under another likelihood: log p(x), and how many are in doubt."""
         other = made(likelihood=likelihood)
         other.theta = vae.theta
-        return other.log_likelihood(test, settings.n_samples, np.random.default_rng(own)).round(3).tolist()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the share is said in the table
+            found = evaluate.log_likelihood(other, test, n_samples, np.random.default_rng(own))
+        return {"log_density": found.value.round(3).tolist(), "in_doubt": float((found.effective < 10).mean())}
 
-    ways = {"continuous_bernoulli": {"as_it_is": "continuous_bernoulli"}}
-    ways["bernoulli"] = ways["continuous_bernoulli"] | {"of_means": OfMeans(), "no_normaliser": "bernoulli"}
+    ways = {"as_it_is": scored("continuous_bernoulli")}
+    if name == "bernoulli":
+        ways["no_normaliser"] = scored("bernoulli")
+        ways["of_means"] = scored(OfMeans(), MORE * settings.n_samples)
+        ways["of_means, fewer samples"] = scored(OfMeans())
     z = np.random.default_rng(own).standard_normal((settings.n_drawn, settings.n_latents)).astype(vae.dtype)
     says = vae.decode(z)
     drawn = {"mean": says.mean, "parameter": 0.5 * (1 + np.tanh(0.5 * says.logits))}
     return {
         "epoch": history.best.epoch,
-        "log_density": {way: scored(likelihood) for way, likelihood in ways[name].items()},
+        "ways": ways,
         "roughness": {what: _mean_and_error(roughness(images, shape)) for what, images in drawn.items()},
         "images": {what: images[:10].round(3).tolist() for what, images in drawn.items()},
     }
@@ -178,7 +186,7 @@ def _models(results, name):
 
 def _densities(results, name, way):
     """(models, n): log p(x) of each test image under each model."""
-    return np.array([one["log_density"][way] for one in _models(results, name)])
+    return np.array([one["ways"][way]["log_density"] for one in _models(results, name)])
 
 
 def _scores(results):
@@ -235,9 +243,16 @@ def rows(results):
         "are not comparable. Importance-weighted, in expectation too low. Grey levels are spread over 1/17, as the "
         "paper's over 1/256; the uniform density has 0"
     )
+    doubt = np.mean([one["ways"]["of_means"]["in_doubt"] for one in _models(results, "bernoulli")])
+    fewer = _densities(results, "bernoulli", "of_means, fewer samples")
+    rise = scores["Bernoulli, scored as the mean"].mean() - fewer.mean()
+    second = (
+        f"its encoder was trained for another loss: {MORE} times the samples brought {rise:.2f} nats, and of "
+        f"{doubt:.0%} of the images fewer than 10 are effective still; it is too low, and the difference below too large"
+    )
+    remarks = dict.fromkeys(scores, "") | {"continuous Bernoulli": first, "Bernoulli, scored as the mean": second}
     for words, values in scores.items():
-        row(f"log p(x): {words}", None, *images(values), remark=first)
-        first = ""
+        row(f"log p(x): {words}", None, *images(values), remark=remarks[words])
     left_out = _densities(results, "bernoulli", "no_normaliser")
     row("cross-entropy bound: Bernoulli", None, *images(left_out), remark="without the normaliser: no density")
     best, *others = scores
