@@ -136,6 +136,21 @@ def test_rough_is_what_changes_from_pixel_to_pixel():
     np.testing.assert_allclose(loaiza2019.roughness(images, (3, 4)), [1, 0, 9 / 17])
 
 
+def test_a_model_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
+    settings, fit = dataclasses.replace(loaiza2019.RECIPES["miniature"], n_valid=900, patience=2), loaiza2019.fit
+    whole = loaiza2019.parts(settings, 0)["bernoulli_1"](None)
+
+    def stops(epoch):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as context, pytest.raises(KeyboardInterrupt):
+        context.setattr(loaiza2019, "fit", lambda *args, **options: fit(*args, after_epoch=stops, **options))
+        loaiza2019.parts(settings, 0)["bernoulli_1"](tmp_path / "part.npz")
+    again = loaiza2019.parts(settings, 0)["bernoulli_1"](tmp_path / "part.npz")
+    assert json.dumps(again) == json.dumps(whole)
+
+
 def test_models_are_scored_image_by_image():
     noise = np.random.default_rng(0).standard_normal(50)
     one = {"roughness": {"mean": [0.1, 0.01], "parameter": [0.2, 0.01]}}
@@ -150,5 +165,5 @@ def test_models_are_scored_image_by_image():
     np.testing.assert_allclose(differences, [[3] * 3, [2] * 3], atol=1e-12)
     assert rows["log p(x): continuous Bernoulli"].measured == pytest.approx(noise.mean() + 3)
     assert "brought 0.50 nats" in rows["log p(x): Bernoulli, scored as the mean"].remark
-    off = rows["neighbours' difference: means, continuous Bernoulli less Bernoulli"]
+    off = rows["neighbours' difference: the means' lead"]
     assert off.measured == 0 and off.high == pytest.approx(1.96 * 0.01)  # two means of two, each .01 off

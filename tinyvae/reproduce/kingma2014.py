@@ -297,7 +297,8 @@ def rows(results):
         for smaller, larger in zip(sizes, list(sizes)[1:]):
             difference = np.subtract(sizes[larger]["images"], sizes[smaller]["images"])
             published = "above 0" if (which, smaller, larger) in HIGHER else None
-            remark = "of these two trained models, over images" if smaller == min(sizes) else ""
+            remark = "the sign is the order in the figure; of these two trained models, image by image"
+            remark = remark if smaller == min(sizes) else ""
             row(f"{which}, {larger} less {smaller} latents", published, *mean_and_error(difference, run), remark)
         for n_latents in list(sizes)[-2:]:
             inside, outside = sizes[n_latents]["end_of_train"], mean_and_error(sizes[n_latents]["images"], run)
