@@ -10,10 +10,10 @@ from tinyvae.plots.curves import along, bounds, decomposition, training, varianc
 from tinyvae.plots.filled import fillings, neighbours
 from tinyvae.plots.images import latents, reconstructions, samples, tile
 from tinyvae.plots.looks import COLORS, MARKERS, OWN, PALETTE, marker, markers, style, styles
-from tinyvae.plots.reproduced import ratios
+from tinyvae.plots.reproduced import likelihoods, ratios, variance_panels
 
 __all__ = [
     "save", "compare", "variance_along_training", "bounds", "training", "variances", "along", "decomposition",
-    "ratios", "samples", "reconstructions", "fillings", "neighbours", "latents", "tile", "style", "styles",
-    "marker", "markers", "COLORS", "PALETTE", "OWN", "MARKERS",
+    "ratios", "likelihoods", "variance_panels", "samples", "reconstructions", "fillings", "neighbours", "latents",
+    "tile", "style", "styles", "marker", "markers", "COLORS", "PALETTE", "OWN", "MARKERS",
 ]  # fmt: skip
