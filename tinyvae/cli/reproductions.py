@@ -102,4 +102,4 @@ def _list(room):
 
 
 def _time(minutes):
-    return f"{minutes:g} minutes" if minutes < 120 else f"{minutes / 60:.0f} hours"
+    return words.counted(minutes, "minute") if minutes < 120 else f"{minutes / 60:.0f} hours"
