@@ -1,13 +1,16 @@
 """How good a trained model is, and what it is good for. The functions are handed a model and import none."""
 
 from tinyvae.evaluate.bound import Bound, bound, require_latents
+from tinyvae.evaluate.estimate import Estimate
+from tinyvae.evaluate.geometry import codes, completeness, continuity
 from tinyvae.evaluate.imputation import impute
 from tinyvae.evaluate.inference import Gaps, gaps, refine
 from tinyvae.evaluate.latent_space import interpolate, manifold, traverse
 from tinyvae.evaluate.log_likelihood import log_likelihood
 from tinyvae.evaluate.neighbours import nearest
+from tinyvae.evaluate.probe import Probe, probe
 
 __all__ = [
-    "Bound", "Gaps", "bound", "gaps", "impute", "interpolate", "log_likelihood", "manifold", "nearest",
-    "refine", "require_latents", "traverse",
+    "Bound", "Estimate", "Gaps", "Probe", "bound", "codes", "completeness", "continuity", "gaps", "impute",
+    "interpolate", "log_likelihood", "manifold", "nearest", "probe", "refine", "require_latents", "traverse",
 ]  # fmt: skip
