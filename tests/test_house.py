@@ -44,8 +44,9 @@ CONTRACT = """
     noise.independent noise.antithetic noise.sobol noise.resolve noise.require_compatible objectives.Integrand
     objectives.PLAIN problems.make problems.names problems.vae_gradient problems.LinearGaussian evaluate.bound
     optim.Adam evaluate.impute evaluate.refine evaluate.gaps evaluate.manifold evaluate.interpolate evaluate.traverse
-    evaluate.nearest evaluate.continuity evaluate.completeness evaluate.codes evaluate.probe datasets.names datasets.binarize datasets.Dataset likelihoods.names
+    evaluate.nearest datasets.names datasets.binarize datasets.Dataset likelihoods.names
     datasets.read datasets.shapes
+    evaluate.Estimate evaluate.codes evaluate.continuity evaluate.completeness evaluate.probe
 """.split()
 
 
