@@ -47,6 +47,7 @@ CONTRACT = """
     evaluate.nearest datasets.names datasets.binarize datasets.Dataset likelihoods.names
     datasets.read datasets.shapes
     evaluate.Estimate evaluate.codes evaluate.continuity evaluate.completeness evaluate.probe
+    datasets.read datasets.shapes evaluate.log_likelihood
 """.split()
 
 

@@ -6,11 +6,11 @@ from tinyvae.evaluate.geometry import codes, completeness, continuity
 from tinyvae.evaluate.imputation import impute
 from tinyvae.evaluate.inference import Gaps, gaps, refine
 from tinyvae.evaluate.latent_space import interpolate, manifold, traverse
-from tinyvae.evaluate.log_likelihood import log_likelihood
+from tinyvae.evaluate.log_likelihood import LogLikelihood, log_likelihood
 from tinyvae.evaluate.neighbours import nearest
 from tinyvae.evaluate.probe import Probe, probe
 
 __all__ = [
-    "Bound", "Estimate", "Gaps", "Probe", "bound", "codes", "completeness", "continuity", "gaps", "impute",
-    "interpolate", "log_likelihood", "manifold", "nearest", "probe", "refine", "require_latents", "traverse",
+    "Bound", "Estimate", "Gaps", "LogLikelihood", "Probe", "bound", "codes", "completeness", "continuity", "gaps",
+    "impute", "interpolate", "log_likelihood", "manifold", "nearest", "probe", "refine", "require_latents", "traverse",
 ]  # fmt: skip
