@@ -1,7 +1,7 @@
 """How good a trained model is, and what it is good for. The functions are handed a model and import none."""
 
+from tinyvae.evaluate.active_units import ActiveUnits, active_units
 from tinyvae.evaluate.bound import Bound, bound, require_latents
-from tinyvae.evaluate.estimate import Estimate
 from tinyvae.evaluate.geometry import codes, completeness, continuity
 from tinyvae.evaluate.imputation import impute
 from tinyvae.evaluate.inference import Gaps, gaps, refine
@@ -9,8 +9,10 @@ from tinyvae.evaluate.latent_space import interpolate, manifold, traverse
 from tinyvae.evaluate.log_likelihood import LogLikelihood, log_likelihood
 from tinyvae.evaluate.neighbours import nearest
 from tinyvae.evaluate.probe import Probe, probe
+from tinyvae.evaluate.rate_distortion import Estimate, Rates, rates
 
 __all__ = [
-    "Bound", "Estimate", "Gaps", "LogLikelihood", "Probe", "bound", "codes", "completeness", "continuity", "gaps",
-    "impute", "interpolate", "log_likelihood", "manifold", "nearest", "probe", "refine", "require_latents", "traverse",
+    "ActiveUnits", "Bound", "Estimate", "Gaps", "LogLikelihood", "Probe", "Rates", "active_units", "bound", "codes",
+    "completeness", "continuity", "gaps", "impute", "interpolate", "log_likelihood", "manifold", "nearest", "probe",
+    "rates", "refine", "require_latents", "traverse",
 ]  # fmt: skip

@@ -9,8 +9,8 @@ import numpy as np
 from scipy.special import ndtr
 
 from tinyvae import validate
-from tinyvae.evaluate.estimate import ratio
 from tinyvae.evaluate.neighbours import nearest
+from tinyvae.evaluate.rate_distortion import Estimate
 from tinyvae.machine import disk, team, workers
 
 __all__ = ["codes", "continuity", "completeness"]
@@ -94,7 +94,7 @@ def continuity(model, rng, codes=None, n_draws=2000, step=0.1):
 
     with team.ready():
         apart, beside = map(np.concatenate, zip(*workers.run(squares, _rows(n_draws))))
-    return ratio((1 - r) * apart, beside, paired=True)
+    return _ratio((1 - r) * apart, beside, paired=True)
 
 
 def completeness(model, x, x_test, rng, codes=None, n_draws=2000):
@@ -144,7 +144,7 @@ def completeness(model, x, x_test, rng, codes=None, n_draws=2000):
     with team.ready():
         held_out = np.concatenate(list(workers.run(lambda rows: square(x_test[rows]), _rows(len(x_test)))))
         drawn = np.concatenate(list(workers.run(lambda rows: square(_image(model, place(w[rows]))), _rows(n_draws))))
-    return ratio(held_out, drawn)
+    return _ratio(held_out, drawn)
 
 
 def _rows(n):
@@ -178,3 +178,21 @@ def _place(model, codes):
             f"the prior {model.prior.name!r} has no quantile(u), the inverse of its distribution function: give it one"
         )
     return lambda w: model.prior.quantile(ndtr(w))
+
+
+def _ratio(above, below, paired=False):
+    """mean(above) / mean(below), with its standard error by the delta method; `paired`: draw by draw, not apart.
+
+    NaN where both means are 0, infinity where only below's is.
+    """
+    above, below = np.asarray(above, "float64"), np.asarray(below, "float64")
+    tops, bottoms = above.mean(), below.mean()
+    if not bottoms or not tops:
+        value = np.nan if not bottoms and not tops else np.inf if not bottoms else 0.0
+        return Estimate(float(value), float("nan"))
+    if paired:
+        square = (above / tops - below / bottoms).var(ddof=1) / len(above)
+    else:
+        square = (above / tops).var(ddof=1) / len(above) + (below / bottoms).var(ddof=1) / len(below)
+    value = float(tops / bottoms)
+    return Estimate(value, float(value * np.sqrt(square)))

@@ -1,0 +1,300 @@
+"""What a code costs and what it is worth: rate, distortion, mutual information, all codes against the prior."""
+
+import sys
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+
+from tinyvae import likelihoods, validate
+from tinyvae.evaluate.aggregate import Others, kl_on_a_grid
+from tinyvae.evaluate.bound import require_latents
+from tinyvae.kernels.data import only_bits
+from tinyvae.machine import disk, team, workers
+from tinyvae.machine.arena import one_per_thread
+from tinyvae.objectives import finite
+
+__all__ = ["Estimate", "Rates", "rates"]
+
+ROWS = 500  # decoder rows that are held at once, a worker: few enough for the cache, enough for BLAS
+POINTS = 1000  # data points that are encoded at once
+NODES = 8, 6  # of quadrature in each latent: the rule that counts, and the one that tells its error
+METHODS = ("monte_carlo", "quadrature")
+NEAR = 0.5  # nats below its most: there the information says how many data points there are
+
+
+class Estimate(NamedTuple):
+    """A number and how far it may be off, nats a data point.
+
+    Attributes
+    ----------
+    value : float
+        The estimate.
+    error : float
+        Its standard error; of quadrature, what a coarser rule differs by, or more.
+    """
+
+    value: float
+    error: float
+
+
+class Rates(NamedTuple):
+    """What `rates` returns: nats a data point, means over the n data points, p*(x) being the distribution of these.
+
+    Attributes
+    ----------
+    rate : Estimate
+        R = mean KL(q(z | x) || p(z)): what a code costs, given the prior. Exact.
+    distortion : Estimate
+        D = mean E_q[-log p(x | z)]: what the code leaves open.
+    information : Estimate
+        I, the mutual information of x and z under p*(x) q(z | x): what a code tells about which data point it came
+        from. At most `entropy`. With all n codes in the mixture unbiased; else too high on average.
+    aggregate_kl : Estimate
+        KL(q(z) || p(z)) of the mixture q(z) = mean_n q(z | x_n). With all n codes unbiased; else too low on average.
+    information_low, information_high : Estimate
+        On average below and above the information of these data, and of the distribution that they were drawn from: of
+        n points it is less than that of many. The first counts a code's own density among those of the others (Oord
+        et al. 2018), the second leaves it out (Poole et al. 2019), and may be far too high, more than the rate.
+    entropy : float
+        H of p*: log n, less where rows are equal. What the data's own distribution has is more, and unknown.
+    bits : bool
+        Whether p(x | z) is a probability, of bits or levels, and so D not below H - I: not for densities.
+    points : array (n, 4)
+        Each data point's share of R, D, I and KL(q(z) || p(z)); of the last, E_q[log q(z) - log p(z)].
+    decoder_passes, encoder_passes : int
+        What it took: rows.
+    """
+
+    rate: Estimate
+    distortion: Estimate
+    information: Estimate
+    aggregate_kl: Estimate
+    information_low: Estimate
+    information_high: Estimate
+    entropy: float
+    bits: bool
+    points: np.ndarray
+    decoder_passes: int
+    encoder_passes: int
+
+    @property
+    def limits(self):
+        """The limits (low, high) of I for these data: from H - D, if D is of probabilities, or 0, to R and H."""
+        low = self.entropy - self.distortion.value if self.bits else 0.0
+        return max(0.0, low), min(self.rate.value, self.entropy)
+
+    def over_data(self):
+        """{"rate": Estimate, ...}: the four, with the standard errors of data points that were drawn at random.
+
+        To first order in 1/n; that I is too low for few data, and KL(q(z) || p(z)) too high, comes on top.
+        """
+        names = ("rate", "distortion", "information", "aggregate_kl")
+        errors = self.points.std(axis=0, ddof=1) / np.sqrt(len(self.points))
+        return {name: Estimate(getattr(self, name).value, float(error)) for name, error in zip(names, errors)}
+
+
+def rates(vae, x, rng=None, n_samples=20, n_codes=None, method="monte_carlo"):
+    """Rate, distortion, mutual information and the KL of all codes together to the prior, each with its error.
+
+        R = mean KL(q(z | x) || p(z)) = I + KL(q(z) || p(z)),    H - D <= I <= R
+
+    The first is an identity, so that how far an estimate of I and one of the KL are from R tells what they are worth.
+    The second holds with equality where q(z) is the prior, and where p(x | z) is the encoder's own conditional of x.
+    H is the entropy of p*(x), and D its mean of -log p(x | z), whatever p* is, if p(x | z) are probabilities: of the
+    n given points (H = log n if no two are equal) as of the distribution that they came from (H is unknown, and at
+    most R + D of any model on data that it has not seen). For densities of x, the first has no H, and D no least
+    value; the second has, both as integrals. For grey pixels under a Bernoulli, H is that of black and white pixels
+    drawn from the greys.
+
+    Parameters
+    ----------
+    vae : VAE
+        The model, with any prior.
+    x : array (n, D)
+        The data, at least two points.
+    rng : numpy.random.Generator, optional
+        For "monte_carlo". Its state decides the result, whatever the number of workers, and moves on.
+    n_samples : int
+        Samples a data point, at least 2, for "monte_carlo".
+    n_codes : int, optional
+        So many other data points' codes, drawn anew for each sample, stand for the mixture, at least 1; all by default.
+        The time grows with n * n_samples * n_codes.
+    method : str
+        "monte_carlo": z ~ q(z | x). I and the KL come from the same z; that they add up to R (which is in closed form)
+        tells about the noise alone. "quadrature": up to three latents, each of R, I and the KL in its own way: in
+        closed form, from nodes around each code, on a grid over the latent space. It draws nothing.
+
+    Returns
+    -------
+    Rates
+
+    Raises
+    ------
+    ValueError or TypeError
+        For input that does not fit, a likelihood that is no density, or quadrature of more than three latents.
+    NonFiniteLoss
+        If a term is not finite.
+
+    Warns
+    -----
+    UserWarning
+        Where the information comes near its most, log n; where a grid is too coarse.
+
+    Notes
+    -----
+    Source: Hoffman & Johnson 2016 (the identity); Alemi et al. 2018 (the limits); Poole et al. 2019 (low and high).
+    """
+    require_latents("the rate", vae)
+    likelihoods.require_density(vae.likelihood, "rates")
+    validate.choice("method", method, METHODS)
+    x, n_samples = vae.check_data(x), validate.integer("n_samples", n_samples, least=2)
+    if len(x) < 2:
+        raise ValueError("x must hold at least two data points: a single one has nothing to be told from, got one")
+    n_codes = len(x) - 1 if n_codes is None else validate.integer("n_codes", n_codes, least=1)
+    if n_codes > len(x) - 1:
+        raise ValueError(f"n_codes must be at most {len(x) - 1}, the other data points, got {n_codes}; None takes all")
+    if method == "monte_carlo":
+        seed = np.random.SeedSequence(validate.generator("rng", rng).integers(2**63, size=2))
+    elif n_codes < len(x) - 1:
+        raise ValueError("quadrature takes all codes: leave n_codes out, or take method='monte_carlo'")
+    with team.ready():
+        q = _encoded(vae, x)
+        if method == "monte_carlo":
+            means, errors, points, passes = _monte_carlo(vae, x, q, seed, n_samples, n_codes)
+        else:
+            _require_quadrature(q)
+            means, errors, points, passes = _quadrature(vae, x, q)
+    distortion, information, aggregate_kl, low, high = (Estimate(float(m), float(e)) for m, e in zip(means, errors))
+    kl = finite("the KL term", q.kl())
+    bits = hasattr(vae.likelihood, "levels") or (likelihoods.takes_bits(vae.likelihood) and only_bits(x.ravel()))
+    found = Rates(
+        Estimate(float(kl.mean()), 0.0), distortion, information, aggregate_kl, low, high, _entropy(x), bool(bits),
+        np.column_stack([kl, points[:, [0, 1, 2]]]), passes, len(x),
+    )  # fmt: skip
+    if information.value > found.entropy - NEAR:
+        warnings.warn(
+            f"the information, {information.value:.2f} nats, is near its most, log n = {np.log(len(x)):.2f}: it counts "
+            "the data points rather than what a code could tell of more of them; give more data",
+            stacklevel=2,
+        )
+    return found
+
+
+def _encoded(vae, x):
+    """q(z | x_n) of all n data points, in float64."""
+    pieces = []
+    for start in range(0, len(x), POINTS):
+        pieces.append(vae.encode(x[start : start + POINTS]).params.astype("float64"))
+        disk.release(x)
+    return vae.latents(np.concatenate(pieces))
+
+
+def _entropy(x):
+    """H of the distribution that gives each row of x (n, D) the probability 1/n, nats."""
+    shares = np.unique(x, axis=0, return_counts=True)[1] / len(x)
+    return float(-(shares * np.log(shares)).sum())
+
+
+def _bar(total):
+    """A progress bar over data points, where the output is a terminal."""
+    from tqdm import tqdm
+
+    return tqdm(total=total, unit="point", disable=not (sys.stderr is not None and sys.stderr.isatty()))
+
+
+def _losses(vae, x, z, empty):
+    """-log p(x | z), nats: x (p, D), z (s, p, K) -> (s, p) float64."""
+    outputs, _ = vae.decoder.using(empty).propagate(z.reshape(-1, vae.n_latents).astype(vae.dtype))  # s * p, D
+    losses = empty(z.shape[:2], vae.dtype)  # s, p
+    vae.likelihood.loss(outputs, x, losses.reshape(-1), **vae.own)
+    return finite("the reconstruction term", losses).astype("float64")
+
+
+def _terms(q, others, points, z, stream):
+    """What z (s, p, K), drawn of some points' q, says of I, the KL, and I low and high: 4 arrays (s, p)."""
+    some = q.like(q.params[points])
+    own = some.log_prob(z)  # s, p
+    rest = others(z.reshape(-1, z.shape[2]), np.tile(np.arange(len(q.params))[points], len(z)), stream)
+    rest = rest.reshape(own.shape)  # log of the mean density of the others' codes
+    mixture = _mixed(own, rest, 1 / len(q.params))  # log q(z)
+    of_the_drawn = _mixed(own, rest, 1 / (others.n_codes + 1))
+    return own - mixture, mixture - q.prior.log_prob(z), own - of_the_drawn, own - rest
+
+
+def _mixed(own, rest, share):
+    """log[share exp(own) + (1 - share) exp(rest)]."""
+    return np.logaddexp(own + np.log(share), rest + np.log1p(-share))
+
+
+def _monte_carlo(vae, x, q, seed, n_samples, n_codes):
+    """Means (5,) of D, I, KL, I low and high; their standard errors; each point's (n, 5); decoder rows."""
+    others, arena, n_points = Others(q, n_codes), one_per_thread(), max(1, ROWS // n_samples)
+
+    def chunks():
+        for start in range(0, len(x), n_points):
+            for s in range(0, n_samples, ROWS):
+                stream = np.random.default_rng(seed.spawn(1)[0])
+                yield slice(start, start + n_points), min(ROWS, n_samples - s), stream
+
+    def sums(chunk):
+        points, n, stream = chunk
+        some = q.like(q.params[points])
+        z = some.sample(some.noise(stream, n))  # s, p, K
+        losses = _losses(vae, x[points].astype(vae.dtype, copy=False), z, arena())
+        terms = np.stack([losses, *_terms(q, others, points, z, stream)], axis=2)  # s, p, 5
+        mean = terms.mean(axis=0)
+        return points, n, mean, np.square(terms - mean).sum(axis=0)
+
+    mean, squares, so_far = np.zeros((len(x), 5)), np.zeros((len(x), 5)), np.zeros((len(x), 1))
+    with _bar(len(x)) as bar:
+        for points, n, new, new_squares in workers.run(sums, chunks()):
+            off, before = new - mean[points], so_far[points].copy()
+            so_far[points] = before + n
+            mean[points] += off * n / so_far[points]
+            squares[points] += new_squares + off * off * before * n / so_far[points]
+            bar.update(len(new) * n / n_samples)
+    errors = np.sqrt(squares.sum(axis=0) / (n_samples - 1) / n_samples) / len(x)
+    return mean.mean(axis=0), errors, mean, len(x) * n_samples
+
+
+def _require_quadrature(q):
+    """Raise unless there are nodes and a grid for q."""
+    if q.mean.shape[1] > 3 or not (hasattr(q, "nodes") and hasattr(q, "variance")):
+        raise ValueError(
+            "method 'quadrature' is for Gaussian latents, at most 3, got "
+            f"{q.mean.shape[1]} of {q.name!r}; take method='monte_carlo'"
+        )
+
+
+def _quadrature(vae, x, q):
+    """The same as `_monte_carlo`: D and I from nodes around each code, the KL on a grid over all of them."""
+    others, arena = Others(q, len(x) - 1), one_per_thread()
+    n_points = max(1, ROWS // NODES[0] ** vae.n_latents)
+
+    def chunk_means(start):
+        points, found = slice(start, start + n_points), []
+        pixels = x[points].astype(vae.dtype, copy=False)
+        for n_nodes in NODES:
+            z, weights = q.like(q.params[points]).nodes(n_nodes)  # N, p, K; N, p
+            terms = _losses(vae, pixels, z, arena()), *_terms(q, others, points, z, None)
+            found.append([(weights * term).sum(axis=0) for term in terms])
+        return np.array(found)  # 2, 5, p
+
+    pieces = []
+    with _bar(len(x)) as bar:
+        for piece in workers.run(chunk_means, range(0, len(x), n_points)):
+            pieces.append(piece)
+            bar.update(piece.shape[2])
+    fine, coarse = np.concatenate(pieces, axis=2)  # 5, n each
+    off = fine - coarse
+    means = fine.mean(axis=1)
+    errors = np.maximum(np.abs(off.mean(axis=1)), np.sqrt(np.square(off).sum(axis=1)) / len(x))
+    means[2], errors[2] = kl_on_a_grid(q)
+    if errors[2] > 0.01:
+        warnings.warn(
+            f"KL(q(z) || p(z)) on a grid is off by up to {errors[2]:.2g} nats: the narrowest codes are narrower than a "
+            "grid of reasonable size has steps; take method='monte_carlo'",
+            stacklevel=3,
+        )
+    return means, errors, fine.T, len(x) * sum(n_nodes**vae.n_latents for n_nodes in NODES)
