@@ -319,7 +319,7 @@ fig.savefig(FIGURES / "13_collapse.png", dpi=130)
 #
 # **Believed before:** β is a knob between good copies and good samples; collapse is bad training. **Believe now:** β
 # picks a point of a curve by its slope, and a straight line has no such point. A code is worth buying only where pixels
-# tell of each other: more than β of them, so to speak. And H - D ≤ I ≤ R are corners that nobody need reach.
+# tell of each other: more than β of them, so to speak. D = H, R = 0 and D = 0, R = H are corners that none need reach.
 # **The number that changed it:** 3.82, the largest eigenvalue of the pixels' correlation: at β = 3 three directions are
 # left, at 5 none, and at 64, the mean over pixels, there could be none on any data.
 #
