@@ -45,8 +45,8 @@ CONTRACT = """
     objectives.PLAIN problems.make problems.names problems.vae_gradient problems.LinearGaussian evaluate.bound
     optim.Adam evaluate.impute evaluate.refine evaluate.gaps evaluate.manifold evaluate.interpolate evaluate.traverse
     evaluate.nearest datasets.names datasets.binarize datasets.Dataset likelihoods.names
-    datasets.read datasets.shapes evaluate.log_likelihood
-    evaluate.rates evaluate.active_units
+    datasets.read datasets.shapes evaluate.log_likelihood evaluate.rates evaluate.active_units evaluate.Estimate
+    evaluate.codes evaluate.continuity evaluate.completeness evaluate.probe
 """.split()
 
 
