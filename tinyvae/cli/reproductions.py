@@ -10,6 +10,8 @@ from tinyvae.machine import files
 
 __all__ = ["reproduce"]
 
+WIDTH = 900  # pixels of a page's figure, at most
+
 
 def reproduce(args):
     """List the published experiments, or run one: again, and it goes on where it was stopped.
@@ -60,7 +62,7 @@ def reproduce(args):
         before = Path(args.page).read_text(encoding="utf-8") if Path(args.page).exists() else ""
         text = page.section(name, experiment, args.recipe, args.seed, outcome, tv.__version__)
         files.write(args.page, page.replaced(before, name, text).encode())
-        plots.save(figure, beside)
+        plots.save(figure, beside, WIDTH)
         args.written += [Path(args.page), beside]
     _print(experiment, found, args, outcome)
     results.say_written(args)

@@ -9,6 +9,8 @@ from tinyvae.plots.looks import BLACK, PALETTE, style
 
 __all__ = ["ratios", "likelihoods", "variance_panels"]
 
+TICKS = (0.1, 0.3, 1, 3, 10, 30, 100, 300)
+
 
 def ratios(counts, panels, slopes, names):
     """Signal-to-noise ratios against the samples in a bound, with their intervals and the slopes of a theory.
@@ -30,7 +32,7 @@ def ratios(counts, panels, slopes, names):
     """
     counts = np.asarray(counts)
     with rc_context(STYLE):
-        figure = Figure(figsize=(3.7 * len(panels), 3.4), layout="constrained")
+        figure = Figure(figsize=(3.7 * len(panels), 3.8), layout="constrained")
         for axes, (title, ways) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items()):
             for way, found in ways.items():
                 color = style(names[way])["color"] if names[way] else BLACK
@@ -42,9 +44,11 @@ def ratios(counts, panels, slopes, names):
             axes.set(xscale="log", yscale="log", xlabel="K, samples in the bound", title=title)
             axes.set_xticks(counts, [str(K) for K in counts])
             axes.minorticks_off()
-        first, *_, last = figure.axes
+        first = figure.axes[0]
         first.set_ylabel("signal-to-noise ratio of one gradient")
-        last.legend(frameon=False, title="dotted: the limit's slope")
+        found = first.get_legend_handles_labels()
+        title = "dotted: the slope of the limit"
+        figure.legend(*found, loc="outside lower center", ncols=len(names), frameon=False, title=title)
         return figure
 
 
@@ -122,7 +126,8 @@ def variance_panels(panels, names):
                 value, low, high = np.transpose(dots[way])
                 axes.errorbar(at, value, (value - low, high - value), fmt="o", color=color, markersize=2, linewidth=0.8)
             axes.set(xscale="log", yscale="log", title=title, xlabel=xlabel)
-            axes.xaxis.set_major_formatter("{x:g}")
+            ticks = [tick for tick in TICKS if min(x) <= tick <= max(x)]
+            axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
             axes.tick_params(which="minor", labelbottom=False)
         for axes in (places[0], places[3]):
             axes.set_ylabel("variance, one sample")
