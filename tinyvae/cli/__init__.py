@@ -1,4 +1,4 @@
-"""The command line: `tinyvae compare`, single jobs (train, rates, sample, fill, variance, check, bench), and the course.
+"""The command line: `tinyvae compare`, single jobs (train, rates, sample, fill, variance, check, bench), the course.
 
 Results go to the standard output and into files under --out; progress and errors go to the standard error. Exit
 status: 0, or 1 where a run diverged, a check failed or an answer is not right, 2 for a wrong value, 128 + its number

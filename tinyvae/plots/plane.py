@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from tinyvae.plots.canvas import STYLE
 from tinyvae.plots.looks import BLACK, PALETTE
 
-__all__ = ["rates", "plane"]
+__all__ = ["rates", "plane", "planes"]
 
 GREY = "#777777"
 
@@ -44,8 +44,8 @@ def rates(betas, held_out, train, entropy=(None, None), without_code=None):
             right.errorbar(betas, value, [value - low, high - value], color=color, marker=mark, markersize=5,
                            linestyle=line, linewidth=1.2, label=label)  # fmt: skip
         right.axhline(held_out["most"], color=GREY, linewidth=0.8, linestyle=":")
-        right.annotate("the most that so many data points can show of I", (1, held_out["most"]), (0, 2),
-                       xycoords=("axes fraction", "data"), textcoords="offset points", ha="right", va="bottom",
+        right.annotate("the most that I can be on so few data", (1, held_out["most"]), (0, -3),
+                       xycoords=("axes fraction", "data"), textcoords="offset points", ha="right", va="top",
                        color=GREY, fontsize=8)  # fmt: skip
         right.set(xscale="log", xlabel="beta", ylabel="nats a data point", title="R = I + KL(q(z) || p(z)), held-out")
         right.set_xticks(betas, [f"{beta:g}" for beta in betas], minor=False)
@@ -100,10 +100,10 @@ def plane(betas, held_out, train=None, entropy=(None, None), without_code=None, 
         floor = np.maximum((low if low is not None else -np.inf) - x, bottom)
         axes.fill_between(x, floor, np.maximum(high - x, floor), color="#e6e6e6", linewidth=0)
     if high is not None:
-        words = f"D + R = {high:.1f}: H " + ("is this" if high == low else "is at most this")
+        words = f"D + R = {high:.1f}: H is " + ("this" if high == low else "at most this")
         _line(axes, high, edge, bottom, GREY, "-", words, 0.62)
     total = float((r[:, 0] + d[:, 0]).min())
-    _line(axes, total, edge, bottom, PALETTE[1], "--", f"ELBO = {-total:.1f}, the best", 0.3)
+    _line(axes, total, edge, bottom, PALETTE[1], "--", f"ELBO = {-total:.1f}, the best", 0.93)
     if without_code is not None:
         axes.axhline(without_code, color=GREY, linewidth=0.8, linestyle=":")
         axes.annotate(f"the best decoder without a code: {without_code:.1f}", (edge, without_code), (0, 3),
@@ -122,6 +122,25 @@ def plane(betas, held_out, train=None, entropy=(None, None), without_code=None, 
     axes.set(title=title or "One point a model: what does a nat of rate buy?")
     axes.legend(frameon=False, loc="upper right", bbox_to_anchor=(1, 0.93))
     return axes.figure
+
+
+def planes(panels):
+    """Several planes side by side.
+
+    Parameters
+    ----------
+    panels : dict
+        {title: arguments of `plane`}.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    with rc_context(STYLE):
+        figure = Figure(figsize=(6.4 * len(panels), 4.8), layout="constrained")
+        for axes, (title, arguments) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items()):
+            plane(**arguments, title=title, axes=axes)
+        return figure
 
 
 def _line(axes, total, edge, bottom, color, style, words, place):
