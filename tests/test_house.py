@@ -21,7 +21,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = (
     "kernels", "machine", "validate", "discover", "schedules", "objectives", "optim", "activations", "mlp", "datasets",
     "likelihoods", "noise", "distributions", "estimators", "plots", "evaluate", "models", "training", "variance",
-    "problems", "check", "compare", "bench", "exercises", "cli",
+    "problems", "check", "compare", "bench", "reproduce", "exercises", "cli",
 )  # fmt: skip
 
 
@@ -45,7 +45,7 @@ CONTRACT = """
     objectives.PLAIN problems.make problems.names problems.vae_gradient problems.LinearGaussian evaluate.bound
     optim.Adam evaluate.impute evaluate.refine evaluate.gaps evaluate.manifold evaluate.interpolate evaluate.traverse
     evaluate.nearest datasets.names datasets.binarize datasets.Dataset likelihoods.names
-    datasets.read datasets.shapes
+    datasets.read datasets.shapes evaluate.log_likelihood
     evaluate.rates evaluate.active_units
 """.split()
 

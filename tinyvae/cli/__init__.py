@@ -1,4 +1,5 @@
-"""The command line: `tinyvae compare`, single jobs (train, rates, sample, fill, variance, check, bench), the course.
+"""The command line: `tinyvae compare`, single jobs (train, rates, sample, fill, variance, check, bench), published
+experiments, and the course.
 
 Results go to the standard output and into files under --out; progress and errors go to the standard error. Exit
 status: 0, or 1 where a run diverged, a check failed or an answer is not right, 2 for a wrong value, 128 + its number
@@ -11,7 +12,19 @@ from argparse import Namespace
 
 import numpy as np
 
-from tinyvae.cli import certify, course, endings, family, jobs, laboratory, options, results, signals, tasks
+from tinyvae.cli import (
+    certify,
+    course,
+    endings,
+    family,
+    jobs,
+    laboratory,
+    options,
+    reproductions,
+    results,
+    signals,
+    tasks,
+)
 
 __all__ = ["main", "COMMANDS"]
 
@@ -26,6 +39,7 @@ COMMANDS = {
         laboratory.variance,
         certify.check,
         jobs.bench,
+        reproductions.reproduce,
         course.lessons,
         course.exercise,
     )

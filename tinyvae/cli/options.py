@@ -70,6 +70,8 @@ def _idle(args):
         yield ("--seconds",), "without --check nothing is judged"
     if args.command == "lessons" and (args.copy or args.lesson is None):
         yield ("--out",), "no lesson is run" if args.copy else "without a lesson's number none is run"
+    if args.command == "reproduce" and args.experiment is None:
+        yield ("--recipe", "--page", "--seed", "--out"), "without an experiment's name all are listed and none is run"
     if args.command == "train":
         yield from _idle_in_training(args)
     if args.command != "variance":

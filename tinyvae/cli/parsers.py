@@ -211,6 +211,30 @@ def build():
     one.add_argument("--dense", action="store_true", help="uniform float32 pixels in place of 13%% ones in uint8")
 
     one = command(
+        "reproduce",
+        "List published experiments, or run one and set what was published beside what comes out; a table, a figure, "
+        "a JSON file. Stopped at any instant, the same command goes on.",
+        "",
+        " rainforth2018",
+        " burda2016 --recipe full --out out/full",
+        arguments=" [NAME]",
+    )
+    one.add_argument("experiment", nargs="?", metavar="NAME", help="run this one; without it all are listed")
+    one.add_argument(
+        "--recipe",
+        choices=("short", "full", "miniature"),
+        default="short",
+        metavar="NAME",
+        help="short; full, the publication's own; or miniature, which only shows that it runs",
+    )
+    one.add_argument(
+        "--page",
+        type=path,
+        metavar="FILE",
+        help="also write the results into a Markdown page, in the place of this experiment's section if it has one",
+    )
+
+    one = command(
         "lessons",
         "List the lessons, run one, or copy them to where they can be edited.",
         "",

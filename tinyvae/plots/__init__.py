@@ -11,9 +11,10 @@ from tinyvae.plots.filled import fillings, neighbours
 from tinyvae.plots.images import latents, reconstructions, samples, tile
 from tinyvae.plots.looks import COLORS, MARKERS, OWN, PALETTE, marker, markers, style, styles
 from tinyvae.plots.plane import plane, planes, rates
+from tinyvae.plots.reproduced import ratios
 
 __all__ = [
     "save", "compare", "variance_along_training", "bounds", "training", "variances", "along", "decomposition",
-    "samples", "reconstructions", "fillings", "neighbours", "latents", "tile", "style", "styles", "marker", "markers",
-    "COLORS", "PALETTE", "OWN", "MARKERS", "plane", "planes", "rates",
+    "ratios", "samples", "reconstructions", "fillings", "neighbours", "latents", "tile", "style", "styles",
+    "marker", "markers", "COLORS", "PALETTE", "OWN", "MARKERS", "plane", "planes", "rates",
 ]  # fmt: skip
