@@ -8,6 +8,7 @@ from tinyvae import compare as comparison
 from tinyvae import likelihoods
 from tinyvae.cli import groups, results, words
 from tinyvae.cli.types import count, number_above
+from tinyvae.compare.family import LIKELIHOOD_SAMPLES
 
 __all__ = ["add", "rates"]
 
@@ -120,7 +121,7 @@ def _record(args, members, low, high, without):
             "unit": "nats a data point; [value, low, high], 95% intervals of the data that were drawn",
             "information": "of the mixture of these data points' codes, at most `most`: less than of all data; its "
             "bounds information_low and information_high are [value, low, high] of the sampling alone",
-            "cross_entropy": f"mean of -log p(x), {comparison.LIKELIHOOD_SAMPLES} importance samples a data point",
+            "cross_entropy": f"mean of -log p(x), {LIKELIHOOD_SAMPLES} importance samples a data point",
             "entropy": "limits of H of the held-out data's distribution: high is the least cross_entropy",
             "chords": "on the training data, from one member to the next; excess: nats, [value, low, high] of the "
             "sampling alone; above 0 where the training stopped short of the best",

@@ -27,7 +27,17 @@ from tinyvae.training.identity import fingerprint, words
 from tinyvae.training.plan import Plan
 from tinyvae.training.train import START, check_owner, steps
 
-__all__ = ["BETAS", "LIKELIHOOD_SAMPLES", "Member", "Chord", "family", "chords", "entropy_limits", "without_code"]
+__all__ = [
+    "BETAS",
+    "FIRST",
+    "LIKELIHOOD_SAMPLES",
+    "Member",
+    "Chord",
+    "family",
+    "chords",
+    "entropy_limits",
+    "without_code",
+]
 
 BETAS = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0)
 LIKELIHOOD_SAMPLES = 500  # a held-out data point, for its log p(x)
