@@ -179,7 +179,8 @@ def _print(members, low, high, without):
     print()
     words.say(
         f"Held-out data, {words.counted(len(found[0].points), 'data point')}, nats, with 95% intervals. R is what a "
-        "code costs, D what it leaves open, R + D the negative ELBO; R = I + KL of all codes to the prior."
+        "code costs, D what it leaves open, R + D the negative ELBO; R = I + KL of all codes to the prior. -log p(x) "
+        "is by importance samples, on average too high, most at a small beta."
         + f" I is of these data alone, at most {found[0].entropy:.2f}: * marks where it only counts them, and can be "
         "anything up to R for all data." * bool(near)
     )
