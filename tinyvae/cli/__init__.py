@@ -1,4 +1,4 @@
-"""The command line: `tinyvae compare`, the single jobs train, sample, fill, variance, check and bench, published
+"""The command line: `tinyvae compare`, single jobs (train, rates, sample, fill, variance, check, bench), published
 experiments, and the course.
 
 Results go to the standard output and into files under --out; progress and errors go to the standard error. Exit
@@ -12,7 +12,19 @@ from argparse import Namespace
 
 import numpy as np
 
-from tinyvae.cli import certify, course, endings, jobs, laboratory, options, reproductions, results, signals, tasks
+from tinyvae.cli import (
+    certify,
+    course,
+    endings,
+    family,
+    jobs,
+    laboratory,
+    options,
+    reproductions,
+    results,
+    signals,
+    tasks,
+)
 
 __all__ = ["main", "COMMANDS"]
 
@@ -21,6 +33,7 @@ COMMANDS = {
     for function in (
         jobs.compare,
         jobs.train,
+        family.rates,
         tasks.sample,
         tasks.fill,
         laboratory.variance,

@@ -2,7 +2,7 @@
 
 import tinyvae as tv
 from tinyvae import compare, estimators, problems
-from tinyvae.cli import groups, training
+from tinyvae.cli import family, groups, training
 from tinyvae.cli import task_options as tasks
 from tinyvae.cli.groups import ESTIMATORS, MANY
 from tinyvae.cli.types import Parser, count, number_above, path
@@ -108,6 +108,7 @@ def build():
         "its last whole epoch when the same command is given again, and a finished one when --epochs is raised",
     )
 
+    family.add(command)
     tasks.add(command)
 
     one = command(

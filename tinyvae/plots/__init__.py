@@ -11,12 +11,13 @@ from tinyvae.plots.densities import densities_and_images
 from tinyvae.plots.filled import fillings, neighbours
 from tinyvae.plots.images import latents, reconstructions, samples, tile
 from tinyvae.plots.looks import COLORS, MARKERS, OWN, PALETTE, marker, markers, style, styles
+from tinyvae.plots.plane import plane, planes, rates
 from tinyvae.plots.reproduced import likelihoods, ratios, variance_panels
 from tinyvae.plots.seen import samples_seen
 
 __all__ = [
     "save", "compare", "variance_along_training", "bounds", "training", "variances", "along", "decomposition",
-    "ratios", "likelihoods", "variance_panels", "densities_and_images", "samples_seen", "samples", "reconstructions",
-    "fillings", "neighbours", "latents", "tile", "style", "styles", "marker", "markers", "COLORS", "PALETTE", "OWN",
-    "MARKERS",
+    "ratios", "likelihoods", "variance_panels", "densities_and_images", "samples_seen", "samples",
+    "reconstructions", "fillings", "neighbours", "latents", "tile", "style", "styles", "marker", "markers",
+    "COLORS", "PALETTE", "OWN", "MARKERS", "plane", "planes", "rates",
 ]  # fmt: skip
