@@ -1,4 +1,5 @@
-"""The command line: `tinyvae compare`, the single jobs train, sample, fill, variance, check and bench, and the course.
+"""The command line: `tinyvae compare`, the single jobs train, sample, fill, evaluate, variance,
+check and bench, and the course.
 
 Results go to the standard output and into files under --out; progress and errors go to the standard error. Exit
 status: 0, or 1 where a run diverged, a check failed or an answer is not right, 2 for a wrong value, 128 + its number
@@ -11,7 +12,7 @@ from argparse import Namespace
 
 import numpy as np
 
-from tinyvae.cli import certify, course, endings, jobs, laboratory, options, results, signals, tasks
+from tinyvae.cli import certify, course, endings, evaluation, jobs, laboratory, options, results, signals, tasks
 
 __all__ = ["main", "COMMANDS"]
 
@@ -22,6 +23,7 @@ COMMANDS = {
         jobs.train,
         tasks.sample,
         tasks.fill,
+        evaluation.evaluate,
         laboratory.variance,
         certify.check,
         jobs.bench,

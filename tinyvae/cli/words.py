@@ -281,7 +281,7 @@ def print_table(*rows, indent=0):
     left = {
         i
         for i, column in enumerate(zip(*rows))
-        if column[0] in ("estimator", "model", "problem", "block", "rank") and i < len(widths) - 1
+        if column[0] in ("estimator", "model", "problem", "block", "rank", "quantity") and i < len(widths) - 1
     }
     for row in rows:
         cells = (

@@ -7,12 +7,13 @@ same colour in every picture. The only folder that imports matplotlib; it opens 
 from tinyvae.plots.canvas import save
 from tinyvae.plots.comparison import compare
 from tinyvae.plots.curves import along, bounds, decomposition, training, variance_along_training, variances
+from tinyvae.plots.evaluation import evaluation
 from tinyvae.plots.filled import fillings, neighbours
 from tinyvae.plots.images import latents, reconstructions, samples, tile
 from tinyvae.plots.looks import COLORS, MARKERS, OWN, PALETTE, marker, markers, style, styles
 
 __all__ = [
     "save", "compare", "variance_along_training", "bounds", "training", "variances", "along", "decomposition",
-    "samples", "reconstructions", "fillings", "neighbours", "latents", "tile", "style", "styles", "marker", "markers",
-    "COLORS", "PALETTE", "OWN", "MARKERS",
+    "evaluation", "samples", "reconstructions", "fillings", "neighbours", "latents", "tile", "style", "styles",
+    "marker", "markers", "COLORS", "PALETTE", "OWN", "MARKERS",
 ]  # fmt: skip
