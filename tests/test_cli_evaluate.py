@@ -96,9 +96,14 @@ def test_what_makes_no_sense_is_left_out_and_said(tmp_path, digits, capsys):
         numbers = json.loads((tmp_path / "out" / "evaluation.json").read_text())["numbers"]
         assert ("bits_per_pixel" in numbers) == ("16" in said)
     assert "No sign of learning by heart" in text  # a model that learnt nothing
-    assert run("evaluate", *words) == 0
+    assert run("evaluate", *words, "--annealed", 5) == 0  # which changes no other number
+    text = " ".join(capsys.readouterr().out.split())
+    assert "log p(x) of 6 points, 5 temperatures" in text and "from above and from below" in text
     again = json.loads((tmp_path / "out" / "evaluation.json").read_text())["numbers"]
-    assert {key: row["value"] for key, row in again.items()} == {key: row["value"] for key, row in numbers.items()}
+    assert {key: again[key]["value"] for key in numbers} == {key: row["value"] for key, row in numbers.items()}
+    chains = again["annealed"], again["annealed_gain"], again["sandwich_gap"]
+    assert all(row["error"] > 0 for row in chains) and all(chains[i]["decoder_passes"] > 0 for i in (0, 2))
+    assert 0 <= again["annealed_acceptance"]["value"] <= 1
 
 
 def test_without_a_record_of_its_own_training_a_model_is_of_the_digits(tmp_path, capsys):
@@ -117,6 +122,7 @@ def test_what_cannot_be_evaluated_is_one_line(tmp_path, capsys):
     tv.VAE(60, 2, (8,)).save(tmp_path / "narrow.npz")
     tv.VAE(64, 2, (8,)).save(tmp_path / "model.npz")
     np.save(tmp_path / "big.npy", 3 * np.ones((40, 64)))
+    np.save(tmp_path / "few.npy", np.zeros((12, 64)))
     gone = {"settings": {"n_latents": 2, "hidden": [8], "data": "gone.npy", "binarize": False, "seed": 0}}
     model = tmp_path / "model.npz"
     for words, message in (
@@ -126,6 +132,7 @@ def test_what_cannot_be_evaluated_is_one_line(tmp_path, capsys):
         ([tmp_path / "square.npz"], "asks for a density, which the likelihood 'squared_error' is not"),
         ([tmp_path / "narrow.npz"], "digits: has rows of 64 values, but "),
         ([model, "--data", tmp_path / "big.npy"], "must lie in [0, 1]"),
+        ([model, "--data", tmp_path / "few.npy"], "few.npy: holds out 1 row, and no error can be told from fewer"),
         ([model, "--data", "nothing"], "must be one of "),
         ([model, "--n-samples", 1], "must be a whole number of at least 2"),
         ([model, "--points", 3], "must be a whole number of at least 10"),

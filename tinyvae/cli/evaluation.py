@@ -22,7 +22,9 @@ BOUND_SAMPLES, RATE_SAMPLES = 5, 20  # a data point
 DRAWS = 2000  # for continuity and completeness
 TOLD = 2  # standard errors from which on a difference is called one
 COLLAPSED = 0.05  # nats of KL, in all
-PARTS = 6
+PARTS = 8
+LEAST = 4  # held-out rows
+CHAINED = 20  # points for --annealed
 
 
 class Report:
@@ -47,6 +49,10 @@ class Report:
     def add(self, key, name, value, error=math.nan, unit="nats"):
         """A number, its standard error (NaN for none) and its unit."""
         self.rows.append({"key": key, "name": name, "value": float(value), "error": float(error), "unit": unit})
+
+    def cost(self, key, passes):
+        """How many decoder passes a part turned out to take, each forward and back, whose first number it is."""
+        next(row for row in self.rows if row["key"] == key)["decoder_passes"] = passes
 
     def say(self, sentence):
         """A sentence below the table."""
@@ -73,7 +79,7 @@ def evaluate(args):
     vae = tv.VAE.load(args.model)
     tv.likelihoods.require_density(vae.likelihood, "tinyvae evaluate")
     data, source = _data(args, vae)
-    seeds = iter(np.random.SeedSequence(args.seed).spawn(7))  # a part that is left out changes no other
+    seeds = iter(np.random.SeedSequence(args.seed).spawn(8))  # a part that is left out changes no other
 
     def rng():
         return np.random.default_rng(next(seeds))
@@ -84,15 +90,23 @@ def evaluate(args):
     )
     points, _ = _some(x_test, None, args.points, chosen)
     x, x_test, points = (vae.check_data(one, args.data) for one in (x, x_test, points))
+    if len(points) < LEAST:
+        raise ValueError(
+            f"{args.data}: holds out {words.counted(len(points), 'row')}, and no error can be told from fewer than "
+            f"{LEAST}; give more data"
+        )
     results.require(args, "evaluation.json", "evaluation.png")
     words.say(
         f"{args.model}: {vae.likelihood.name}, {words.counted(vae.n_latents, 'latent')}. {source}: {len(x):,} rows "
         f"that it learnt from, {len(x_test):,} held out, {len(points):,} of them for log p(x) and the rates."
     )
-    with tqdm(total=PARTS, unit="part", disable=not sys.stderr.isatty(), leave=False) as bar:
+    with tqdm(
+        total=PARTS if args.annealed else PARTS - 2, unit="part", disable=not sys.stderr.isatty(), leave=False
+    ) as bar:
         report = Report(bar)
         _bound(report, vae, x, x_test, rng())
-        effective = _log_p(report, vae, points, args, rng())
+        found = _log_p(report, vae, points, args, rng())
+        _annealed(report, vae, points[:CHAINED], found.value[:CHAINED], args.annealed, rng())
         kl = _rates(report, vae, points, rng())
         _space(report, vae, x, x_test, rng())
         _labels(report, vae, x, labels, x_test, labels_test, args.per_class, rng())
@@ -106,7 +120,7 @@ def evaluate(args):
         "words": report.sentences,
     }
     results.write_json(args, "evaluation.json", record)
-    results.write_figure(args, "evaluation.png", plots.evaluation(kl, effective, args.n_samples))
+    results.write_figure(args, "evaluation.png", plots.evaluation(kl, found.effective, args.n_samples))
     print()
     results.say_written(args)
 
@@ -120,7 +134,8 @@ def _data(args, vae):
     why = "Data"
     if args.data is None:
         known = _trained_on(args.model, vae)
-        found.data, found.binarize, found.seed = known or ("digits", args.binarize, args.seed)
+        found.data, found.binarize, found.seed = known or ("digits", False, args.seed)
+        found.binarize |= args.binarize
         why = f"As {Path(args.model).with_name('train.json')} says" if known else "No record of its training beside it"
         if found.data not in tv.datasets.names() and not os.path.exists(found.data):
             raise ValueError(f"{why}, the model learnt from {found.data}, which is not there: give --data")
@@ -198,7 +213,30 @@ def _log_p(report, vae, points, args, rng):
         f"log p(x) is low on average, by {low:.2f} nats (half the mean squared error of a point), or more where "
         "q(z | x) is narrower than the posterior; its error is that of other data points."
     )
-    return found.effective
+    return found
+
+
+def _annealed(report, vae, points, importance, n_steps, rng):
+    """The same of a few points by annealed chains, and how far these may be off on data that the model draws."""
+    if not n_steps:
+        return
+    with report.part("annealed", 0):
+        found = tv.evaluate.annealed(vae, points, rng, n_steps=n_steps)
+        report.add("annealed", f"log p(x) of {len(points)} points, {n_steps:,} temperatures", *found.mean())
+        report.add("annealed_acceptance", "  moves taken", found.acceptance.mean(), unit="")
+        difference = found.value - importance
+        gain = difference.mean(), difference.std(ddof=1) / math.sqrt(len(points))
+        report.add("annealed_gain", "  annealed - importance samples, the same points", *gain)
+    report.cost("annealed", found.passes * len(points))
+    with report.part("sandwich", 0):
+        both = tv.evaluate.sandwich(vae, len(points), rng, n_steps=n_steps)
+        gap = both.means()["gap"]
+        report.add("sandwich_gap", f"  from above - from below, {len(points)} simulated points", *gap)
+    report.cost("sandwich_gap", both.passes * len(points))
+    report.say(
+        f"On data that the model draws, annealed chains are {gap[0]:.2f} +- {gap[1]:.2f} nats apart from above and "
+        "from below, with the truth between them on average; of held-out data, as far as these are like its own."
+    )
 
 
 def _rates(report, vae, points, rng):
@@ -214,11 +252,12 @@ def _rates(report, vae, points, rng):
             report.add(key, name, *over_data[key])
         units = tv.evaluate.active_units(vae, points)
         report.add("active_units", f"active units, of {vae.n_latents}", units.count, unit="")
-    low, high = found.limits
+    (low, high), kl = found.limits, round(found.aggregate_kl.value, 2) + 0.0  # no -0.00
+    limits = "H - D <= I <= R" if found.bits else "I <= R and I <= H (p(x | z) is no probability: D sets no limit)"
     report.say(
         f"R = I + KL(q(z) || p(z)): of {found.rate.value:.2f} nats that a code costs, {found.information.value:.2f} "
-        f"tell the {len(points):,} data points apart, and {found.aggregate_kl.value:.2f} are because all codes "
-        f"together are not spread as the prior is. H - D <= I <= R: I lies between {low:.2f} and {high:.2f} nats, H = "
+        f"tell the {len(points):,} data points apart, and {kl:.2f} are because all codes "
+        f"together are not spread as the prior is. {limits}: I lies between {low:.2f} and {high:.2f} nats, H = "
         f"{found.entropy:.2f} being the entropy of these points."
     )
     if found.rate.value < COLLAPSED:

@@ -74,6 +74,7 @@ def add(command):
         "How good a saved model is: bound, log p(x), rates, its latent space, a probe; numbers with errors, a figure.",
         " out/model.npz",
         " out/model.npz --data my_images/ --n-samples 50000 --points 200",
+        " out/model.npz --annealed 1000",
         arguments=" MODEL",
     )
     one.add_argument("model", type=path, metavar="MODEL", help=SAVED)
@@ -89,6 +90,14 @@ def add(command):
     )
     one.add_argument(
         "--points", type=count(10, MANY), default=500, metavar="N", help="held-out rows for log p(x) and the rates"
+    )
+    one.add_argument(
+        "--annealed",
+        type=count(0, MANY),
+        default=0,
+        metavar="T",
+        help="temperatures of annealed importance sampling, for 20 of the points and 20 that the model draws: slow, "
+        "and right where importance samples are worthless; 0 for none",
     )
     one.add_argument(
         "--per-class", type=count(1, MANY), default=10, metavar="N", help="labels of each class that the probe is told"
