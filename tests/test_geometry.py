@@ -128,6 +128,20 @@ def test_a_probe_finds_what_the_codes_tell(blobs):
     assert again == found  # a class is called what it likes
 
 
+def test_a_probe_knows_its_error():
+    # Two classes 2 apart on a line: other labelled rows, and other test rows, against the mean of many.
+    model = tv.Autoencoder(1, 1, (), likelihood="gaussian", dtype="float64")
+    model.encoder.params["W0"][:] = 1
+    y, found = np.arange(120) % 2, []
+    for i in range(60):
+        noise, streams = rng(i).standard_normal((2, 120, 1)), rng(i + 999)
+        x, x_test = 2 * y[:, None] + noise
+        found.append(tv.evaluate.probe(model, x, y, x_test, y, 5, streams, 3).codes)
+    values, errors = np.array(found).T
+    # The spread of 60 values is known to 9%; the error's square counts what rows and repeats share twice.
+    assert 0.75 * values.std(ddof=1) < np.sqrt((errors**2).mean()) < 1.6 * values.std(ddof=1)
+
+
 def test_labels_without_meaning_tell_nothing(blobs):
     model, x, y, x_test, y_test = blobs
     y, y_test = rng(5).permutation(y), rng(6).permutation(y_test)

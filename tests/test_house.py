@@ -46,7 +46,8 @@ CONTRACT = """
     optim.Adam evaluate.impute evaluate.refine evaluate.gaps evaluate.manifold evaluate.interpolate evaluate.traverse
     evaluate.nearest datasets.names datasets.binarize datasets.Dataset likelihoods.names
     datasets.read datasets.shapes evaluate.log_likelihood evaluate.rates evaluate.active_units evaluate.Estimate
-    evaluate.codes evaluate.continuity evaluate.completeness evaluate.probe
+    evaluate.codes evaluate.continuity evaluate.completeness evaluate.probe evaluate.generalization
+    evaluate.bits_per_pixel evaluate.annealed evaluate.sandwich
 """.split()
 
 

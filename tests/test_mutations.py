@@ -54,6 +54,22 @@ MUTANTS = {
         "datasets/formats.py", "field in MISSING or field.lstrip", "field.lstrip",
         ("test_read.py::test_holes_do_not_change_how_a_csv_is_rescaled",),
     ),
+    "the Jacobian of pixels divided by 255 with the wrong sign": Mutant(
+        "evaluate/held_out.py", "np.log2(levels) - log_p", "-np.log2(levels) - log_p",
+        ("test_cli_evaluate.py::test_bits_per_pixel_are_in_the_unit_of_a_step",), slow=True,
+    ),
+    "a short step that leaves the prior": Mutant(
+        "evaluate/geometry.py", "near = r * first + ", "near = first + ",
+        ("test_geometry.py::test_continuity_is_what_the_theory_says",), slow=True,
+    ),
+    "a probe's error without that of the test images": Mutant(
+        "evaluate/probe.py", "for axis in (0, 1))", "for axis in (0,))",
+        ("test_geometry.py::test_a_probe_knows_its_error",), slow=True,
+    ),
+    "a collapse cried while the KL grows": Mutant(
+        "training/history.py", " and stalled and not grows", " and stalled",
+        ("test_collapse.py::test_the_rule",), slow=True,
+    ),
     "a ticket given twice": Mutant(
         TEAM, "            return ticket - base\n", "            return max(0, ticket - base - (ticket - base == 2))\n",
         ("test_team.py::test_a_ticket_is_given_once_and_none_of_another_phase",), compiled=True,

@@ -1,5 +1,5 @@
-"""The command line: `tinyvae compare`, single jobs (train, rates, sample, fill, variance, check, bench), published
-experiments, and the course.
+"""The command line: `tinyvae compare`, single jobs (train, rates, sample, fill, evaluate, variance, check, bench),
+published experiments, and the course.
 
 Results go to the standard output and into files under --out; progress and errors go to the standard error. Exit
 status: 0, or 1 where a run diverged, a check failed or an answer is not right, 2 for a wrong value, 128 + its number
@@ -16,6 +16,7 @@ from tinyvae.cli import (
     certify,
     course,
     endings,
+    evaluation,
     family,
     jobs,
     laboratory,
@@ -36,6 +37,7 @@ COMMANDS = {
         family.rates,
         tasks.sample,
         tasks.fill,
+        evaluation.evaluate,
         laboratory.variance,
         certify.check,
         jobs.bench,

@@ -1,8 +1,10 @@
 """How good a trained model is, and what it is good for. The functions are handed a model and import none."""
 
 from tinyvae.evaluate.active_units import ActiveUnits, active_units
+from tinyvae.evaluate.annealed import Annealed, Sandwich, annealed, sandwich
 from tinyvae.evaluate.bound import Bound, bound, require_latents
 from tinyvae.evaluate.geometry import codes, completeness, continuity
+from tinyvae.evaluate.held_out import Generalization, bits_per_pixel, generalization
 from tinyvae.evaluate.imputation import impute
 from tinyvae.evaluate.inference import Gaps, gaps, refine
 from tinyvae.evaluate.latent_space import interpolate, manifold, traverse
@@ -12,7 +14,8 @@ from tinyvae.evaluate.probe import Probe, probe
 from tinyvae.evaluate.rate_distortion import Estimate, Rates, rates
 
 __all__ = [
-    "ActiveUnits", "Bound", "Estimate", "Gaps", "LogLikelihood", "Probe", "Rates", "active_units", "bound", "codes",
-    "completeness", "continuity", "gaps", "impute", "interpolate", "log_likelihood", "manifold", "nearest", "probe",
-    "rates", "refine", "require_latents", "traverse",
+    "ActiveUnits", "Annealed", "Bound", "Estimate", "Gaps", "Generalization", "LogLikelihood", "Probe", "Rates",
+    "Sandwich", "active_units", "annealed", "bits_per_pixel", "bound", "codes", "completeness", "continuity", "gaps",
+    "generalization", "impute", "interpolate", "log_likelihood", "manifold", "nearest", "probe", "rates", "refine",
+    "require_latents", "sandwich", "traverse",
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from tinyvae.machine import team, workers
 from tinyvae.machine.arena import one_per_thread
 from tinyvae.objectives import finite
 
-__all__ = ["LogLikelihood", "log_likelihood"]
+__all__ = ["LogLikelihood", "log_likelihood", "mean_over_points", "standard_error", "warn_of_few"]
 
 ROWS = 500  # decoder rows that are held at once, a worker: few enough for the cache, enough for BLAS
 POINTS = 100  # data points whose encoding is held at once
@@ -40,9 +40,7 @@ class LogLikelihood(NamedTuple):
 
         The standard error is that of a mean over data points drawn at random; of a single one, that of its samples.
         """
-        n = len(self.value)
-        spread = self.value.std(ddof=1) / np.sqrt(n) if n > 1 else self.error[0]
-        return float(self.value.mean()), float(spread)
+        return mean_over_points(self.value, self.error)
 
 
 def log_likelihood(vae, x, n_samples=5000, rng=None):
@@ -100,25 +98,74 @@ def log_likelihood(vae, x, n_samples=5000, rng=None):
     with team.ready():  # as in training, whatever runs beside it
         parts = [_some(vae, x[i : i + POINTS], n_samples, seed) for i in range(0, len(x), POINTS)]
     value, effective = (np.concatenate(part) for part in zip(*parts))
-    _warn(effective, n_samples)
-    return LogLikelihood(value, _error(effective, n_samples), effective)
+    advice = "take more of them or tv.evaluate.annealed, or train the encoder longer"
+    warn_of_few("importance samples", effective, n_samples, advice)
+    return LogLikelihood(value, standard_error(effective, n_samples), effective)
 
 
-def _error(effective, n_samples):
-    """The standard error of the logarithm of a mean of weights, to first order, from their effective number (n,)."""
+def mean_over_points(values, errors):
+    """The mean over data points and its standard error.
+
+    Parameters
+    ----------
+    values : array (n,)
+        Estimates, a data point each.
+    errors : array (n,)
+        Their standard errors, asked only of a single one: between points the spread shows.
+
+    Returns
+    -------
+    tuple of float
+        The mean, and the standard error of a mean over data points drawn at random.
+    """
+    n = len(values)
+    return float(values.mean()), float(values.std(ddof=1) / np.sqrt(n) if n > 1 else errors[0])
+
+
+def standard_error(effective, n_samples):
+    """Of the logarithm of a mean of weights, to first order: std(w) / (mean(w) sqrt(n)).
+
+    Parameters
+    ----------
+    effective : array (n,)
+        (sum w)^2 / sum w^2.
+    n_samples : int
+        Weights in the mean.
+
+    Returns
+    -------
+    array (n,)
+        NaN for a single weight.
+    """
     if n_samples == 1:
         return np.full(len(effective), np.nan)
     return np.sqrt(np.maximum(n_samples / effective - 1, 0) / (n_samples - 1))
 
 
-def _warn(effective, n_samples):
-    """Say so if the weights of too many points are worthless."""
+def warn_of_few(what, effective, n_samples, advice):
+    """Say so if the weights of too many points are worthless.
+
+    Parameters
+    ----------
+    what : str
+        What is weighted.
+    effective : array (n,)
+        How many of them are effective.
+    n_samples : int
+        How many there are.
+    advice : str
+        What to do.
+
+    Warns
+    -----
+    UserWarning
+    """
     least = min(FEW, n_samples / 10)
     share = np.mean(effective < least)
     if share > SHARE:
         warnings.warn(
-            f"log p(x) is worthless for {share:.0%} of the points, where fewer than {least:.3g} of {n_samples} "
-            "importance samples are effective: take more of them or tv.evaluate.annealed, or train the encoder longer",
+            f"log p(x) is worthless for {share:.0%} of the points, where fewer than {least:.3g} of {n_samples} {what} "
+            f"are effective: {advice}",
             stacklevel=3,
         )
 

@@ -8,6 +8,7 @@ from tinyvae.plots.canvas import save
 from tinyvae.plots.comparison import compare
 from tinyvae.plots.curves import along, bounds, decomposition, training, variance_along_training, variances
 from tinyvae.plots.densities import densities_and_images
+from tinyvae.plots.evaluation import evaluation
 from tinyvae.plots.filled import fillings, neighbours
 from tinyvae.plots.images import latents, reconstructions, samples, tile
 from tinyvae.plots.looks import COLORS, MARKERS, OWN, PALETTE, marker, markers, style, styles
@@ -19,5 +20,5 @@ __all__ = [
     "save", "compare", "variance_along_training", "bounds", "training", "variances", "along", "decomposition",
     "ratios", "likelihoods", "variance_panels", "densities_and_images", "samples_seen", "samples",
     "reconstructions", "fillings", "neighbours", "latents", "tile", "style", "styles", "marker", "markers",
-    "COLORS", "PALETTE", "OWN", "MARKERS", "plane", "planes", "rates",
+    "COLORS", "PALETTE", "OWN", "MARKERS", "plane", "planes", "rates", "evaluation",
 ]  # fmt: skip

@@ -2,9 +2,10 @@
 
 import sys
 
+from tinyvae import likelihoods
 from tinyvae.machine import files
 from tinyvae.training import checkpoints
-from tinyvae.training.history import History, Validation, is_elbo, say, summary
+from tinyvae.training.history import COLLAPSED, History, Validation, collapsed, is_elbo, say, summary
 from tinyvae.training.plan import Plan
 from tinyvae.training.train import START, check_owner, steps
 
@@ -25,7 +26,7 @@ def fit(
     """Run `train` to its end with a progress bar, validating after each epoch.
 
     Where the output is not a terminal, a plain line an epoch stands in for the bar. Ctrl-C ends the run; the model
-    keeps what it learnt so far, as it does where an error ends it.
+    keeps what it learnt so far, as it does where an error ends it. Where the KL collapses, a line says so, once.
 
     Parameters
     ----------
@@ -109,7 +110,8 @@ def fit(
     if checkpoint is not None and last.epoch < plan.epochs:
         copies = 3 + (plan.patience is not None)  # the model's, Adam's two moments, and the best
         files.require_writable(checkpoint, copies * vae.theta.nbytes)
-    n_batches = plan.n_batches
+    n_batches, warned = plan.n_batches, not plan.draws  # without a KL nothing collapses
+    term = likelihoods.term(plan.x, vae.likelihood)
     terminal = sys.stderr is not None and sys.stderr.isatty()
     with tqdm(total=plan.epochs * n_batches, initial=last.step, unit="step", disable=not terminal) as bar:
         try:
@@ -118,7 +120,7 @@ def fit(
                 bar.update()
                 if record.step % n_batches:
                     continue
-                line = summary(history.records[-n_batches:], plan.objective)
+                line = summary(history.records[-n_batches:], plan.objective, term)
                 if validation is not None:
                     held_out = vae.held_out(validation)
                     history.validation.append(Validation(record.epoch, record.step, record.seconds, *held_out))
@@ -130,6 +132,10 @@ def fit(
                     bar.set_postfix_str(line)
                 else:
                     say(f"epoch {record.epoch}/{plan.epochs}: {line}")
+                if not warned and (kl := collapsed(history.records, n_batches)) is not None:
+                    warned = True
+                    bar.clear()
+                    say(COLLAPSED.format(kl))
                 if after_epoch is not None:
                     after_epoch(record.epoch)
                 if checkpoint is not None:
