@@ -245,13 +245,13 @@ def _monte_carlo(vae, x, q, seed, n_samples, n_codes):
         return points, n, mean, np.square(terms - mean).sum(axis=0)
 
     mean, squares, so_far = np.zeros((len(x), 5)), np.zeros((len(x), 5)), np.zeros((len(x), 1))
-    with progress(len(x), "point") as bar:
+    with progress(len(x) * n_samples, "draw") as bar:
         for points, n, new, new_squares in workers.run(sums, chunks()):
             off, before = new - mean[points], so_far[points].copy()
             so_far[points] = before + n
             mean[points] += off * n / so_far[points]
             squares[points] += new_squares + off * off * before * n / so_far[points]
-            bar.update(len(new) * n / n_samples)
+            bar.update(len(new) * n)
     errors = np.sqrt(squares.sum(axis=0) / (n_samples - 1) / n_samples) / len(x)
     return mean.mean(axis=0), errors, mean, len(x) * n_samples
 
