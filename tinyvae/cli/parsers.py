@@ -211,8 +211,7 @@ def build():
 
     one = command(
         "reproduce",
-        "List published experiments, or run one and set what was published beside what comes out; a table, a figure, "
-        "a JSON file. Stopped at any instant, the same command goes on.",
+        "Run a published experiment, beside its published numbers; a table, a figure, a JSON file. Stopped, it goes on.",
         "",
         " rainforth2018",
         " burda2016 --recipe full --out out/full",
