@@ -211,7 +211,7 @@ def build():
 
     one = command(
         "reproduce",
-        "Run a published experiment, beside its published numbers; a table, a figure, a JSON file. Stopped, it goes on.",
+        "Run a published experiment, beside its published numbers; a table, a figure, a JSON file. It can be stopped.",
         "",
         " rainforth2018",
         " burda2016 --recipe full --out out/full",
