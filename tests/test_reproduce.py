@@ -249,6 +249,16 @@ def test_the_command_writes_a_table_a_figure_a_file_and_a_page(tmp_path, capsys)
     assert "other settings: seed is 0 there and 1 here" in capsys.readouterr().err
 
 
+def test_ctrl_c_is_one_line_that_says_how_it_goes_on(tmp_path, capsys, monkeypatch):
+    def interrupted(checkpoint):
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(rainforth2018, "parts", lambda settings, seed: {"one": interrupted})
+    assert main(["reproduce", "rainforth2018", "--out", str(tmp_path / "out")]) == 130
+    (_, line) = capsys.readouterr().err.splitlines()
+    assert line.startswith("tinyvae reproduce: interrupted; the same command goes on") and str(tmp_path / "out") in line
+
+
 @pytest.mark.slow
 def test_a_miniature_killed_at_random_moments_ends_with_the_same_numbers(tmp_path):
     def start(out):

@@ -212,8 +212,7 @@ def build():
 
     one = command(
         "reproduce",
-        "List published experiments, or run one and set what was published beside what comes out; a table, a figure, "
-        "a JSON file. Stopped at any instant, the same command goes on.",
+        "Run a published experiment, beside its published numbers; a table, a figure, a JSON file. It can be stopped.",
         "",
         " rainforth2018",
         " burda2016 --recipe full --out out/full",

@@ -10,6 +10,7 @@ from tinyvae.objectives import ELBO, ImportanceWeighted
 from tinyvae.optim import Adam
 from tinyvae.reproduce.rows import Row
 from tinyvae.reproduce.training import train
+from tinyvae.training.history import say
 
 __all__ = [
     "TITLE", "SOURCE", "MINUTES", "RECIPES", "PUBLISHED", "REPRODUCTIONS", "Settings", "parts", "rows", "figure",
@@ -160,6 +161,7 @@ def _model(n_samples, settings, seed, checkpoint):
     objective = ELBO() if n_samples == 1 else ImportanceWeighted()
     options = {"objective": objective, "n_samples": n_samples, "batch_size": settings.batch_size, "seed": seed}
     curve = train(vae, x, checkpoint, optimizer, settings.epochs, measure, **options)
+    say(f"{_samples(n_samples)}: scoring {len(valid):,} rows with {settings.score_samples:,} samples each")
     score = evaluate.log_likelihood(vae, valid, settings.score_samples, np.random.default_rng(seed))
     units = evaluate.active_units(vae, valid)
     low, high = ((units.variances + side * units.errors > 0.01).sum() for side in (-1.96, 1.96))

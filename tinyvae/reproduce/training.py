@@ -7,7 +7,7 @@ import numpy as np
 
 from tinyvae.estimators import learns
 from tinyvae.machine import files
-from tinyvae.training.history import Record
+from tinyvae.training.history import Record, say
 from tinyvae.training.plan import Plan
 from tinyvae.training.train import START, steps
 
@@ -70,7 +70,10 @@ def train(vae, x, checkpoint, optimizer, epochs, measure=lambda epoch: {}, **opt
                 row = {name: getattr(record, name) for name in ("epoch", "step", "seconds")}
                 curve.append(row | {"loss": float(np.mean(losses)), **found})
                 losses = []
-                bar.set_postfix_str(", ".join(f"{key} {value:.4g}" for key, value in found.items()))
+                line = ", ".join(f"{key} {value:.5g}" for key, value in found.items())
+                bar.set_postfix_str(line)
+                if not terminal:
+                    say(f"epoch {record.epoch}/{plan.epochs}: loss {curve[-1]['loss']:.5g}, {line}")
             bar.update()
             if checkpoint is not None:
                 _save(checkpoint, plan, record, curve, losses)
