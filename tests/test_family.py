@@ -292,7 +292,7 @@ def test_on_digits_a_factorised_decoder_cannot_reach_the_autodecoding_limit():
 
 @pytest.mark.slow
 def test_a_command_that_was_killed_ends_with_the_same_file(own, tmp_path):
-    words = ["rates", "--data", own, *TINY[:4], "--epochs", "4000", "--batch-size", "40", "--betas", "1", "5", "30"]
+    words = ["rates", "--data", own, *TINY[:4], "--epochs", "2000", "--batch-size", "40", "--betas", "1", "5", "30"]
     assert cli.main([*words, "--out", str(tmp_path / "whole")]) == 0
     killed = tmp_path / "killed"
     process = subprocess.Popen([sys.executable, "-m", "tinyvae", *words, "--out", str(killed)],

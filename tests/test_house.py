@@ -45,7 +45,7 @@ CONTRACT = """
     objectives.PLAIN problems.make problems.names problems.vae_gradient problems.LinearGaussian evaluate.bound
     optim.Adam evaluate.impute evaluate.refine evaluate.gaps evaluate.manifold evaluate.interpolate evaluate.traverse
     evaluate.nearest datasets.names datasets.binarize datasets.Dataset likelihoods.names
-    datasets.read datasets.shapes evaluate.log_likelihood
+    datasets.read datasets.shapes compare.family compare.chords evaluate.log_likelihood
     evaluate.rates evaluate.active_units
 """.split()
 
