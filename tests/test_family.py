@@ -256,7 +256,8 @@ def test_the_information_lies_between_its_limits_and_no_model_is_below_the_entro
         assert found.entropy - found.distortion.value - error < found.information.value
         assert found.information.value < found.rate.value + error
         total = found.information.value + found.aggregate_kl.value
-        assert total == pytest.approx(found.rate.value, abs=error)
+        noise = 4 * float(np.hypot(found.information.error, found.aggregate_kl.error)) + 1e-3
+        assert total == pytest.approx(found.rate.value, abs=noise)
         assert found.rate.value + found.distortion.value > np.log(len(x)) - error
 
 
@@ -292,7 +293,7 @@ def test_on_digits_a_factorised_decoder_cannot_reach_the_autodecoding_limit():
 
 @pytest.mark.slow
 def test_a_command_that_was_killed_ends_with_the_same_file(own, tmp_path):
-    words = ["rates", "--data", own, *TINY[:4], "--epochs", "2000", "--batch-size", "40", "--betas", "1", "5", "30"]
+    words = ["rates", "--data", own, *TINY[:4], "--epochs", "600", "--batch-size", "40", "--betas", "1", "5", "30"]
     assert cli.main([*words, "--out", str(tmp_path / "whole")]) == 0
     killed = tmp_path / "killed"
     process = subprocess.Popen([sys.executable, "-m", "tinyvae", *words, "--out", str(killed)],
