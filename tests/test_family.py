@@ -208,7 +208,11 @@ def test_what_does_not_fit_is_one_line_and_leaves_no_folder(words, line, own, tm
 
 def test_the_plane_shows_what_is_known_of_the_entropy():
     found = {"rate": [[3, 2.9, 3.1], [0, 0, 0]], "distortion": [[4, 3.9, 4.1], [9, 8.8, 9.2]]}
-    for entropy, words in (((5.5, 5.5), "H is this"), ((2, 6), "H is at most this"), ((None, 6), "H is at most this")):
+    for entropy, words in (
+        ((5.5, 5.5), "no model: D + R < H = 5.5"),
+        ((2, 6), "H is at most this"),
+        ((None, 6), "H is at most this"),
+    ):
         axes = plots.plane((1, 5), found, entropy=entropy, without_code=8.9).axes[0]
         texts = " ".join(text.get_text() for text in axes.texts)
         assert words in texts and "ELBO = -7.0" in texts and "beta 1" in texts
