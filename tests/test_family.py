@@ -209,7 +209,7 @@ def test_what_does_not_fit_is_one_line_and_leaves_no_folder(words, line, own, tm
 def test_the_plane_shows_what_is_known_of_the_entropy():
     found = {"rate": [[3, 2.9, 3.1], [0, 0, 0]], "distortion": [[4, 3.9, 4.1], [9, 8.8, 9.2]]}
     for entropy, words in (
-        ((5.5, 5.5), "no model: D + R < H = 5.5"),
+        ((5.5, 5.5), "D + R < H = 5.5"),
         ((2, 6), "H is at most this"),
         ((None, 6), "H is at most this"),
     ):

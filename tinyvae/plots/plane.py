@@ -94,7 +94,7 @@ def plane(betas, held_out, train=None, entropy=(None, None), without_code=None, 
     low, high = entropy
     if low is not None:
         axes.fill_between(x, bottom, np.maximum(low - x, bottom), color="#bbbbbb", linewidth=0)
-        words = "no model: D + R < H" + (f" = {low:.1f}" if low == high else "")
+        words = "no model:\nD + R < H" + (f" = {low:.1f}" if low == high else "")
         if low > 0.15 * (bottom + span):
             axes.text(0.02 * edge, bottom + 0.03 * span, words, fontsize=8)
     if high is not None and high != low:
