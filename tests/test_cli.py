@@ -16,7 +16,7 @@ from tinyvae import cli, compare
 from tinyvae.cli import jobs, words
 from tinyvae.likelihoods import Gaussian, SquaredError
 
-COMMANDS = ("compare", "train", "sample", "fill", "variance", "check", "reproduce")
+COMMANDS = ("compare", "train", "rates", "sample", "fill", "variance", "check", "reproduce")
 SMALL = ["--hidden", "16", "--epochs", "2", "--batch-size", "400"]  # a second or so
 PNG = b"\x89PNG\r\n\x1a\n"
 

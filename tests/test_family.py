@@ -208,7 +208,11 @@ def test_what_does_not_fit_is_one_line_and_leaves_no_folder(words, line, own, tm
 
 def test_the_plane_shows_what_is_known_of_the_entropy():
     found = {"rate": [[3, 2.9, 3.1], [0, 0, 0]], "distortion": [[4, 3.9, 4.1], [9, 8.8, 9.2]]}
-    for entropy, words in (((5.5, 5.5), "H is this"), ((2, 6), "H is at most this"), ((None, 6), "H is at most this")):
+    for entropy, words in (
+        ((5.5, 5.5), "D + R < H = 5.5"),
+        ((2, 6), "H is at most this"),
+        ((None, 6), "H is at most this"),
+    ):
         axes = plots.plane((1, 5), found, entropy=entropy, without_code=8.9).axes[0]
         texts = " ".join(text.get_text() for text in axes.texts)
         assert words in texts and "ELBO = -7.0" in texts and "beta 1" in texts
@@ -256,7 +260,8 @@ def test_the_information_lies_between_its_limits_and_no_model_is_below_the_entro
         assert found.entropy - found.distortion.value - error < found.information.value
         assert found.information.value < found.rate.value + error
         total = found.information.value + found.aggregate_kl.value
-        assert total == pytest.approx(found.rate.value, abs=error)
+        noise = 4 * float(np.hypot(found.information.error, found.aggregate_kl.error)) + 1e-3
+        assert total == pytest.approx(found.rate.value, abs=noise)
         assert found.rate.value + found.distortion.value > np.log(len(x)) - error
 
 
@@ -292,7 +297,7 @@ def test_on_digits_a_factorised_decoder_cannot_reach_the_autodecoding_limit():
 
 @pytest.mark.slow
 def test_a_command_that_was_killed_ends_with_the_same_file(own, tmp_path):
-    words = ["rates", "--data", own, *TINY[:4], "--epochs", "4000", "--batch-size", "40", "--betas", "1", "5", "30"]
+    words = ["rates", "--data", own, *TINY[:4], "--epochs", "600", "--batch-size", "40", "--betas", "1", "5", "30"]
     assert cli.main([*words, "--out", str(tmp_path / "whole")]) == 0
     killed = tmp_path / "killed"
     process = subprocess.Popen([sys.executable, "-m", "tinyvae", *words, "--out", str(killed)],

@@ -47,7 +47,7 @@ CONTRACT = """
     evaluate.nearest datasets.names datasets.binarize datasets.Dataset likelihoods.names
     datasets.read datasets.shapes evaluate.log_likelihood evaluate.rates evaluate.active_units evaluate.Estimate
     evaluate.codes evaluate.continuity evaluate.completeness evaluate.probe evaluate.generalization
-    evaluate.bits_per_pixel evaluate.annealed evaluate.sandwich
+    evaluate.bits_per_pixel evaluate.annealed evaluate.sandwich compare.family compare.chords
 """.split()
 
 

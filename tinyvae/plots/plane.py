@@ -86,7 +86,7 @@ def plane(betas, held_out, train=None, entropy=(None, None), without_code=None, 
             axes = Figure(figsize=(6.8, 5), layout="constrained").add_subplot()
     r, d = np.asarray(held_out["rate"]), np.asarray(held_out["distortion"])
     known = [one for one in (entropy[1], without_code) if one is not None]
-    edge = 1.06 * max(r[:, 2].max(), *(known[:1] or [0]))
+    edge = 1.1 * max(r[:, 2].max(), *(known[:1] or [0]))
     top = max([d[:, 2].max(), *known])
     bottom = 0 if d.min() >= 0 and (entropy[0] is not None) else d[:, 1].min() - 0.1 * np.ptp(d)
     span = top - bottom
@@ -94,13 +94,14 @@ def plane(betas, held_out, train=None, entropy=(None, None), without_code=None, 
     low, high = entropy
     if low is not None:
         axes.fill_between(x, bottom, np.maximum(low - x, bottom), color="#bbbbbb", linewidth=0)
+        words = "no model:\nD + R < H" + (f" = {low:.1f}" if low == high else "")
         if low > 0.15 * (bottom + span):
-            axes.text(0.02 * edge, bottom + 0.03 * span, "no model: D + R < H", fontsize=8)
+            axes.text(0.02 * edge, bottom + 0.03 * span, words, fontsize=8)
     if high is not None and high != low:
         floor = np.maximum((low if low is not None else -np.inf) - x, bottom)
         axes.fill_between(x, floor, np.maximum(high - x, floor), color="#e6e6e6", linewidth=0)
     if high is not None:
-        words = f"D + R = {high:.1f}: H is " + ("this" if high == low else "at most this")
+        words = f"D + R = {high:.1f}: H is at most this" if high != low else ""
         _line(axes, high, edge, bottom, GREY, "-", words, 0.62)
     total = float((r[:, 0] + d[:, 0]).min())
     _line(axes, total, edge, bottom, PALETTE[1], "--", f"ELBO = {-total:.1f}, the best", 0.93)

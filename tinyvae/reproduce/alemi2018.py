@@ -40,6 +40,8 @@ class Settings:
         Of every model.
     batch_size, rate : int, float
         Data points a step; Adam's first step size.
+    n_rows : int
+        Data points of each kind, at most, that the numbers are measured on.
     data : str
         Beside the shapes, binarized by the seed.
     """
@@ -49,20 +51,21 @@ class Settings:
     shape_betas: tuple = (0.01, 0.03, 0.1, 0.3, 0.6, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
     digit_betas: tuple = compare.BETAS
     shape_epochs: int = 500
-    digit_epochs: int = 120
+    digit_epochs: int = 60
     hidden: tuple = (128,)
     n_latents: int = 8
     batch_size: int = 64
     rate: float = 3e-3
+    n_rows: int = 2000
     data: str = "digits"
 
 
 RECIPES = {
     "short": Settings(),
-    "full": Settings(shape_epochs=5000, digit_epochs=1000),
+    "full": Settings(shape_epochs=5000, digit_epochs=120),
     "miniature": Settings(
         n_images=16, n_pixels=4, shape_betas=(0.1, 1.0, 20.0), digit_betas=(0.5, 20.0), shape_epochs=20, digit_epochs=1,
-        hidden=(8,), n_latents=2, batch_size=200,
+        hidden=(8,), n_latents=2, batch_size=200, n_rows=50,
     ),
 }  # fmt: skip
 
@@ -143,7 +146,8 @@ def _family(x, held_out, betas, epochs, settings, seed, checkpoint, greys=None):
     """Where the members lie, [value, standard error] each, and what is known beside."""
     vae = VAE(*_sizes(x, settings), seed=seed)
     folder = None if checkpoint is None else Path(checkpoint).with_suffix("")
-    members = compare.family(vae, x, held_out, betas, epochs, settings.rate, settings.batch_size, seed, folder)
+    run = settings.rate, settings.batch_size, seed, folder
+    members = compare.family(vae, x, held_out, betas, epochs, *run, n_rows=settings.n_rows)
     low, high = compare.entropy_limits(members, greys)
     without, held_out_without = compare.without_code(x, held_out)
     totals = [one.held_out.points[:, :2].sum(axis=1) for one in members]
