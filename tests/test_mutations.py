@@ -102,6 +102,49 @@ MUTANTS = {
         BLOCKS, "for start in range(0, max(1, k), chunk):", "for start in range(0, k, chunk):",
         ("test_passes.py::test_no_rows_leave_empty_arrays_and_zero_gradients",), compiled=True,
     ),
+    "a drift against the momentum": Mutant(
+        "evaluate/hamiltonian.py", "z = place.z + step * momentum", "z = place.z - step * momentum",
+        ("test_hamiltonian.py::test_the_energy_is_kept_to_the_second_order_of_the_step",),
+    ),
+    "a whole kick at a trajectory's start": Mutant(
+        "evaluate/hamiltonian.py", "for _ in range(n_steps):\n        momentum = momentum + 0.5 * kick",
+        "for _ in range(n_steps):\n        momentum = momentum + kick",
+        ("test_hamiltonian.py::test_a_trajectory_comes_back_with_its_momentum_turned_round",), slow=True,
+    ),
+    "every proposal taken": Mutant(
+        "evaluate/hamiltonian.py", "taken = -rng.standard_exponential(gain.shape) < gain", "taken = np.isfinite(gain)",
+        ("test_hamiltonian.py::test_a_move_leaves_the_density_as_it_is",),
+    ),
+    "a temperature left out": Mutant(
+        "evaluate/chains.py", "zip(betas, betas[1:])", "zip(betas[1:], betas[2:])",
+        ("test_annealed.py::test_both_bounds_are_exact_on_average[2-10-prior-linear]",), slow=True,
+    ),
+    "a joint density without the prior": Mutant(
+        "evaluate/chains.py", "both, dboth = first - loss", "both, dboth = -loss.astype('float64')",
+        ("test_annealed.py::test_both_bounds_are_exact_on_average[2-10-prior-linear]",), slow=True,
+    ),
+    # Moves along a wrong slope leave the density as it is all the same: fewer of them are taken.
+    "a joint density's slope without the prior": Mutant(
+        "evaluate/chains.py", "dfirst - slope", "-slope",
+        ("test_annealed.py::test_slopes_are_those_of_the_densities",),
+    ),
+    "chains that go up from the posterior": Mutant(
+        "evaluate/annealed.py", "plan.betas[::-1]", "plan.betas",
+        ("test_annealed.py::test_both_bounds_are_exact_on_average[2-10-prior-linear]",), slow=True,
+    ),
+    "the mean of the logarithms for the logarithm of the mean": Mutant(
+        "evaluate/annealed.py", "high + np.log(w.mean(axis=0))", "log_w.mean(axis=0)",
+        ("test_annealed.py::test_both_bounds_are_exact_on_average[2-10-prior-linear]",), slow=True,
+    ),
+    "the effective size of weights in two units": Mutant(
+        "evaluate/log_likelihood.py", "squares[points] * unit**2", "squares[points] * unit",
+        ("test_log_likelihood.py::test_error_and_effective_size_are_those_of_the_weights",),
+    ),
+    "the effective size of the weights' roots": Mutant(
+        "evaluate/annealed.py", "w.sum(axis=0) ** 2 / (w * w).sum(axis=0)",
+        "np.sqrt(w).sum(axis=0) ** 2 / w.sum(axis=0)",
+        ("test_annealed.py::test_the_error_is_the_value_s_and_more_steps_make_it_smaller",), slow=True,
+    ),
     "a log-variance read as a log-std": Mutant(
         "distributions/gaussian.py", "half = 0.5 * q.logvar", "half = q.logvar.copy()",
         ("test_distributions.py::test_samples_have_mean_mu_and_variance_exp_logvar",),
