@@ -394,6 +394,42 @@ MUTANTS = {
         "return mean",
         ("test_schedules.py::test_the_decoder_starts_at_the_mean_of_the_data",), slow=True,
     ),
+    "a mixture without the log of its number": Mutant(
+        "evaluate/aggregate.py", "np.log(total / (n - (left_out is not None)))", "np.log(total)",
+        ("test_rates.py::test_agrees_with_integrals",), slow=True,
+    ),
+    "a rate against the aggregate": Mutant(
+        "evaluate/rate_distortion.py", "Estimate(float(kl.mean()), 0.0)", "Estimate(information.value, 0.0)",
+        ("test_rates.py::test_two_narrow_codes_are_those_of_the_lesson",), slow=True,
+    ),
+    "a latent's own code among the others": Mutant(
+        "evaluate/aggregate.py", "log_q[here, left_out[here] - start] = -np.inf", "pass",
+        ("test_rates.py::test_equal_codes_say_nothing_and_codes_far_apart_say_all",), slow=True,
+    ),
+    "a latent's own code drawn among the others": Mutant(
+        "evaluate/aggregate.py", "drawn + (drawn >= own[some, None])", "drawn",
+        ("test_rates.py::test_some_of_the_codes_give_bounds_on_either_side",), slow=True,
+    ),
+    "some codes taken for all": Mutant(
+        "evaluate/rate_distortion.py", "_mixed(own, rest, 1 / len(q.params))", "_mixed(own, rest, 1 / (n_others + 1))",
+        ("test_rates.py::test_some_of_the_codes_give_bounds_on_either_side",), slow=True,
+    ),
+    "a grid's cell of one side": Mutant(
+        "evaluate/aggregate.py", "total * np.prod(step)", "total * step[0]",
+        ("test_rates.py::test_a_grid_says_how_far_it_is_off",), slow=True,
+    ),
+    "a standard normal in place of the learnt prior": Mutant(
+        "evaluate/rate_distortion.py", "together - q.prior.log_prob(z)", "together - type(q).prior.log_prob(z)",
+        ("test_rates.py::test_agrees_with_integrals",), slow=True,
+    ),
+    "chunks of draws whose means differ unseen": Mutant(
+        "evaluate/rate_distortion.py", "so_far[points].copy()", "so_far[points]",
+        ("test_rates.py::test_the_errors_are_those_of_the_draws",), slow=True,
+    ),
+    "a variance's error of a normal's tails": Mutant(
+        "evaluate/active_units.py", "(off**4).mean(axis=0)", "3 * variances**2",
+        ("test_rates.py::test_their_errors_hold_over_data_sets",), slow=True,
+    ),
 }  # fmt: skip
 
 

@@ -1,13 +1,14 @@
 """What a code costs and what it is worth: rate, distortion, mutual information, all codes against the prior."""
 
-import sys
+import hashlib
 import warnings
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
 
 from tinyvae import likelihoods, validate
-from tinyvae.evaluate.aggregate import Others, kl_on_a_grid
+from tinyvae.evaluate.aggregate import Mixture, kl_on_a_grid, progress
 from tinyvae.evaluate.bound import require_latents
 from tinyvae.kernels.data import only_bits
 from tinyvae.machine import disk, team, workers
@@ -18,7 +19,8 @@ __all__ = ["Estimate", "Rates", "rates"]
 
 ROWS = 500  # decoder rows that are held at once, a worker: few enough for the cache, enough for BLAS
 POINTS = 1000  # data points that are encoded at once
-NODES = 8, 6  # of quadrature in each latent: the rule that counts, and the one that tells its error
+NODES = 6, 32  # of quadrature in each latent, at least and at most
+PAIRS = 2**24  # densities that nodes beyond the least may cost
 METHODS = ("monte_carlo", "quadrature")
 NEAR = 0.5  # nats below its most: there the information says how many data points there are
 
@@ -31,7 +33,7 @@ class Estimate(NamedTuple):
     value : float
         The estimate.
     error : float
-        Its standard error; of quadrature, what a coarser rule differs by, or more.
+        Its standard error; of quadrature, how far a coarser rule is from it, of each data point or of the whole grid.
     """
 
     value: float
@@ -57,7 +59,7 @@ class Rates(NamedTuple):
         n points it is less than that of many. The first counts a code's own density among those of the others (Oord
         et al. 2018), the second leaves it out (Poole et al. 2019), and may be far too high, more than the rate.
     entropy : float
-        H of p*: log n, less where rows are equal. What the data's own distribution has is more, and unknown.
+        H of p*: log n, less where rows are equal. That of the distribution they came from is another, and unknown.
     bits : bool
         Whether p(x | z) is a probability, of bits or levels, and so D not below H - I: not for densities.
     points : array (n, 4)
@@ -100,12 +102,12 @@ def rates(vae, x, rng=None, n_samples=20, n_codes=None, method="monte_carlo"):
         R = mean KL(q(z | x) || p(z)) = I + KL(q(z) || p(z)),    H - D <= I <= R
 
     The first is an identity, so that how far an estimate of I and one of the KL are from R tells what they are worth.
-    The second holds with equality where q(z) is the prior, and where p(x | z) is the encoder's own conditional of x.
-    H is the entropy of p*(x), and D its mean of -log p(x | z), whatever p* is, if p(x | z) are probabilities: of the
-    n given points (H = log n if no two are equal) as of the distribution that they came from (H is unknown, and at
-    most R + D of any model on data that it has not seen). For densities of x, the first has no H, and D no least
-    value; the second has, both as integrals. For grey pixels under a Bernoulli, H is that of black and white pixels
-    drawn from the greys.
+    I = R where q(z) is the prior; H - D = I where p(x | z) is the encoder's own conditional of x. If p(x | z) are
+    probabilities, of bits or levels, the limits hold for the n given points, each with probability 1/n (H = log n if no
+    two are equal), as for the distribution that they came from (H is unknown, and at most R + D of any model on data
+    that it has not seen), with each one's own H, D, I and R. If they are densities, they hold for a distribution that
+    has one, of which H is the integral, not for n points: there D has no least value. Of grey pixels under a Bernoulli,
+    H is that of bits drawn from the greys. In the plane of R and D, all models lie on or above the line R + D = H.
 
     Parameters
     ----------
@@ -132,14 +134,15 @@ def rates(vae, x, rng=None, n_samples=20, n_codes=None, method="monte_carlo"):
     Raises
     ------
     ValueError or TypeError
-        For input that does not fit, a likelihood that is no density, or quadrature of more than three latents.
+        For input that does not fit, a likelihood that is no density, or quadrature of more than three
+        latents, or of codes too narrow for a grid.
     NonFiniteLoss
         If a term is not finite.
 
     Warns
     -----
     UserWarning
-        Where the information comes near its most, log n; where a grid is too coarse.
+        Where the information comes near its most, log n.
 
     Notes
     -----
@@ -160,22 +163,23 @@ def rates(vae, x, rng=None, n_samples=20, n_codes=None, method="monte_carlo"):
         raise ValueError("quadrature takes all codes: leave n_codes out, or take method='monte_carlo'")
     with team.ready():
         q = _encoded(vae, x)
+        kl = finite("the KL term", q.kl())
         if method == "monte_carlo":
             means, errors, points, passes = _monte_carlo(vae, x, q, seed, n_samples, n_codes)
         else:
             _require_quadrature(q)
             means, errors, points, passes = _quadrature(vae, x, q)
     distortion, information, aggregate_kl, low, high = (Estimate(float(m), float(e)) for m, e in zip(means, errors))
-    kl = finite("the KL term", q.kl())
-    bits = hasattr(vae.likelihood, "levels") or (likelihoods.takes_bits(vae.likelihood) and only_bits(x.ravel()))
+    bits = likelihoods.takes_bits(vae.likelihood) and all(map(only_bits, disk.pieces(x.ravel())))
     found = Rates(
-        Estimate(float(kl.mean()), 0.0), distortion, information, aggregate_kl, low, high, _entropy(x), bool(bits),
+        Estimate(float(kl.mean()), 0.0), distortion, information, aggregate_kl, low, high, _entropy(x),
+        bits or hasattr(vae.likelihood, "levels"),
         np.column_stack([kl, points[:, [0, 1, 2]]]), passes, len(x),
     )  # fmt: skip
     if information.value > found.entropy - NEAR:
         warnings.warn(
-            f"the information, {information.value:.2f} nats, is near its most, log n = {np.log(len(x)):.2f}: it counts "
-            "the data points rather than what a code could tell of more of them; give more data",
+            f"the information, {information.value:.2f} nats, is near its most, {found.entropy:.2f}, the entropy of the "
+            "given data: it counts these points rather than what a code tells of all that could be; give more data",
             stacklevel=2,
         )
     return found
@@ -192,15 +196,10 @@ def _encoded(vae, x):
 
 def _entropy(x):
     """H of the distribution that gives each row of x (n, D) the probability 1/n, nats."""
-    shares = np.unique(x, axis=0, return_counts=True)[1] / len(x)
-    return float(-(shares * np.log(shares)).sum())
-
-
-def _bar(total):
-    """A progress bar over data points, where the output is a terminal."""
-    from tqdm import tqdm
-
-    return tqdm(total=total, unit="point", disable=not (sys.stderr is not None and sys.stderr.isatty()))
+    rows = (row for piece in disk.pieces(x) for row in piece)
+    counts = Counter(hashlib.blake2b(row, digest_size=16).digest() for row in rows)
+    shares = np.array(list(counts.values())) / len(x)
+    return -float(shares @ np.log(shares))
 
 
 def _losses(vae, x, z, empty):
@@ -211,15 +210,14 @@ def _losses(vae, x, z, empty):
     return finite("the reconstruction term", losses).astype("float64")
 
 
-def _terms(q, others, points, z, stream):
+def _terms(mixture, points, z, n_others, stream):
     """What z (s, p, K), drawn of some points' q, says of I, the KL, and I low and high: 4 arrays (s, p)."""
-    some = q.like(q.params[points])
-    own = some.log_prob(z)  # s, p
-    rest = others(z.reshape(-1, z.shape[2]), np.tile(np.arange(len(q.params))[points], len(z)), stream)
-    rest = rest.reshape(own.shape)  # log of the mean density of the others' codes
-    mixture = _mixed(own, rest, 1 / len(q.params))  # log q(z)
-    of_the_drawn = _mixed(own, rest, 1 / (others.n_codes + 1))
-    return own - mixture, mixture - q.prior.log_prob(z), own - of_the_drawn, own - rest
+    q, own_code = mixture.q, np.arange(len(mixture.q.params))[points]  # p
+    own = q.like(q.params[points]).log_prob(z)  # s, p
+    flat = z.reshape(-1, z.shape[2]), np.tile(own_code, len(z))
+    rest = mixture.log_density_of_others(*flat, n_others, stream).reshape(own.shape)
+    together, drawn = _mixed(own, rest, 1 / len(q.params)), _mixed(own, rest, 1 / (n_others + 1))
+    return own - together, together - q.prior.log_prob(z), own - drawn, own - rest
 
 
 def _mixed(own, rest, share):
@@ -229,7 +227,7 @@ def _mixed(own, rest, share):
 
 def _monte_carlo(vae, x, q, seed, n_samples, n_codes):
     """Means (5,) of D, I, KL, I low and high; their standard errors; each point's (n, 5); decoder rows."""
-    others, arena, n_points = Others(q, n_codes), one_per_thread(), max(1, ROWS // n_samples)
+    mixture, arena, n_points = Mixture(q), one_per_thread(), max(1, ROWS // n_samples)
 
     def chunks():
         for start in range(0, len(x), n_points):
@@ -242,18 +240,18 @@ def _monte_carlo(vae, x, q, seed, n_samples, n_codes):
         some = q.like(q.params[points])
         z = some.sample(some.noise(stream, n))  # s, p, K
         losses = _losses(vae, x[points].astype(vae.dtype, copy=False), z, arena())
-        terms = np.stack([losses, *_terms(q, others, points, z, stream)], axis=2)  # s, p, 5
+        terms = np.stack([losses, *_terms(mixture, points, z, n_codes, stream)], axis=2)  # s, p, 5
         mean = terms.mean(axis=0)
         return points, n, mean, np.square(terms - mean).sum(axis=0)
 
     mean, squares, so_far = np.zeros((len(x), 5)), np.zeros((len(x), 5)), np.zeros((len(x), 1))
-    with _bar(len(x)) as bar:
+    with progress(len(x) * n_samples, "draw") as bar:
         for points, n, new, new_squares in workers.run(sums, chunks()):
             off, before = new - mean[points], so_far[points].copy()
             so_far[points] = before + n
             mean[points] += off * n / so_far[points]
             squares[points] += new_squares + off * off * before * n / so_far[points]
-            bar.update(len(new) * n / n_samples)
+            bar.update(len(new) * n)
     errors = np.sqrt(squares.sum(axis=0) / (n_samples - 1) / n_samples) / len(x)
     return mean.mean(axis=0), errors, mean, len(x) * n_samples
 
@@ -269,32 +267,29 @@ def _require_quadrature(q):
 
 def _quadrature(vae, x, q):
     """The same as `_monte_carlo`: D and I from nodes around each code, the KL on a grid over all of them."""
-    others, arena = Others(q, len(x) - 1), one_per_thread()
-    n_points = max(1, ROWS // NODES[0] ** vae.n_latents)
+    mixture, arena = Mixture(q), one_per_thread()
+    aggregate_kl, kl_error = kl_on_a_grid(mixture)  # first, for it may be refused
+    most = min((PAIRS / len(x) ** 2) ** (1 / vae.n_latents), 4096 ** (1 / vae.n_latents), NODES[1])
+    nodes = max(NODES[0], int(most))
+    nodes = nodes, nodes // 2 + 1  # the rule that counts, and the one that tells its error
+    n_points = max(1, ROWS // nodes[0] ** vae.n_latents)
 
     def chunk_means(start):
         points, found = slice(start, start + n_points), []
         pixels = x[points].astype(vae.dtype, copy=False)
-        for n_nodes in NODES:
+        for n_nodes in nodes:
             z, weights = q.like(q.params[points]).nodes(n_nodes)  # N, p, K; N, p
-            terms = _losses(vae, pixels, z, arena()), *_terms(q, others, points, z, None)
+            terms = _losses(vae, pixels, z, arena()), *_terms(mixture, points, z, len(x) - 1, None)
             found.append([(weights * term).sum(axis=0) for term in terms])
         return np.array(found)  # 2, 5, p
 
     pieces = []
-    with _bar(len(x)) as bar:
+    with progress(len(x), "point") as bar:
         for piece in workers.run(chunk_means, range(0, len(x), n_points)):
             pieces.append(piece)
             bar.update(piece.shape[2])
     fine, coarse = np.concatenate(pieces, axis=2)  # 5, n each
-    off = fine - coarse
-    means = fine.mean(axis=1)
-    errors = np.maximum(np.abs(off.mean(axis=1)), np.sqrt(np.square(off).sum(axis=1)) / len(x))
-    means[2], errors[2] = kl_on_a_grid(q)
-    if errors[2] > 0.01:
-        warnings.warn(
-            f"KL(q(z) || p(z)) on a grid is off by up to {errors[2]:.2g} nats: the narrowest codes are narrower than a "
-            "grid of reasonable size has steps; take method='monte_carlo'",
-            stacklevel=3,
-        )
-    return means, errors, fine.T, len(x) * sum(n_nodes**vae.n_latents for n_nodes in NODES)
+    means, errors = fine.mean(axis=1), np.abs(fine - coarse).mean(axis=1)  # as if no point's made up for another's
+    errors[0] += np.finfo(vae.dtype).eps * abs(means[0])  # what the decoder rounds
+    means[2], errors[2] = aggregate_kl, kl_error
+    return means, errors, fine.T, len(x) * sum(n_nodes**vae.n_latents for n_nodes in nodes)
