@@ -28,7 +28,7 @@ class Model:
 
 
 MIX = np.array([[3.0, 0.5], [-1.0, 2.0]])
-STEP = 0.3
+STEP = 0.8
 R = 1 - STEP**2 / 2
 DECODERS = {  # what is decoded, latents, and the continuity by Hermite polynomials, or by the angle of two planes
     "affine": (lambda z: z @ MIX + 5, 2, 1.0),

@@ -17,9 +17,9 @@ from tinyvae.cli import results, words
 
 __all__ = ["evaluate"]
 
-MOST = 10_000  # rows of either kind that the bound, the probe and the neighbours look at
+MOST = 10_000  # rows of either kind that the bound, the probe and completeness look at
 BOUND_SAMPLES, RATE_SAMPLES = 5, 20  # a data point
-DRAWS = 2000  # for continuity and completeness
+DRAWS = 2000  # for continuity and completeness; and held-out rows for the latter, at most
 TOLD = 2  # standard errors from which on a difference is called one
 COLLAPSED = 0.05  # nats of KL, in all
 PARTS = 8
@@ -280,7 +280,8 @@ def _space(report, vae, x, x_test, rng):
     with report.part("continuity", 3 * DRAWS):
         report.add("continuity", "continuity", *tv.evaluate.continuity(vae, rng, n_draws=DRAWS), unit="")
     with report.part("completeness", DRAWS):
-        found = tv.evaluate.completeness(vae, x, x_test, rng, n_draws=DRAWS)
+        held_out, _ = _some(x_test, None, DRAWS, rng)
+        found = tv.evaluate.completeness(vae, x, held_out, rng, n_draws=DRAWS)
         report.add("completeness", "completeness", *found, unit="")
     report.say(
         "Continuity: 1 for images that follow their codes as along a straight line, 0 for cliffs. Completeness: how "
