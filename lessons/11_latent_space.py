@@ -81,8 +81,7 @@ for pair in PAIRS:
     print("{:<11} K = {:>2}:".format(*pair), f"error {of(copying, *pair)}, neighbours right {of(neighbour, *pair)}")
 fig, axes = plt.subplots(1, 3, figsize=(12.5, 4.6), layout="constrained")
 for ax, name in zip(axes, COLORS):
-    z = codes[name, 2, 0][1]
-    z = (z - z.mean(axis=0)) / z.std(axis=0)  # 360, 2
+    z = (codes[name, 2, 0][1] - codes[name, 2, 0][1].mean(axis=0)) / codes[name, 2, 0][1].std(axis=0)  # 360, 2
     for (across, up), label in zip(z, test_labels):
         ax.text(across, up, label, color=plt.cm.tab10(label), fontsize=8, ha="center", va="center")
     ax.set(xlim=(-2.7, 2.7), ylim=(-2.7, 2.7), aspect="equal", xlabel="z₁, standard deviations")
@@ -182,7 +181,7 @@ axes[0].set(xlim=(0, 1.1), ylim=(0.4, 1.05), xlabel="continuity", ylabel="comple
 axes[0].set_title("More latents make a space smooth, the KL keeps it full")
 axes[1].plot(slopes["VAE", 10, 0].ravel(), told["VAE", 10, 0].ravel(), ".", ms=2, color=COLORS["VAE"])
 axes[1].axline((0, 0), slope=1, color="#E0115F", lw=1.5)
-axes[1].set(xlim=(0, 1.3), ylim=(0, 1.3), aspect="equal", xlabel="slope of the decoder, measured, grey per unit of z_k")
+axes[1].set(xlim=(0, 1.3), ylim=(0, 1.3), xlabel="slope of the decoder, measured, grey per unit of z_k")
 axes[1].set(ylabel="slope that sigma tells, s √(1/σ² - 1)", title="The encoder knows how steep the decoder is")
 fig.savefig(FIGURES / "11_continuity.png", dpi=130)
 
@@ -292,12 +291,13 @@ z = space.codes(sheet, photos.train).astype("float64")  # n, 2
 plane = np.c_[np.ones(len(z)), z, z**2, z[:, :1] * z[:, 1:]]  # n, 6: a parabola of the latents
 fits = {name: plane @ np.linalg.lstsq(plane, proxy, rcond=None)[0] for name, proxy in proxies.items()}  # n each
 told_by_code = {name: 1 - (proxy - fits[name]).var() / proxy.var() for name, proxy in proxies.items()}
+kind = "faces" if faces else "digits"
 print(
-    f"{(kind := 'faces' if faces else 'digits')}: two latents explain {told_by_code['pose']:.2f} of pose, {told_by_code['smile']:.2f} of smile"
+    kind, "- shares that two latents explain:", {name: round(float(share), 2) for name, share in told_by_code.items()}
 )
 fig, axes = plt.subplots(1, 3, figsize=(13, 4.6), layout="constrained")
-images = sheet.decode(space.manifold(sheet, 8)).mean.reshape(8, 8, rows, columns)
-axes[0].imshow(images.swapaxes(1, 2).reshape(8 * rows, -1), cmap="gray", vmin=0, vmax=1)
+images = sheet.decode(space.manifold(sheet, 8)).mean.reshape(8, 8, rows, columns).swapaxes(1, 2)
+axes[0].imshow(images.reshape(8 * rows, -1), cmap="gray", vmin=0, vmax=1)
 axes[0].set_axis_off(), axes[0].set_title("64 codes, each 1/64 of N(0, I)")
 for ax, (name, proxy) in zip(axes[1:], proxies.items()):
     dots = ax.scatter(*z.T, c=proxy, s=6, cmap="viridis", vmin=np.quantile(proxy, 0.02), vmax=np.quantile(proxy, 0.98))
