@@ -292,9 +292,7 @@ plane = np.c_[np.ones(len(z)), z, z**2, z[:, :1] * z[:, 1:]]  # n, 6: a parabola
 fits = {name: plane @ np.linalg.lstsq(plane, proxy, rcond=None)[0] for name, proxy in proxies.items()}  # n each
 told_by_code = {name: 1 - (proxy - fits[name]).var() / proxy.var() for name, proxy in proxies.items()}
 kind = "faces" if faces else "digits"
-print(
-    kind, "- shares that two latents explain:", {name: round(float(share), 2) for name, share in told_by_code.items()}
-)
+print(kind, "explained by two latents:", {name: round(float(share), 2) for name, share in told_by_code.items()})
 fig, axes = plt.subplots(1, 3, figsize=(13, 4.6), layout="constrained")
 images = sheet.decode(space.manifold(sheet, 8)).mean.reshape(8, 8, rows, columns).swapaxes(1, 2)
 axes[0].imshow(images.reshape(8 * rows, -1), cmap="gray", vmin=0, vmax=1)
