@@ -60,7 +60,7 @@ class Settings:
     beta1: float = 0.9
     epsilon: float = 1e-4
     batch_size: int = 100
-    epochs: int = 300
+    epochs: int = 400
     points: int = 25
     score_samples: int = 5000
 
