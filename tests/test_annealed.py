@@ -60,7 +60,7 @@ def test_importance_sampling_within_its_error(n_latents, n_points):
 @pytest.mark.parametrize("n_latents, n_steps", [(2, 10), (10, 40)])
 def test_both_bounds_are_exact_on_average(n_latents, n_steps, start, schedule):
     # Few steps, so that there is something to estimate: the weights are unbiased all the same, of p(x) and of 1 / p(x).
-    # Backward weights from a q of twice the posterior's variance have none: a q that is a little too wide.
+    # The variance of backward weights from a q of twice the posterior's is infinite: a q that is a little too wide.
     model, vae = make(n_latents, bad=0.1)
     found = tv.evaluate.sandwich(vae, 40, rng(3), 8, n_steps, start=start, schedule=schedule)
     exact = model.log_likelihood(found.x)

@@ -97,6 +97,18 @@ def test_agrees_with_integrals(method, prior):
         assert mean == pytest.approx(one.value, abs=4 * errors.max() + 1e-9)
 
 
+def test_nodes_that_miss_narrow_codes_are_told_in_the_error():
+    # Narrow codes within wide ones lie between the nodes of both rules, which then agree on what is not so.
+    for seed in (24, 35, 97, 144):  # off by .06, .06, .03 and .06, where the two rules are 2e-3 to 5e-7 apart
+        draws = rng(seed)
+        n = int(draws.integers(2, 8))
+        codes = draws.standard_normal((n, 1)), draws.uniform(-9, 0, (n, 1))
+        vae, x = coded(*codes)
+        exact, found = by_integrals(*np.ravel(codes).reshape(2, -1)), tv.evaluate.rates(vae, x, method="quadrature")
+        assert abs(found.information.value - exact[1]) <= found.information.error + 1e-6, seed
+        assert abs(found.information.value - exact[1]) > 0.02 and found.information_low == found.information
+
+
 def test_equal_codes_say_nothing_and_codes_far_apart_say_all():
     vae, x = coded(np.zeros((5, 2)), np.zeros((5, 2)))
     for options in ({"method": "quadrature"}, {"rng": rng()}, {"rng": rng(), "n_codes": 2}):
@@ -105,7 +117,7 @@ def test_equal_codes_say_nothing_and_codes_far_apart_say_all():
     vae, x = coded(20.0 * np.arange(5)[:, None], np.zeros((5, 1)))
     for options in ({"method": "quadrature"}, {"rng": rng()}):
         found = tv.evaluate.rates(vae, x, **options)
-        assert found.information == pytest.approx((np.log(5), 0), abs=1e-12)
+        assert found.information == pytest.approx((np.log(5), 0), abs=1e-9)
         assert found.aggregate_kl.value == pytest.approx(found.rate.value - np.log(5), abs=found.aggregate_kl.error * 4)
         assert found.information_high.value > 100  # without its own code, a latent is nowhere
 
@@ -177,8 +189,8 @@ def test_many_data_of_a_linear_gaussian_model():
     assert found.information_low.value - 4 * over["information"].error < I
     assert I < found.information_high.value + 4 * over["information"].error
     assert found.information_high.value - found.information_low.value < 0.3
-    assert abs(over["information"].value - I) < 4 * over["information"].error + 0.1
-    assert abs(over["aggregate_kl"].value - KL) < 4 * over["aggregate_kl"].error + 0.1
+    assert abs(over["information"].value - I) < 4 * over["information"].error + 0.01  # of so many points, too low
+    assert abs(over["aggregate_kl"].value - KL) < 4 * over["aggregate_kl"].error + 0.01
     assert abs(over["rate"].value - I - KL) < 4 * over["rate"].error
     assert abs(found.rate.value - found.information.value - found.aggregate_kl.value) < 4 * found.information.error
     bound = -(found.distortion.value + found.rate.value)

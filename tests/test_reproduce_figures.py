@@ -10,6 +10,7 @@ from tinyvae import VAE, datasets, optim
 from tinyvae.likelihoods import ContinuousBernoulli, Gaussian
 from tinyvae.problems import LinearGaussian
 from tinyvae.reproduce import grey, kingma2014, loaiza2019
+from tinyvae.reproduce.rows import half_width, least
 
 # --- kingma2014 ---------------------------------------------------------------------------------------------
 
@@ -31,9 +32,9 @@ def test_an_image_s_bound_is_its_log_likelihood_where_q_is_the_posterior():
 
 def test_frames_like_their_neighbours_count_once_a_run():
     few = np.random.default_rng(0).standard_normal(9)
-    value, error = kingma2014.mean_and_error(np.repeat(few, 14), 14)
-    assert value == pytest.approx(few.mean()) and error == pytest.approx(few.std(ddof=1) / 3)
-    assert kingma2014.mean_and_error(few) == pytest.approx((value, error))
+    value, error, n = kingma2014.mean_and_error(np.repeat(few, 14), 14)
+    assert value == pytest.approx(few.mean()) and error == pytest.approx(few.std(ddof=1) / 3) and n == 9
+    assert kingma2014.mean_and_error(few) == pytest.approx((value, error, n))
     assert kingma2014.mean_and_error(np.arange(5.0), 14)[1] > 0  # fewer images than a run has
 
 
@@ -64,7 +65,7 @@ def test_no_frame_is_both_trained_on_and_held_out():
 
 def test_sizes_are_compared_image_by_image():
     images = np.random.default_rng(0).standard_normal(28)
-    made = {"curves": {"train": [0.0], "held out": [0.0]}, "seen": [9], "end_of_train": [0.0, 0.1], "active": 1}
+    made = {"curves": {"train": [0.0], "held out": [0.0]}, "seen": [9], "end_of_train": [0.0, 0.1, 20], "active": 1}
     results = {
         f"{which}_{k}": {**made, "images": (images + k).tolist(), "elsewhere": {}}
         for which in ("digits", "faces")
@@ -75,7 +76,9 @@ def test_sizes_are_compared_image_by_image():
     assert rows["faces, 20 less 10 latents"].measured == pytest.approx(10)
     row = rows["digits, 20 latents: held-out"]
     assert row.published == (-102.0, -98.0) and row.measured == pytest.approx(images.mean() + 20)
-    assert row.high - row.measured == pytest.approx(1.96 * images.std(ddof=1) / np.sqrt(28))
+    assert row.high - row.measured == pytest.approx(2.0518 * images.std(ddof=1) / np.sqrt(28), rel=1e-4)  # Student's t
+    row, halves = rows["faces, 20 latents: held-out"], images.reshape(2, 14).mean(axis=1)
+    assert row.high - row.measured == pytest.approx(12.706 * np.ptp(halves) / 2, rel=1e-4)  # of two runs of frames
     assert rows["faces, 20 latents: train less held-out"].measured == pytest.approx(-images.mean() - 20)
 
 
@@ -166,4 +169,36 @@ def test_models_are_scored_image_by_image():
     assert rows["log p(x): continuous Bernoulli"].measured == pytest.approx(noise.mean() + 3)
     assert "brought 0.50 nats" in rows["log p(x): Bernoulli, scored as the mean"].remark
     off = rows["neighbours' difference: the means' lead"]
-    assert off.measured == 0 and off.high == pytest.approx(1.96 * 0.01)  # two means of two, each .01 off
+    assert off.measured == 0 and off.high == pytest.approx(1.96 * 0.01, rel=1e-4)  # two means of two, each .01 off
+
+
+def test_an_interval_over_three_models_holds_what_it_says():
+    # 3 models off by N(0, 1), and images off by N(0, .3): with 1.96 errors 82 of 100 hold the truth, not 95.
+    rng = np.random.default_rng(0)
+    models, images = rng.standard_normal((4000, 3)), 0.3 * rng.standard_normal(4000)
+    held = []
+    for means, image in zip(models, images):
+        value, errors = loaiza2019._over_models(means + image, 0.3)
+        held.append(abs(value) < half_width(*errors))
+    assert 0.95 - 3 * 0.0034 < np.mean(held) < 0.975, np.mean(held)  # .0034 is the standard error
+
+
+def test_half_of_an_interval_is_student_s():
+    assert half_width((0.5, np.inf)) == pytest.approx(0.98, rel=1e-4)
+    assert half_width((0.5, 3)) == pytest.approx(0.5 * 4.302653, rel=1e-6)
+    assert half_width((0.3, 10), (0.3, 10)) == pytest.approx(0.3 * 2**0.5 * 2.262157, rel=1e-6)
+    assert half_width((0.0, 3)) == half_width((0.0, np.inf), (0.0, 2)) == 0
+
+
+def test_the_interval_of_a_least_allows_for_how_many_there_are():
+    rng = np.random.default_rng(1)
+    truth = np.array([0.0, 0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.1])
+    for shared in (0.0, 0.8):  # numbers that depend on each other, too
+        common, own = rng.standard_normal((2000, 1)), rng.standard_normal((2000, 8))
+        found = truth + 0.5 * (shared * common + np.sqrt(1 - shared**2) * own)
+        ends = np.array([least([(value, 0.5) for value in row]) for row in found])
+        held = (ends[:, 1] <= 0) & (ends[:, 2] >= 0)
+        assert held.mean() > 0.95 - 3 * 0.005
+        if not shared:  # the interval of the number that is the least
+            assert np.mean(np.abs(found.min(axis=1)) < 1.96 * 0.5) < 0.9
+    assert least([(1.0, 0.0)]) == (1.0, 1.0, 1.0)

@@ -75,7 +75,7 @@ def continuity(model, rng, codes=None, n_draws=2000, step=0.1):
     Returns
     -------
     Estimate
-        Its error is that of the draws, the model held. NaN where the decoder says the same everywhere.
+        Its error is that of the draws; model and codes are held. NaN where the decoder says the same everywhere.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def completeness(model, x, x_test, rng, codes=None, n_draws=2000):
     Returns
     -------
     Estimate
-        Its error is that of the draws and of the held-out data; the training data and the model are held.
+        Its error is that of the draws and of the held-out data; the training data, the model and the codes are held.
 
     Raises
     ------

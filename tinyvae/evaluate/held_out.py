@@ -129,8 +129,9 @@ def bits_per_pixel(vae, x, log_p):
     bits : Estimate
         A pixel.
     levels : int
-        L, or 1 for probabilities. Of a density, bits are no length of a code unless uniform noise of one step was added
-        to x (Theis et al. 2016): it may rise without bound at the few values that pixels take, even below 0 bits.
+        L, or 1 for probabilities. Of a density, bits are no length of a code: the density may rise without bound at
+        the few values that pixels take, and bits fall, even below 0. That takes uniform noise of one step on the pixels
+        (Theis et al. 2016), in training, too, and x are then real numbers, which are refused here.
 
     Raises
     ------

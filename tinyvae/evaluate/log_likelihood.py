@@ -86,8 +86,9 @@ def log_likelihood(vae, x, n_samples=5000, rng=None):
     Notes
     -----
     value +- 1.96 error holds log p(x) in 95 of 100 cases where many samples are effective, hundreds say. It cannot tell
-    what no sample has seen: of a q narrower than the posterior the weights may have no variance at all, and value,
-    error and effective size all look better than they are. A q that is wider is safe. The interval of `mean()` holds
+    what no sample has seen: of a q narrower than the posterior (of Gaussians, less than half its variance) the weights'
+    variance may be infinite, and value, error and effective size all look better than they are. A q that is wider is
+    safe. The interval of `mean()` holds
     the mean of the values that S samples give in expectation, which is too low by about the mean of error^2 / 2.
     """
     require_latents("the likelihood", vae)

@@ -60,7 +60,7 @@ def probe(model, x, labels, x_test, labels_test, per_class=10, rng=None, n_repea
     Returns
     -------
     Probe
-        The errors are those of other labelled rows and other held-out data, a little too large rather than too small:
+        The errors are those of other labelled rows of x and other held-out data, rather a little too large:
         error^2 = var over repeats / n_repeats + var over held-out rows / m. The model is held.
 
     Raises

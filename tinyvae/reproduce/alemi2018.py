@@ -9,7 +9,7 @@ from tinyvae import compare, datasets
 from tinyvae.compare.family import FIRST
 from tinyvae.models import VAE, Autoencoder
 from tinyvae.optim import Adam
-from tinyvae.reproduce.rows import Row
+from tinyvae.reproduce.rows import Row, least
 from tinyvae.schedules import Cosine
 from tinyvae.training import train
 
@@ -193,22 +193,22 @@ def _row(quantity, published, estimate, unit="nats", remark=""):
 
 
 def _shape_rows(found, autoencoder):
-    entropy, least, most = found["entropy"]["of_the_rows"], found["train"][0], found["train"][-1]
+    entropy, first, most = found["entropy"]["of_the_rows"], found["train"][0], found["train"][-1]
     margins = []
     for one in found["train"]:
         (r, _), (d, d_error), (i, i_error) = (one[name] for name in ("rate", "distortion", "information"))
         margins += [(i - (entropy - d), float(np.hypot(d_error, i_error))), (r - i, i_error)]
-    yield _row(
-        "shapes: the narrowest of I - (H - D) and R - I, over all beta", "at least 0", min(margins),
+    yield Row(
+        "shapes: the narrowest of I - (H - D) and R - I, over all beta", "at least 0", *least(margins), "nats",
         remark="the shapes are a world of n images, each as probable as the others, so that H = log n and all of R, D "
-        "and I are those of the world itself",
+        "and I are those of the world itself; the intervals of a least or a largest of several allow for their number",
     )  # fmt: skip
     totals = [(one["distortion"][0] + one["rate"][0], one["distortion"][1]) for one in found["train"]]
-    yield _row("shapes: the least R + D", f"at least H = {entropy:.3f}", min(totals))
-    yield _row(f"shapes: D at beta {found['betas'][0]:g}, the autoencoding limit", 0, least["distortion"])
+    yield Row("shapes: the least R + D", f"at least H = {entropy:.3f}", *least(totals), "nats")
+    yield _row(f"shapes: D at beta {found['betas'][0]:g}, the autoencoding limit", 0, first["distortion"])
     yield Row("shapes: D of a plain autoencoder", None, autoencoder, unit="nats")
     yield _row(
-        f"shapes: R at beta {found['betas'][0]:g}", f"at least H = {entropy:.3f}", least["rate"],
+        f"shapes: R at beta {found['betas'][0]:g}", f"at least H = {entropy:.3f}", first["rate"],
         remark="R = H there needs codes that lie as the prior does; below beta 1 R is spent beyond that",
     )  # fmt: skip
     yield _row(f"shapes: R at beta {found['betas'][-1]:g}, the autodecoding limit", 0, most["rate"])
@@ -231,9 +231,10 @@ def _slope_rows(name, found):
             error = float(np.hypot(*errors)) / (r_1 - r_2)
             betas = " to ".join(f"{beta:g}" for beta in chord["betas"])
             yield _row(f"{name}: -dD/dR from beta {betas}", tuple(chord["betas"]), (chord["slope"], error), "")
-    worst = max((tuple(e) for chord in found["chords"] for e in chord["excess"]), key=lambda e: e[0])
-    yield _row(
-        f"{name}: the largest excess of a model over its neighbour", "at most 0", worst,
+    excesses = [(-value, error) for chord in found["chords"] for value, error in chord["excess"]]
+    worst, high, low = (-end for end in least(excesses))
+    yield Row(
+        f"{name}: the largest excess of a model over its neighbour", "at most 0", worst, low, high, "nats",
         remark="in D + beta R at its own beta, on the training data: what training left",
     )  # fmt: skip
 
@@ -244,8 +245,8 @@ def _digit_rows(found):
     remark = "by the cross-entropy of the best model on held-out digits, importance samples"
     yield _row("digits: an upper limit of H", None, high, remark=remark)
     yield _row("digits: a lower limit of H", None, low, remark="the entropy of the drawing of pixels from greys")
-    yield _row(f"digits: the least R + D, held-out, at beta {found['betas'][best]:g}", "at least H",
-               found["total"][best])  # fmt: skip
+    yield Row(f"digits: the least R + D, held-out, at beta {found['betas'][best]:g}", "at least H",
+              *least(found["total"]), "nats")  # fmt: skip
     most, beta = found["over_data"][-1], found["betas"][-1]
     yield _row(f"digits: R at beta {beta:g}, held-out", 0, most["rate"])
     without = found["without_code"]["held_out"][0]

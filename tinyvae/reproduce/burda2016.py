@@ -206,7 +206,11 @@ def rows(results):
     found.append(_mean(words, one - many, None if gain is None else round(gain, 2))._replace(remark=remark))
     for result in results.values():
         n, (count, low, high) = result["n_samples"], result["active_units"]
-        found.append(Row(f"active units, {_samples(n)}", ACTIVE.get(n) if n in published else None, count, low, high))
+        remark = "" if n != first else (
+            "from the units whose own 95% interval of the variance lies above .01 to those where it reaches above"
+        )  # fmt: skip
+        active = ACTIVE.get(n) if n in published else None
+        found.append(Row(f"active units, {_samples(n)}", active, count, low, high, "", remark))
     for result in results.values():
         n, (few, median) = result["n_samples"], result["effective"]
         remark = (

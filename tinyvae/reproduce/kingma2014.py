@@ -11,7 +11,7 @@ from tinyvae.likelihoods import Gaussian
 from tinyvae.machine import team
 from tinyvae.models import VAE
 from tinyvae.optim import Adam
-from tinyvae.reproduce.rows import Row
+from tinyvae.reproduce.rows import Row, half_width
 from tinyvae.reproduce.training import train
 
 __all__ = [
@@ -22,10 +22,10 @@ __all__ = [
 TITLE = "The bound on train and held-out images, against samples seen"
 SOURCE = "Kingma & Welling 2014, section 5 and figure 2 (the curves of AEVB)"
 MINUTES = {"short": 18, "full": 75, "miniature": 1}
-READ_OFF = {("digits", 20): (-102.0, -98.0)}  # at the figure's right edge, 1e8 samples
-HIGHER = {("digits", 3, 5), ("digits", 5, 10), ("digits", 10, 20), ("faces", 2, 5), ("faces", 5, 10)}  # there
+READ_OFF = {("digits", 20): (-102.0, -98.0)}  # about -100 at the figure's right edge, 1e8 samples
+HIGHER = {("digits", 3, 5), ("digits", 5, 10), ("digits", 10, 20), ("faces", 2, 5), ("faces", 5, 10)}  # from memory
 PASSES = 10  # over the faces in what is called an epoch, after which a checkpoint is written
-RUN = {"digits": 1, "faces": 14}  # held-out images in a row whose mean counts as one: frames are like their neighbours
+RUN = {"digits": (1, 1), "faces": (14, 28)}  # a tenth of the frames, all: so many in a row are alike, and count as one
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ def image_bounds(vae, x, n_samples, rng, batch_size=500):
 
 
 def mean_and_error(values, run=1):
-    """The mean over images, and its standard error.
+    """The mean over images, its standard error, and of how many numbers this is.
 
     Parameters
     ----------
@@ -203,12 +203,12 @@ def mean_and_error(values, run=1):
 
     Returns
     -------
-    tuple of float
+    tuple
     """
     values = np.asarray(values)
     run = min(run, len(values) // 2)
     means = values[: len(values) // run * run].reshape(-1, run).mean(axis=1)
-    return float(values.mean()), float(means.std(ddof=1) / math.sqrt(len(means)))
+    return float(values.mean()), float(means.std(ddof=1) / math.sqrt(len(means))), len(means)
 
 
 def parts(settings, seed):
@@ -256,9 +256,9 @@ def _trained(settings, seed, place, n_latents, checkpoint):
     return {
         "seen": [row["epoch"] * len(split.train) for row in curve],
         "curves": {name: [row[name] for row in curve] for name in shown},
-        "end_of_train": mean_and_error(image_bounds(vae, some, n, rng), RUN[which]),
+        "end_of_train": mean_and_error(image_bounds(vae, some, n, rng), RUN[which][1]),
         "images": images.pop("held out").round(3).tolist(),  # those of two sizes are compared image by image
-        "elsewhere": {name: mean_and_error(values, RUN[which]) for name, values in images.items()},
+        "elsewhere": {name: mean_and_error(values, RUN[which][1]) for name, values in images.items()},
         "active": int((vae.encode(split.held_out["held out"]).mean.var(axis=0) > 0.01).sum()),
     }
 
@@ -283,33 +283,35 @@ def rows(results):
     """
     found = []
 
-    def row(quantity, published, value, error, remark=""):
-        found.append(Row(quantity, published, value, value - 1.96 * error, value + 1.96 * error, "nats", remark))
+    def row(quantity, published, value, *errors, remark=""):
+        reach = half_width(*errors)
+        found.append(Row(quantity, published, value, value - reach, value + reach, "nats", remark))
 
     for which in SPLITS:
-        sizes, run = _sizes(results, which), RUN[which]
+        sizes, run = _sizes(results, which), RUN[which][0]
         for n_latents, one in sizes.items():
             read_off = READ_OFF.get((which, n_latents))
-            remark = "read off the figure at 1e8 samples, test images" if read_off else ""
+            remark = "about -100 is read off the figure at 1e8 samples, test images" if read_off else ""
+            value, *error = mean_and_error(one["images"], run)
             if n_latents == min(sizes):
                 remark = _REMARKS[which].format(seen=one["seen"][-1])
-            row(f"{which}, {n_latents} latents: held-out", read_off, *mean_and_error(one["images"], run), remark)
+            row(f"{which}, {n_latents} latents: held-out", read_off, value, error, remark=remark)
         for smaller, larger in zip(sizes, list(sizes)[1:]):
             difference = np.subtract(sizes[larger]["images"], sizes[smaller]["images"])
             published = "above 0" if (which, smaller, larger) in HIGHER else None
-            remark = "the sign is the order in the figure; of these two trained models, image by image"
-            remark = remark if smaller == min(sizes) else ""
-            row(f"{which}, {larger} less {smaller} latents", published, *mean_and_error(difference, run), remark)
+            remark = "the order in the figure, from memory; of these two trained models, image by image"
+            remark, (value, *error) = remark if smaller == min(sizes) else "", mean_and_error(difference, run)
+            row(f"{which}, {larger} less {smaller} latents", published, value, error, remark=remark)
         for n_latents in list(sizes)[-2:]:
-            inside, outside = sizes[n_latents]["end_of_train"], mean_and_error(sizes[n_latents]["images"], run)
-            gap, error = inside[0] - outside[0], math.hypot(inside[1], outside[1])
+            inside, *error = sizes[n_latents]["end_of_train"]
+            outside, *other = mean_and_error(sizes[n_latents]["images"], run)
             published = "no over-fitting" if n_latents == max(sizes) else None
-            row(f"{which}, {n_latents} latents: train less held-out", published, gap, error)
+            row(f"{which}, {n_latents} latents: train less held-out", published, inside - outside, error, other)
         remark = "latents whose mean has a variance above .01 over the held-out images"
         active = float(sizes[max(sizes)]["active"])
         found.append(Row(f"{which}, {max(sizes)} latents: active", None, active, remark=remark))
         for n_latents, one in sizes.items():
-            for name, (value, error) in one["elsewhere"].items():
+            for name, (value, *error) in one["elsewhere"].items():
                 row(f"{which}, {n_latents} latents: {name}", None, value, error)
     return found
 
@@ -319,7 +321,8 @@ _REMARKS = {
     "not say how they became black or white); Adam in place of Adagrad, Glorot's initial weights in place of N(0, .01)",
     "faces": "after {seen:.2g} samples; a random tenth of the film is held out, each frame between two that are "
     "trained on; density of pixels in [0, 1]; the paper does not say what it held out. The intervals are of runs of "
-    "14 frames. The end of the film, further down, was held out, too",
+    "14 frames, or of 28 that follow one another, as neighbours are alike. The end of the film, further down, was held "
+    "out, too",
 }
 
 

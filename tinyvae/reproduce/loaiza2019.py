@@ -12,7 +12,7 @@ from tinyvae.likelihoods import ContinuousBernoulli
 from tinyvae.models import VAE
 from tinyvae.optim import Adam
 from tinyvae.reproduce.grey import OfMeans, spread_levels
-from tinyvae.reproduce.rows import Row
+from tinyvae.reproduce.rows import Row, half_width
 from tinyvae.training import fit
 
 __all__ = ["TITLE", "SOURCE", "MINUTES", "RECIPES", "Settings", "parts", "rows", "figure", "roughness"]
@@ -175,9 +175,9 @@ def _mean_and_error(values):
 
 
 def _over_models(means, error):
-    """(value, error) of a mean over models; `error` is that of their data, added to the models' own spread."""
+    """A mean over models, and its errors, see `half_width`: that of their data, and that of the few models."""
     spread = np.std(means, ddof=1) / math.sqrt(len(means)) if len(means) > 1 else 0.0
-    return float(np.mean(means)), math.hypot(error, spread)
+    return float(np.mean(means)), [(error, math.inf), (spread, max(2, len(means)))]
 
 
 def _models(results, name):
@@ -199,8 +199,9 @@ def _scores(results):
 
 
 def _sharpness(results):
-    """{words: (value, error)} of the data and of what the models draw."""
-    found = {"test images": tuple(results["exact"]["roughness"])}
+    """{words: (value, errors)} of the data and of what the models draw."""
+    value, error = results["exact"]["roughness"]
+    found = {"test images": (value, [(error, math.inf)])}
     for words, name, what in (
         ("means, continuous Bernoulli", "continuous_bernoulli", "mean"),
         ("means, Bernoulli", "bernoulli", "mean"),
@@ -225,15 +226,16 @@ def rows(results):
     list of Row
     """
     found = [
-        Row(f"C({lam:g})", exact, value, remark="exact: 2 artanh(1 - 2 l) / (1 - 2 l)" * (lam == 0.1))
+        Row(f"C({lam:g})", f"exact {exact:.6f}", value, remark="exact: 2 artanh(1 - 2 l) / (1 - 2 l)" * (lam == 0.1))
         for (lam, exact), value in zip(EXACT.items(), results["exact"]["normaliser"])
     ]
 
-    def row(quantity, published, value, error, unit="nats", remark=""):
-        found.append(Row(quantity, published, value, value - 1.96 * error, value + 1.96 * error, unit, remark))
+    def row(quantity, published, value, errors, unit="nats", remark=""):
+        reach = half_width(*errors)
+        found.append(Row(quantity, published, value, value - reach, value + reach, unit, remark))
 
     def images(values):
-        """(value, error): over models and over images."""
+        """(value, errors): over models and over images."""
         return _over_models(values.mean(axis=1), _mean_and_error(values.mean(axis=0))[1])
 
     scores = _scores(results)
@@ -261,12 +263,12 @@ def rows(results):
         row(f"continuous Bernoulli less {other}", "above 0", *images(scores[best] - scores[other]), remark=remark)
         remark = ""
     sharp = _sharpness(results)
-    for words, (value, error) in sharp.items():
+    for words, (value, errors) in sharp.items():
         remark = "what the paper's published code draws; further from 1/2 than its mean by construction"
-        row(f"neighbours' difference: {words}", None, value, error, "", remark * words.startswith("lambda"))
+        row(f"neighbours' difference: {words}", None, value, errors, "", remark * words.startswith("lambda"))
     (a, e), (b, f) = sharp["means, continuous Bernoulli"], sharp["means, Bernoulli"]
     remark = "the paper: sharper samples"
-    row("neighbours' difference: the means' lead", "above 0", a - b, math.hypot(e, f), "", remark)
+    row("neighbours' difference: the means' lead", "above 0", a - b, e + f, "", remark)
     return found
 
 
@@ -286,8 +288,8 @@ def figure(results):
 
     values = {}
     for words, scored in _scores(results).items():
-        value, error = _over_models(scored.mean(axis=1), _mean_and_error(scored.mean(axis=0))[1])
-        values[words] = value, value - 1.96 * error, value + 1.96 * error
+        value, errors = _over_models(scored.mean(axis=1), _mean_and_error(scored.mean(axis=0))[1])
+        values[words] = value, value - half_width(*errors), value + half_width(*errors)
     images = {"test images": results["exact"]["images"]}
     for name, what, words in (
         ("continuous_bernoulli", "mean", "continuous Bernoulli, mean"),
