@@ -39,6 +39,7 @@ def evaluation(kl, effective, n_samples):
             title=f"A code costs {np.sum(kl):.2f} nats, latent by latent",
         )
         left.xaxis.set_major_locator(MaxNLocator(integer=True))
+        right.yaxis.set_major_locator(MaxNLocator(integer=True))
         right.hist(effective, np.geomspace(1, max(n_samples, 2), BINS), color=PALETTE[1])
         right.set(xscale="log", xlabel=f"effective samples, of {n_samples:,}", ylabel="data points")
         right.set_title(f"Samples that count: {np.median(effective):,.0f} at the median point")
