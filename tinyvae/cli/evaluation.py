@@ -217,13 +217,12 @@ def _log_p(report, vae, points, args, rng):
                     "pixel are added, the Jacobian. Without uniform noise of one step on the pixels they are no length "
                     "of a code."
                 )
-    low = f"by {np.mean(np.nan_to_num(found.error) ** 2) / 2:.2f} nats (half the mean squared error of a point)"
+    half = np.mean(np.nan_to_num(found.error) ** 2) / 2
+    low = f"by {half:.2f} nats (half the mean squared error of a point), or more where q(z | x) is narrower than the "
+    low += "posterior"
     if np.mean(found.effective < min(FEW, args.n_samples / 10)) > SHARE:  # where the errors are worthless, too
         low = "by more than can be told where so few samples are effective"
-    report.say(
-        f"log p(x) is low on average, {low}, or more where q(z | x) is narrower than the posterior; its error is the "
-        "standard error over data points."
-    )
+    report.say(f"log p(x) is low on average, {low}; its error is the standard error over data points.")
     return found
 
 
