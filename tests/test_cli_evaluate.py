@@ -73,7 +73,7 @@ def test_the_numbers_are_those_of_the_package(record, model):
 
 def test_the_table_and_its_words(evaluated):
     text = evaluated[0]
-    said = "train.json says, digits, binarized: 1,437 rows that it learnt from, 360 held out, 30 of them"
+    said = "train.json says: 1,437 training rows, 360 held out, 30 of them"
     assert said in " ".join(text.split())
     for words in ("quantity ", "bits per pixel", "H - D <= I <= R", "labelled right, 3 labels a class", "Written: "):
         assert words in text

@@ -14,6 +14,7 @@ import numpy as np
 
 import tinyvae as tv
 from tinyvae.cli import results, words
+from tinyvae.evaluate.log_likelihood import FEW, SHARE
 
 __all__ = ["evaluate"]
 
@@ -65,6 +66,11 @@ class Report:
             cost = f"{row['decoder_passes']:,}" if "seconds" in row else ""
             table.append((row["name"], *_digits(row["value"], row["error"]), row["unit"], cost, _seconds(row)))
         words.print_table(header, *table)
+        print()
+        words.say(
+            "Errors are standard errors, the model held: of other data points, or of other draws. A decoder pass "
+            "decodes one code; what a part took stands at its first number."
+        )
         for sentence in self.sentences:
             print()
             words.say(sentence)
@@ -97,8 +103,8 @@ def evaluate(args):
         )
     results.require(args, "evaluation.json", "evaluation.png")
     words.say(
-        f"{args.model}: {vae.likelihood.name}, {words.counted(vae.n_latents, 'latent')}. {source}: {len(x):,} rows "
-        f"that it learnt from, {len(x_test):,} held out, {len(points):,} of them for log p(x) and the rates."
+        f"{args.model}: {vae.likelihood.name}, {words.counted(vae.n_latents, 'latent')}. {source}: {len(x):,} training "
+        f"rows, {len(x_test):,} held out, {len(points):,} of them for log p(x) and the rates."
     )
     with tqdm(
         total=PARTS if args.annealed else PARTS - 2, unit="part", disable=not sys.stderr.isatty(), leave=False
@@ -130,15 +136,13 @@ def evaluate(args):
 
 def _data(args, vae):
     """The Dataset, and where it is from in words; `args` get the name of what was found."""
+    known, beside = _trained_on(args.model, vae), Path(args.model).with_name("train.json")
     found = Namespace(data=args.data, binarize=args.binarize, seed=args.seed)
-    why = "Data"
     if args.data is None:
-        known = _trained_on(args.model, vae)
         found.data, found.binarize, found.seed = known or ("digits", False, args.seed)
         found.binarize |= args.binarize
-        why = f"As {Path(args.model).with_name('train.json')} says" if known else "No record of its training beside it"
-        if found.data not in tv.datasets.names() and not os.path.exists(found.data):
-            raise ValueError(f"{why}, the model learnt from {found.data}, which is not there: give --data")
+        if known and found.data not in tv.datasets.names() and not os.path.exists(found.data):
+            raise ValueError(f"as {beside} says, the model learnt from {found.data}, which is not there: give --data")
     data = words.dataset(found)
     if data.train.shape[1] != vae.n_features:
         raise ValueError(
@@ -146,7 +150,10 @@ def _data(args, vae):
             "--data of the kind that it was trained on"
         )
     args.data, args.binarize = found.data, found.binarize
-    return data, f"{why}, {found.data}" + ", binarized" * found.binarize
+    source, asked = found.data + ", binarized" * found.binarize, (found.data, found.binarize, found.seed)
+    if known and known[: 2 + found.binarize] == asked[: 2 + found.binarize]:
+        return data, f"It learnt from {source}, as {beside} says"
+    return data, f"Data: {source}; {beside} does not say that it learnt from them"
 
 
 def _trained_on(path, vae):
@@ -175,16 +182,18 @@ def _bound(report, vae, x, x_test, rng):
     with report.part("bound", BOUND_SAMPLES * (len(x) + len(x_test))):
         found = tv.evaluate.generalization(vae, x, x_test, rng, BOUND_SAMPLES)
         report.add("negative_elbo", "negative ELBO, held out", *found.test)
-        report.add("negative_elbo_train", "  of what it learnt from", *found.train)
-        report.add("gap", "  held out - learnt from", *found.gap)
+        report.add("negative_elbo_train", "  of the training rows", *found.train)
+        report.add("gap", "  held out - training", *found.gap)
     value, error = found.gap
     if value > TOLD * error:
         report.say(
-            f"Held-out data cost {value:.2f} +- {error:.2f} nats more than those that it learnt from, which it knows "
+            f"Held-out data cost {value:.2f} +- {error:.2f} nats more than the training rows, which it knows "
             "in part by heart. More data, fewer units or --patience help."
         )
     else:
-        report.say(f"No sign of learning by heart: held out and learnt from differ by {value:.2f} +- {error:.2f} nats.")
+        report.say(
+            f"No sign of learning by heart: held out and training rows differ by {value:.2f} +- {error:.2f} nats."
+        )
 
 
 def _log_p(report, vae, points, args, rng):
@@ -208,11 +217,12 @@ def _log_p(report, vae, points, args, rng):
                     "pixel are added, the Jacobian. Without uniform noise of one step on the pixels they are no length "
                     "of a code."
                 )
-    low = np.mean(np.nan_to_num(found.error) ** 2) / 2
-    report.say(
-        f"log p(x) is low on average, by {low:.2f} nats (half the mean squared error of a point), or more where "
-        "q(z | x) is narrower than the posterior; its error is that of other data points."
-    )
+    half = np.mean(np.nan_to_num(found.error) ** 2) / 2
+    low = f"by {half:.2f} nats (half the mean squared error of a point), or more where q(z | x) is narrower than the "
+    low += "posterior"
+    if np.mean(found.effective < min(FEW, args.n_samples / 10)) > SHARE:  # where the errors are worthless, too
+        low = "by more than can be told where so few samples are effective"
+    report.say(f"log p(x) is low on average, {low}; its error is the standard error over data points.")
     return found
 
 
@@ -223,7 +233,7 @@ def _annealed(report, vae, points, importance, n_steps, rng):
     with report.part("annealed", 0):
         found = tv.evaluate.annealed(vae, points, rng, n_steps=n_steps)
         report.add("annealed", f"log p(x) of {len(points)} points, {n_steps:,} temperatures", *found.mean())
-        report.add("annealed_acceptance", "  moves taken", found.acceptance.mean(), unit="")
+        report.add("annealed_acceptance", "  moves accepted", found.acceptance.mean(), unit="")
         difference = found.value - importance
         gain = difference.mean(), difference.std(ddof=1) / math.sqrt(len(points))
         report.add("annealed_gain", "  annealed - importance samples, the same points", *gain)
@@ -304,13 +314,12 @@ def _labels(report, vae, x, labels, x_test, labels_test, per_class, rng):
         report.add("probe_pixels", "  from the pixels", *found.pixels, unit="")
         report.add("probe_gain", "  codes - pixels", *found.gain, unit="")
     value, error = found.gain
-    which = (
-        "tell more than" if value > TOLD * error else "tell less than" if -value > TOLD * error else "tell as much as"
-    )
-    report.say(
-        f"With {words.counted(per_class, 'label')} a class, the codes {which} the pixels to a linear classifier: "
-        f"{100 * found.codes.value:.1f}% right against {100 * found.pixels.value:.1f}%."
-    )
+    told = f"With {words.counted(per_class, 'label')} a class, "
+    if abs(value) > TOLD * error:
+        told += f"the codes tell {'more' if value > 0 else 'less'} than the pixels to a linear classifier"
+    else:
+        told += "a linear classifier shows no clear difference between codes and pixels"
+    report.say(f"{told}: {100 * found.codes.value:.1f}% right against {100 * found.pixels.value:.1f}%.")
 
 
 # --- words ------------------------------------------------------------------------------------------------

@@ -93,6 +93,8 @@ def rates(args):
     args.written.append(folder)
     low, high = comparison.entropy_limits(members, given.test if bits else None)
     without = comparison.without_code(data.train, data.test) if bits else None
+    if without:  # it is a model, too
+        high = min(high, without[1], key=lambda one: one.value)
     record = _record(args, members, low, high, without)
     results.write_json(args, "rates.json", record)
     results.write_figure(args, "rates.png", plots.rates(**_drawn(record, members)))
@@ -122,7 +124,9 @@ def _record(args, members, low, high, without):
             "information": "of the mixture of these data points' codes, at most `most`: less than of all data; its "
             "bounds information_low and information_high are [value, low, high] of the sampling alone",
             "cross_entropy": f"mean of -log p(x), {LIKELIHOOD_SAMPLES} importance samples a data point",
-            "entropy": "limits of H of the held-out data's distribution: high is the least cross_entropy",
+            "entropy": "limits of H of the held-out data's distribution: high is the least cross_entropy, that of "
+            "without_code among them",
+            "active": "latents whose mean moves with the held-out data, its variance above 0.01",
             "chords": "on the training data, from one member to the next; excess: nats, [value, low, high] of the "
             "sampling alone; above 0 where the training stopped short of the best",
         },
@@ -180,7 +184,8 @@ def _print(members, low, high, without):
     words.say(
         f"Held-out data, {words.counted(len(found[0].points), 'data point')}, nats, with 95% intervals. R is what a "
         "code costs, D what it leaves open, R + D the negative ELBO; R = I + KL of all codes to the prior. -log p(x) "
-        "is by importance samples, on average too high, most at a small beta."
+        "is by importance samples, on average too high, most at a small beta. Active: latents whose mean moves with "
+        "the data, its variance above 0.01."
         + f" I is of these data alone, at most {found[0].entropy:.2f}: * marks where it only counts them, and can be "
         "anything up to R for all data." * bool(near)
     )
@@ -195,12 +200,18 @@ def _print(members, low, high, without):
     )
     print()
     best = min(members, key=lambda one: one.cross_entropy.value)
-    text = f"The entropy H of the data is at most {_plus_minus(high)} nats, what the model of beta {best.beta:g} pays "
-    text += "for held-out data"
+    learnt = high.value == best.cross_entropy.value
+    payer = f"the model of beta {best.beta:g}" if learnt else "a decoder that knows no code"
+    text = f"The entropy H of the data is at most {_plus_minus(high)} nats, what {payer} pays for held-out data"
     if low is not None and low.value:
         text += f", and at least {_plus_minus(low)}, what drawing the pixels from greys adds"
     words.say(f"{text}; no model has D + R < H.")
-    if without:
+    if without and not learnt:
+        words.say(
+            "It only knows each pixel's mean over the training data, and no model of the family pays less: give more "
+            "--epochs."
+        )
+    elif without:
         words.say(
             f"A decoder that knows no code has D = {_plus_minus(without[1])} at best, as its pixels are independent: "
             f"at R = 0 it stays at least {without[1].value - high.value:.1f} nats above H."

@@ -82,6 +82,8 @@ def _print(experiment, found, args, outcome):
     for row in found:
         if row.remark:
             words.say(f"{row.quantity}: {row.remark}")
+    if args.recipe == "miniature":
+        words.say("A miniature only shows that the experiment runs: its numbers are not to be compared.")
     here, spent = outcome.machine, ", ".join(f"{part} {seconds:,.1f}" for part, seconds in outcome.seconds.items())
     words.say(
         f"Recipe {args.recipe}, seed {args.seed}; seconds: {spent}; {outcome.date}, {here['cpu']}, "

@@ -178,7 +178,7 @@ def kl_on_a_grid(mixture):
 
 
 def progress(total, unit):
-    """A progress bar where the output is a terminal.
+    """A progress bar of what takes longer than a second, where the output is a terminal; gone at the end.
 
     Parameters
     ----------
@@ -194,4 +194,5 @@ def progress(total, unit):
     """
     from tqdm import tqdm
 
-    return tqdm(total=total, unit=unit, disable=not (sys.stderr is not None and sys.stderr.isatty()))
+    terminal = sys.stderr is not None and sys.stderr.isatty()
+    return tqdm(total=total, unit=unit, unit_scale=True, delay=1, leave=False, disable=not terminal)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyvae import likelihoods, validate
+from tinyvae.evaluate.aggregate import progress
 from tinyvae.evaluate.bound import require_latents
 from tinyvae.machine import team, workers
 from tinyvae.machine.arena import one_per_thread
@@ -96,8 +97,8 @@ def log_likelihood(vae, x, n_samples=5000, rng=None):
     x = vae.check_data(x)
     n_samples = validate.integer("n_samples", n_samples, least=1)
     seed = np.random.SeedSequence(validate.generator("rng", rng).integers(2**63, size=2))
-    with team.ready():  # as in training, whatever runs beside it
-        parts = [_some(vae, x[i : i + POINTS], n_samples, seed) for i in range(0, len(x), POINTS)]
+    with team.ready(), progress(len(x) * n_samples, "sample") as bar:  # as in training, whatever runs beside it
+        parts = [_some(vae, x[i : i + POINTS], n_samples, seed, bar) for i in range(0, len(x), POINTS)]
     value, effective = (np.concatenate(part) for part in zip(*parts))
     advice = "take more of them or tv.evaluate.annealed, or train the encoder longer"
     warn_of_few("importance samples", effective, n_samples, advice)
@@ -171,7 +172,7 @@ def warn_of_few(what, effective, n_samples, advice):
         )
 
 
-def _some(vae, x, n_samples, seed):
+def _some(vae, x, n_samples, seed, bar):
     """Value and effective size of a few points, chunk by chunk: a largest term, and sums of w and w^2 in its unit."""
     q = vae.encode(x)
     finite("the KL term", float(q.kl().sum()))
@@ -200,4 +201,5 @@ def _some(vae, x, n_samples, seed):
         total[points] = total[points] * unit + w.sum(axis=0)
         squares[points] = squares[points] * unit**2 + (w * w).sum(axis=0)
         largest[points] = high
+        bar.update(log_w.size)
     return largest + np.log(total / n_samples), total**2 / squares

@@ -77,7 +77,7 @@ def probe(model, x, labels, x_test, labels_test, per_class=10, rng=None, n_repea
         raise ValueError("x_test must hold at least two rows, to tell an error, got one")
     classes, y, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     if len(classes) < 2:
-        raise ValueError(f"labels must be of two classes or more, got nothing but {classes[0]!r}")
+        raise ValueError(f"labels must be of two classes or more, got nothing but {classes[0]}")
     if sizes.min() < per_class:
         raise ValueError(
             f"per_class must be at most {sizes.min()}, the rows of the smallest class {classes[sizes.argmin()]!r}, "

@@ -33,9 +33,14 @@ def evaluation(kl, effective, n_samples):
         figure = Figure(figsize=(9, 3.6), layout="constrained")
         left, right = figure.subplots(1, 2)
         left.bar(np.arange(1, len(kl) + 1), np.sort(kl)[::-1], color=PALETTE[0])
-        left.set(xlabel="latents, by their KL", ylabel="nats a data point", title="KL of each latent to the prior")
+        left.set(
+            xlabel="latents, by their KL",
+            ylabel="nats a data point",
+            title=f"A code costs {np.sum(kl):.2f} nats, latent by latent",
+        )
         left.xaxis.set_major_locator(MaxNLocator(integer=True))
+        right.yaxis.set_major_locator(MaxNLocator(integer=True))
         right.hist(effective, np.geomspace(1, max(n_samples, 2), BINS), color=PALETTE[1])
         right.set(xscale="log", xlabel=f"effective samples, of {n_samples:,}", ylabel="data points")
-        right.set_title("Importance samples that count, a data point")
+        right.set_title(f"Samples that count: {np.median(effective):,.0f} at the median point")
         return figure

@@ -104,7 +104,7 @@ def plane(betas, held_out, train=None, entropy=(None, None), without_code=None, 
         words = f"D + R = {high:.1f}: H is at most this" if high != low else ""
         _line(axes, high, edge, bottom, GREY, "-", words, 0.62)
     total = float((r[:, 0] + d[:, 0]).min())
-    _line(axes, total, edge, bottom, PALETTE[1], "--", f"ELBO = {-total:.1f}, the best", 0.93)
+    _line(axes, total, edge, bottom, PALETTE[1], "--", f"ELBO = {-total:.1f}, the best", 0.55, above=True)
     if without_code is not None:
         axes.axhline(without_code, color=GREY, linewidth=0.8, linestyle=":")
         axes.annotate(f"the best decoder without a code: {without_code:.1f}", (edge, without_code), (0, 3),
@@ -118,10 +118,14 @@ def plane(betas, held_out, train=None, entropy=(None, None), without_code=None, 
     axes.errorbar(r[:, 0], d[:, 0], errors[1], errors[0], color=BLACK, marker="o", markersize=4, linewidth=1.2,
                   elinewidth=0.9, label=label)  # fmt: skip
     _name_points(axes, betas, r[:, 0], d[:, 0], edge, span)
-    axes.set(xlim=(-0.02 * edge, edge), ylim=(bottom - 0.02 * span, top + 0.08 * span))
+    least, most = bottom - 0.02 * span, top + 0.08 * span
+    axes.set(xlim=(-0.02 * edge, edge), ylim=(least, most))
     axes.set(xlabel="R, the rate: KL(q(z | x) || p(z)) (nats)", ylabel="D, the distortion: -log p(x | z) (nats)")
     axes.set(title=title or "One point a model: what does a nat of rate buy?")
-    axes.legend(frameon=False, loc="upper right", bbox_to_anchor=(1, 0.93))
+    clear, line = 0.93, 0 if without_code is None else (without_code - least) / (most - least)
+    if line > 0.75:  # below the line without a code, and its name
+        clear = min(clear, line - 0.01)
+    axes.legend(frameon=False, loc="upper right", bbox_to_anchor=(1, clear))
     return axes.figure
 
 
@@ -144,12 +148,16 @@ def planes(panels):
         return figure
 
 
-def _line(axes, total, edge, bottom, color, style, words, place):
-    """D + R = total, named on the line at a share of its length."""
+def _line(axes, total, edge, bottom, color, style, words, place, above=False):
+    """D + R = total, named below or above the line at a share of its length."""
     end = min(edge, total - bottom)
     axes.plot([0, end], [total, total - end], color=color, linewidth=1, linestyle=style)
-    axes.annotate(words, (place * end, total - place * end), (-3, -3), textcoords="offset points", color=color,
-                  fontsize=8, ha="right", va="top")  # fmt: skip
+    side = (
+        {"xytext": (3, 3), "ha": "left", "va": "bottom"} if above else {"xytext": (-3, -3), "ha": "right", "va": "top"}
+    )
+    axes.annotate(
+        words, (place * end, total - place * end), textcoords="offset points", color=color, fontsize=8, **side
+    )
 
 
 def _name_points(axes, betas, x, y, edge, span):

@@ -166,7 +166,7 @@ def rows(results):
             value, error = slope(*taken)
             quantity = f"slope in K, {way}, {many} latent{'s' * (many > 1)}"
             found.append(Row(quantity, published, value, value - 1.96 * error, value + 1.96 * error))
-    remark = f"the published slopes are limits for large K, which DReG's comes near late; ours are of K >= {FIRST}"
+    remark = f"the published slopes are limits for large K, DReG's the slowest to get there; ours are of K >= {FIRST}"
     return [found[0]._replace(remark=remark), *found[1:]]
 
 
