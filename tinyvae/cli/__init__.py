@@ -8,6 +8,7 @@ where a signal ended the command (130 for Ctrl-C), 141 where the reader of the o
 
 import contextlib
 import sys
+import warnings
 from argparse import Namespace
 
 import numpy as np
@@ -26,6 +27,7 @@ from tinyvae.cli import (
     signals,
     tasks,
 )
+from tinyvae.training.history import say
 
 __all__ = ["main", "COMMANDS"]
 
@@ -68,7 +70,8 @@ def main(argv=None):
     """
     endings.prepare_streams()
     args, made = Namespace(command="", written=[], kept=""), []  # until the words are read
-    with signals.as_interrupts():
+    with signals.as_interrupts(), warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: say(f"Warning: {message}")  # no line of code
         try:
             try:
                 args = options.parse(argv)

@@ -212,8 +212,8 @@ def _train(plan, betas, checkpoint, bar):
     history, start = History(), None
     if checkpoint is not None:
         start = checkpoints.start(plan, None)
-        own = {"betas": words(betas), "the start": fingerprint(plan.vae.theta)}
-        start = start._replace(settings=start.settings | {name: [text, text] for name, text in own.items()})
+        own = {"epochs": str(plan.epochs), "betas": words(betas), "the start": fingerprint(plan.vae.theta)}
+        start = start._replace(settings={name: [text, text] for name, text in own.items()} | start.settings)
         history = checkpoints.resume(checkpoint, plan, start)
     if not history.records:
         check_owner(plan)
