@@ -92,9 +92,10 @@ fig.savefig(FIGURES / "11_two_numbers.png", dpi=130)
 
 # %% [markdown]
 # ## A map of the sheet
-# To see the space, decode a grid of codes. Equal steps from -3 to 3 would be unfair: of a 20 x 20 grid, 53% lie
-# outside the circle that holds 95% of N(0, I). Take steps of equal *probability* instead, with F the distribution
-# function of N(0, 1): then each picture stands for as much of the prior as any other.
+# Two bent numbers have 72 to 84% of the neighbours right, two straight ones 59%, ten of any kind 96% or more. To see
+# the space, decode a grid of codes. Equal steps from -3 to 3 would be unfair: of a 20 x 20 grid, 53% lie outside the
+# circle that holds 95% of N(0, I). Take steps of equal *probability* instead, with F the distribution function of
+# N(0, 1): then each picture stands for as much of the prior as any other.
 #
 #     z_i = F^-1((i + 1/2) / n),   i = 0, ..., n - 1
 #
@@ -147,13 +148,13 @@ print(f"||J_k||, told / measured: median {of(slope_ratio, 'VAE', 10)}, correlati
 
 # %% [markdown]
 # ## Continuous and complete, as numbers
-# Draw z and z' from N(0, I), and z'' a tenth of a standard deviation from z. d² are mean squared distances:
+# z, z', z'' are draws from N(0, I), z'' a tenth of a standard deviation from z per axis; d², mean squared distances:
 #
 #     continuity   = c · d²(g(z), g(z')) / d²(g(z), g(z''))     with c such that it is 1 for an affine g
 #     completeness = d²(held-out data, nearest of training data) / d²(g(z), nearest of training data)
 #
-# Any g that bends has a continuity below 1. Neither number has a unit. The second likes blur: the average image, drawn
-# always, has 0.49. PCA's continuity is 1 by definition, so continuity alone is cheap.
+# Any g that bends has a continuity below 1. Completeness is 1 where draws are as near to data as held-out images are;
+# it likes blur: the average image, drawn always, has 0.49. PCA's continuity is 1 (but for the draws), and is cheap.
 #
 # **Predict before you run:** six pairs of numbers. What matters more for each of the two: autoencoder or VAE, or 2
 # latents or 10?
@@ -189,7 +190,7 @@ fig.savefig(FIGURES / "11_continuity.png", dpi=130)
 # The number of latents decides how continuous a space is, not the KL: to pass by all digits a sheet must fold
 # (0.23 to 0.32), ten latents need not (0.76 to 0.81), and there the VAE is no smoother. But it is more complete: in two
 # dimensions a whitened autoencoder is as full as a VAE, in ten its draws are no nearer to data than the average image
-# (0.49), the VAE's are (0.63). Ten dimensions have room for codes that belong to nobody.
+# (0.49), the VAE's are (0.63). Ten dimensions have room for codes that belong to nobody: all are emptier than in two.
 #
 # ## On a line between two codes
 # A **cross-fade** of two images shows both, each half as strong. **Predict before you run:** is the middle of the line
@@ -208,7 +209,7 @@ drawn = {run: line(pairs, 3)[1::3] for run, line in lines.items() if run[1] == 1
 middles = {run: float(held_out / (space.nearest(images, train)[1] ** 2).mean()) for run, images in drawn.items()}
 for name in ("cross-fade", *COLORS):
     print(f"middle of the line, K = 10, {name:<11} {of(middles, name, 10)}")
-half = {K: np.cumprod([1, *(K / 4 / np.arange(1, K // 2))]).sum() * np.exp(-K / 4) for K in (2, 10, 50)}
+half = {K: np.cumprod([1, *(K / 4 / np.arange(1, K // 2))]).sum() * np.exp(-K / 4) for K in (2, 10, 50)}  # |z|² > K/2
 print("Share of draws nearer to 0 than √(K/2):", ", ".join(f"{1 - half[K]:.4f} (K = {K})" for K in half))
 fig, axes = plt.subplots(3, 1, figsize=(9.5, 5.6), layout="constrained")
 for ax, name in zip(axes, ("cross-fade", *KINDS)):
@@ -220,8 +221,9 @@ for ax, name in zip(axes, ("cross-fade", *KINDS)):
 fig.savefig(FIGURES / "11_lines.png", dpi=130)
 
 # %% [markdown]
-# All three beat the cross-fade, the VAE by most; a little of it is blur. But the middle of two draws from N(0, I) has
-# a mean squared length of K/2, a draw has K. At K = 50 one draw in 800 lies that near to 0: the line leaves the codes.
+# All three beat the cross-fade, the VAE by most. PCA's middle is just the cross-fade's copy: its gain is blur, and most
+# of the autoencoder's may be. But the middle of two draws from N(0, I) has a mean squared length of K/2, a draw has K:
+# at K = 50 one draw in 800 lies that near to 0. The line leaves the codes.
 #
 # ## What ten labels a class can do
 # A **probe** asks what a code says of something it was not made for: a linear classifier (logistic regression) on the
@@ -265,7 +267,8 @@ fig.savefig(FIGURES / "11_overfitting.png", dpi=130)
 # The autoencoder copies its 150 images all but perfectly (0.07), and the held-out ones worse from step 350 on. The VAE
 # overfits, too, but later and less: the noise makes it hard to give each image a place of its own. With 1,437 images
 # the two lines are all but one and both still fall: that is underfitting. Thirty latents more do no harm: of the 40
-# only 10 are in use, and the held-out loss at its best is the same within a nat.
+# only 10 are in use (the others' mu is the same for all images), and the held-out loss at its best is the same within
+# a nat. The autoencoder's, -25, is not to be compared: there is no KL in it, so it is no bound.
 #
 # ## Faces without labels
 # The Frey faces are 1,965 frames of one man's face, where `TINYVAE_DATA` has the file; without it this cell goes on
@@ -323,16 +326,13 @@ fig.savefig(FIGURES / "11_proxies.png", dpi=130)
 # 3. `best_noise`: the best log-variances for a decoder's slopes, and what the slopes cost.
 
 # %%
-assert (
-    abs(outside[0] - 0.53) < 0.005
-    and outside[1] < 0.03
-    and np.allclose(0.5 * np.log(1 + np.array([1, 100]) / S_PIXEL**2), (1.63, 3.91), atol=0.005)
-)
+assert np.allclose(0.5 * np.log(1 + np.array([1, 100]) / S_PIXEL**2), (1.63, 3.91), atol=0.005)
+assert abs(outside[0] - 0.53) < 0.005 and outside[1] < 0.03 and neighbour["PCA", 2, 0] < 0.62
 assert all(abs(ratio - 1) < 0.05 for ratio in slope_ratio.values()) and min(agree.values()) > 0.85
 for seed in SEEDS:
     for name in KINDS:
         assert copying[name, 2, seed] < 2.7 and copying[name, 10, seed] < 1.2 and neighbour[name, 2, seed] > 0.66
-        assert continuity[name, 2, seed] < 0.45 < 0.65 < continuity[name, 10, seed] < 0.95
+        assert continuity[name, 2, seed] < 0.45 < 0.65 < continuity[name, 10, seed] < 0.93 < neighbour[name, 10, seed]
     assert completeness["VAE", 10, seed] > completeness["autoencoder", 10, seed] + 5 * 0.02  # errors are .016 and .012
     assert middles["VAE", 10, seed] > 0.66 > middles["autoencoder", 10, seed] > middles["PCA", 10, 0] > 0.55
 assert all(abs(continuity["PCA", K, 0] - 1) < 5 * errors["PCA", K, 0][0] for K in (2, 10))

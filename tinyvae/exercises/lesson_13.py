@@ -58,6 +58,7 @@ def _code_mistakes(v, a, s, w, t):
     }
     distortion = {
         "z is a sample: its noise is seen in the pixel, too": right["D"] - w**2 * s**2 / (2 * t**2),
+        "the noise of z is decoded, too, before it is seen in the pixel": right["D"] + (1 - w**2) * s**2 / (2 * t**2),
         "the constant of the Gaussian, log 2π, is missing": right["D"] - constant,
         "the decoder's width is missing in the constant": right["D"] - np.log(t),
         "that is the squared error over 2t² alone: what is the density's constant?": squares,
@@ -119,6 +120,10 @@ def best_code(answer):
             }
             if name == "sigma":
                 mistakes |= {"that is a variance": sigma**2, "that is a precision, 1/sigma²": sigma**-2.0}
+                raised = (
+                    "the prior is raised to a power there, in place of the likelihood: mu is the same, sigma is not"
+                )
+                mistakes[raised] = sigma / np.sqrt(beta)
             _judge(array(got[i], (), name), right, mistakes, f"{name} {where}")
         _judge(array(got[2], (), "the objective"), *_objectives(x, beta, w, t), f"the objective {where}")
 
