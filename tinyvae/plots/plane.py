@@ -104,7 +104,9 @@ def plane(betas, held_out, train=None, entropy=(None, None), without_code=None, 
         words = f"D + R = {high:.1f}: H is at most this" if high != low else ""
         _line(axes, high, edge, bottom, GREY, "-", words, 0.62)
     total = float((r[:, 0] + d[:, 0]).min())
-    _line(axes, total, edge, bottom, PALETTE[1], "--", f"ELBO = {-total:.1f}, the best", 0.55, above=True)
+    end = min(edge, total - bottom)
+    best = f"ELBO = {-total:.1f}, the best"
+    axes.plot([0, end], [total, total - end], color=PALETTE[1], linewidth=1, linestyle="--", label=best)
     if without_code is not None:
         axes.axhline(without_code, color=GREY, linewidth=0.8, linestyle=":")
         axes.annotate(f"the best decoder without a code: {without_code:.1f}", (edge, without_code), (0, 3),
@@ -148,13 +150,11 @@ def planes(panels):
         return figure
 
 
-def _line(axes, total, edge, bottom, color, style, words, place, above=False):
-    """D + R = total, named below or above the line at a share of its length."""
+def _line(axes, total, edge, bottom, color, style, words, place):
+    """D + R = total, named below the line at a share of its length."""
     end = min(edge, total - bottom)
     axes.plot([0, end], [total, total - end], color=color, linewidth=1, linestyle=style)
-    side = (
-        {"xytext": (3, 3), "ha": "left", "va": "bottom"} if above else {"xytext": (-3, -3), "ha": "right", "va": "top"}
-    )
+    side = {"xytext": (-3, -3), "ha": "right", "va": "top"}
     axes.annotate(
         words, (place * end, total - place * end), textcoords="offset points", color=color, fontsize=8, **side
     )
