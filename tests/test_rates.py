@@ -327,12 +327,13 @@ def test_a_terminal_sees_how_far_it_is(monkeypatch):
             return True
 
     vae, x = coded(*CODES)
+    monkeypatch.setattr(aggregate, "DELAY", 0)
     for terminal in (True, False):
         monkeypatch.setattr("sys.stderr", Terminal() if terminal else io.StringIO())
         tv.evaluate.rates(vae, x, rng())
         tv.evaluate.rates(vae, x, method="quadrature")
         shown = sys.stderr.getvalue()
-        assert all((bar in shown) == terminal for bar in ("100/100", "draw", "5/5", "point", "node"))
+        assert all((bar in shown) == terminal for bar in ("0.00/100", "draw", "0.00/5.00", "point", "node")), shown
 
 
 def test_large_blocks_and_small_ones_agree(monkeypatch):

@@ -14,6 +14,7 @@ ROWS = 500  # of them that are one task
 STEPS = 0.5, 1, 2  # a grid's, in the narrowest code's widths: where it costs little, where it costs more, at most
 LITTLE = 2**26  # densities
 WIDTHS = 8  # how far a grid reaches beyond the codes' means, in their standard deviations
+DELAY = 1  # seconds before a progress bar appears
 
 
 class Mixture:
@@ -195,4 +196,4 @@ def progress(total, unit):
     from tqdm import tqdm
 
     terminal = sys.stderr is not None and sys.stderr.isatty()
-    return tqdm(total=total, unit=unit, unit_scale=True, delay=1, leave=False, disable=not terminal)
+    return tqdm(total=total, unit=unit, unit_scale=True, delay=DELAY, leave=False, disable=not terminal)
