@@ -203,7 +203,14 @@ def test_coverage_of_the_sandwich_over_200_data_sets():
 
 @pytest.mark.parametrize(
     "likelihood",
-    ["bernoulli", ContinuousBernoulli, Gaussian(variance="per_pixel"), Gaussian(), Categorical(levels=4)],
+    [
+        "bernoulli",
+        Gaussian(variance="per_pixel"),
+        *(
+            pytest.param(one, marks=pytest.mark.slow)
+            for one in (ContinuousBernoulli, Gaussian(), Categorical(levels=4))
+        ),
+    ],
     ids=lambda one: str(getattr(one, "name", one)),
 )
 def test_agrees_with_importance_sampling_under_every_density(likelihood):

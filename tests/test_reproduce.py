@@ -36,7 +36,10 @@ def test_an_experiment_shows_what_the_command_asks_for(name):
     require_data(name, experiment.RECIPES["miniature"])  # it comes with the package
 
 
-@pytest.mark.parametrize("name", NAMES)
+SLOW = ("kingma2014", "loaiza2019", "mohamed2020")  # their miniatures take seconds
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in NAMES])
 def test_a_miniature_runs_twice_to_the_same_numbers(name, tmp_path):
     experiment, found = reproduce.find(name), []
     for run in "ab":
