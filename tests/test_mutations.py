@@ -471,17 +471,17 @@ def run(folder, tests, compiled):
     )
 
 
-def test_an_unchanged_copy_passes(tmp_path):
-    copy_of_the_package(tmp_path)
-    done = run(
-        tmp_path, {test for mutant in MUTANTS.values() if not mutant.compiled for test in mutant.tests}, compiled=False
-    )
-    assert done.returncode == pytest.ExitCode.OK, done.stdout + done.stderr
-
-
 def slow(mutant):
     """Whether it is left out by default, or takes a quarter of a minute, for the passes are compiled anew."""
     return mutant.slow or mutant.compiled and mutant.file in (PASSES, BLOCKS, "kernels/addresses.py")
+
+
+@pytest.mark.parametrize("of_slow_ones", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_an_unchanged_copy_passes(of_slow_ones, tmp_path):
+    copy_of_the_package(tmp_path)
+    mutants = [one for one in MUTANTS.values() if not one.compiled and slow(one) == of_slow_ones]
+    done = run(tmp_path, {test for mutant in mutants for test in mutant.tests}, compiled=False)
+    assert done.returncode == pytest.ExitCode.OK, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
