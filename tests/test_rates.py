@@ -12,6 +12,7 @@ from test_imputation import linear_vae
 
 import tinyvae as tv
 from tinyvae.evaluate import aggregate, rate_distortion
+from tinyvae.machine import progress
 from tinyvae.problems import LinearGaussian
 
 pytestmark = pytest.mark.filterwarnings("ignore:the information")
@@ -327,7 +328,7 @@ def test_a_terminal_sees_how_far_it_is(monkeypatch):
             return True
 
     vae, x = coded(*CODES)
-    monkeypatch.setattr(aggregate, "DELAY", 0)
+    monkeypatch.setattr(progress, "DELAY", 0)
     for terminal in (True, False):
         monkeypatch.setattr("sys.stderr", Terminal() if terminal else io.StringIO())
         tv.evaluate.rates(vae, x, rng())

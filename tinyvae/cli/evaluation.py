@@ -4,7 +4,6 @@ import contextlib
 import json
 import math
 import os
-import sys
 import time
 import warnings
 from argparse import Namespace
@@ -15,6 +14,7 @@ import numpy as np
 import tinyvae as tv
 from tinyvae.cli import results, words
 from tinyvae.evaluate.log_likelihood import FEW, SHARE
+from tinyvae.machine import progress
 
 __all__ = ["evaluate"]
 
@@ -78,8 +78,6 @@ class Report:
 
 def evaluate(args):
     """Evaluate a saved model: a table, what it says in words; writes evaluation.json and evaluation.png into --out."""
-    from tqdm import tqdm
-
     from tinyvae import plots
 
     vae = tv.VAE.load(args.model)
@@ -106,9 +104,7 @@ def evaluate(args):
         f"{args.model}: {vae.likelihood.name}, {words.counted(vae.n_latents, 'latent')}. {source}: {len(x):,} training "
         f"rows, {len(x_test):,} held out, {len(points):,} of them for log p(x) and the rates."
     )
-    with tqdm(
-        total=PARTS if args.annealed else PARTS - 2, unit="part", disable=not sys.stderr.isatty(), leave=False
-    ) as bar:
+    with progress.bar(PARTS if args.annealed else PARTS - 2, "part", leave=False) as bar:
         report = Report(bar)
         _bound(report, vae, x, x_test, rng())
         found = _log_p(report, vae, points, args, rng())

@@ -5,7 +5,6 @@ latent that is in use is given up where it no longer pays, while one that was gi
 """
 
 import copy
-import sys
 import time
 import warnings
 from pathlib import Path
@@ -17,7 +16,7 @@ from scipy.special import entr
 from tinyvae import likelihoods, validate
 from tinyvae.evaluate import Estimate, Rates, active_units, rates
 from tinyvae.evaluate.bound import require_latents
-from tinyvae.machine import files
+from tinyvae.machine import files, progress
 from tinyvae.models import VAE, NonFiniteLoss
 from tinyvae.objectives import ELBO
 from tinyvae.optim import Adam
@@ -173,7 +172,7 @@ def family(
     if folder is not None:
         Path(folder).mkdir(parents=True, exist_ok=True)
         files.require_writable(Path(folder, f"beta-{betas[0]:g}.npz"), 3 * vae.theta.nbytes)
-    with _bar(sum(n_epochs)) as bar:
+    with progress.bar(sum(n_epochs), "epoch") as bar:
         for i, (beta, epochs, optimizer) in enumerate(zip(betas, n_epochs, optimizers)):
             options = {"objective": ELBO(beta), "optimizer": optimizer, "batch_size": batch_size, "seed": seed}
             model = copy.deepcopy(model)
@@ -198,13 +197,6 @@ def _checked(betas):
     if len({f"{beta:g}" for beta in betas}) < len(betas):
         raise ValueError(f"betas must differ, in their first six digits, got {', '.join(f'{b:g}' for b in betas)}")
     return sorted(betas)
-
-
-def _bar(total):
-    """A progress bar over epochs, where the output is a terminal."""
-    from tqdm import tqdm
-
-    return tqdm(total=total, unit="epoch", disable=not (sys.stderr is not None and sys.stderr.isatty()))
 
 
 def _train(plan, betas, checkpoint, bar):

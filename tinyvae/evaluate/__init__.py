@@ -3,6 +3,7 @@
 from tinyvae.evaluate.active_units import ActiveUnits, active_units
 from tinyvae.evaluate.annealed import Annealed, Sandwich, annealed, sandwich
 from tinyvae.evaluate.bound import Bound, bound, require_latents
+from tinyvae.evaluate.estimate import Estimate
 from tinyvae.evaluate.geometry import codes, completeness, continuity
 from tinyvae.evaluate.held_out import Generalization, bits_per_pixel, generalization
 from tinyvae.evaluate.imputation import impute
@@ -11,7 +12,7 @@ from tinyvae.evaluate.latent_space import interpolate, manifold, traverse
 from tinyvae.evaluate.log_likelihood import LogLikelihood, log_likelihood
 from tinyvae.evaluate.neighbours import nearest
 from tinyvae.evaluate.probe import Probe, probe
-from tinyvae.evaluate.rate_distortion import Estimate, Rates, rates
+from tinyvae.evaluate.rate_distortion import Rates, rates
 
 __all__ = [
     "ActiveUnits", "Annealed", "Bound", "Estimate", "Gaps", "Generalization", "LogLikelihood", "Probe", "Rates",

@@ -1,12 +1,11 @@
 """The aggregate posterior q(z) = mean_n q(z | x_n): its density, and its KL to the prior on a grid."""
 
-import sys
-
 import numpy as np
 
 from tinyvae.machine import workers
+from tinyvae.machine.progress import passing_bar
 
-__all__ = ["Mixture", "kl_on_a_grid", "progress"]
+__all__ = ["Mixture", "kl_on_a_grid"]
 
 CELLS = 2**18  # densities that are held at once, a worker
 GRID = 2**20  # nodes of a grid that are in reach
@@ -14,7 +13,6 @@ ROWS = 500  # of them that are one task
 STEPS = 0.5, 1, 2  # a grid's, in the narrowest code's widths: where it costs little, where it costs more, at most
 LITTLE = 2**26  # densities
 WIDTHS = 8  # how far a grid reaches beyond the codes' means, in their standard deviations
-DELAY = 1  # seconds before a progress bar appears
 
 
 class Mixture:
@@ -170,30 +168,9 @@ def kl_on_a_grid(mixture):
         return density.sum(), kl[odd].sum(), kl[~odd].sum()
 
     total = np.zeros(3)
-    with progress(size, "node") as bar:
+    with passing_bar(size, "node") as bar:
         for found in workers.run(sums, range(0, size, ROWS)):
             total += found
             bar.update(min(ROWS, size - bar.n))
     mass, odd, even = total * np.prod(step)
     return odd + even, abs(odd - even) + abs(mass - 1) * max(1.0, abs(odd + even))
-
-
-def progress(total, unit):
-    """A progress bar of what takes longer than a second, where the output is a terminal; gone at the end.
-
-    Parameters
-    ----------
-    total : int
-        How many there are.
-    unit : str
-        Of what.
-
-    Returns
-    -------
-    tqdm.tqdm
-        A context; without a terminal it counts and shows nothing.
-    """
-    from tqdm import tqdm
-
-    terminal = sys.stderr is not None and sys.stderr.isatty()
-    return tqdm(total=total, unit=unit, unit_scale=True, delay=DELAY, leave=False, disable=not terminal)

@@ -1,6 +1,5 @@
 """log p(x) by annealed importance sampling, from below and, on data drawn from the model, from both sides."""
 
-import sys
 import threading
 from typing import NamedTuple
 
@@ -10,7 +9,7 @@ from tinyvae import likelihoods, validate
 from tinyvae.evaluate.bound import require_latents
 from tinyvae.evaluate.chains import Ends, anneal, step_sizes, temperatures
 from tinyvae.evaluate.log_likelihood import mean_over_points, standard_error, warn_of_few
-from tinyvae.machine import team, workers
+from tinyvae.machine import progress, team, workers
 from tinyvae.machine.arena import one_per_thread
 from tinyvae.objectives import finite
 
@@ -227,8 +226,6 @@ def _chains(plan, x, exact=None):
 
     They go upwards, or downwards from exact draws z (n, K), which the chains of a point share.
     """
-    from tqdm import tqdm
-
     n_points = max(1, ROWS // max(plan.n_chains, TRIAL_CHAINS))
     log_w, taken, passes = np.empty((plan.n_chains, len(x))), np.zeros(len(x)), {}
     arenas, lock = one_per_thread(), threading.Lock()
@@ -255,8 +252,7 @@ def _chains(plan, x, exact=None):
         return points, chains, *found, ends.target.gradients
 
     total = plan.n_chains * len(x) * max(0, len(plan.betas) - 2)
-    terminal = sys.stderr is not None and sys.stderr.isatty()
-    with team.ready(), tqdm(total=total, unit="move", unit_scale=True, disable=not terminal) as bar:
+    with team.ready(), progress.bar(total, "move", unit_scale=True) as bar:
         for points, chains, weights, share, cost in workers.run(run, chunks()):
             log_w[chains, points] = weights
             taken[points] += share.sum(axis=0) / plan.n_chains

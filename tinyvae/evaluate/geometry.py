@@ -9,8 +9,8 @@ import numpy as np
 from scipy.special import ndtr
 
 from tinyvae import validate
+from tinyvae.evaluate.estimate import Estimate
 from tinyvae.evaluate.neighbours import nearest
-from tinyvae.evaluate.rate_distortion import Estimate
 from tinyvae.machine import disk, team, workers
 
 __all__ = ["codes", "continuity", "completeness"]

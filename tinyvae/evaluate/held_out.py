@@ -6,7 +6,7 @@ import numpy as np
 
 from tinyvae import likelihoods, validate
 from tinyvae.evaluate.bound import require_latents
-from tinyvae.evaluate.rate_distortion import Estimate
+from tinyvae.evaluate.estimate import Estimate
 from tinyvae.kernels.data import only_bits
 from tinyvae.machine import disk, team, workers
 from tinyvae.objectives import finite

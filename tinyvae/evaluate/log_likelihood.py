@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyvae import likelihoods, validate
-from tinyvae.evaluate.aggregate import progress
 from tinyvae.evaluate.bound import require_latents
 from tinyvae.machine import team, workers
 from tinyvae.machine.arena import one_per_thread
+from tinyvae.machine.progress import passing_bar
 from tinyvae.objectives import finite
 
 __all__ = ["LogLikelihood", "log_likelihood", "mean_over_points", "standard_error", "warn_of_few"]
@@ -89,15 +89,15 @@ def log_likelihood(vae, x, n_samples=5000, rng=None):
     value +- 1.96 error holds log p(x) in 95 of 100 cases where many samples are effective, hundreds say. It cannot tell
     what no sample has seen: of a q narrower than the posterior (of Gaussians, less than half its variance) the weights'
     variance may be infinite, and value, error and effective size all look better than they are. A q that is wider is
-    safe. The interval of `mean()` holds
-    the mean of the values that S samples give in expectation, which is too low by about the mean of error^2 / 2.
+    safe. The interval of `mean()` holds the mean of the values that S samples give in expectation, which is too low by
+    about the mean of error^2 / 2.
     """
     require_latents("the likelihood", vae)
     likelihoods.require_density(vae.likelihood, "log_likelihood")
     x = vae.check_data(x)
     n_samples = validate.integer("n_samples", n_samples, least=1)
     seed = np.random.SeedSequence(validate.generator("rng", rng).integers(2**63, size=2))
-    with team.ready(), progress(len(x) * n_samples, "sample") as bar:  # as in training, whatever runs beside it
+    with team.ready(), passing_bar(len(x) * n_samples, "sample") as bar:  # as in training, whatever runs beside it
         parts = [_some(vae, x[i : i + POINTS], n_samples, seed, bar) for i in range(0, len(x), POINTS)]
     value, effective = (np.concatenate(part) for part in zip(*parts))
     advice = "take more of them or tv.evaluate.annealed, or train the encoder longer"

@@ -6,8 +6,8 @@ import numpy as np
 import scipy.optimize
 
 from tinyvae import validate
+from tinyvae.evaluate.estimate import Estimate
 from tinyvae.evaluate.geometry import codes
-from tinyvae.evaluate.rate_distortion import Estimate
 from tinyvae.machine import team, workers
 
 __all__ = ["Probe", "probe"]

@@ -8,14 +8,16 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyvae import likelihoods, validate
-from tinyvae.evaluate.aggregate import Mixture, kl_on_a_grid, progress
+from tinyvae.evaluate.aggregate import Mixture, kl_on_a_grid
 from tinyvae.evaluate.bound import require_latents
+from tinyvae.evaluate.estimate import Estimate
 from tinyvae.kernels.data import only_bits
 from tinyvae.machine import disk, team, workers
 from tinyvae.machine.arena import one_per_thread
+from tinyvae.machine.progress import passing_bar
 from tinyvae.objectives import finite
 
-__all__ = ["Estimate", "Rates", "rates"]
+__all__ = ["Rates", "rates"]
 
 ROWS = 500  # decoder rows that are held at once, a worker: few enough for the cache, enough for BLAS
 POINTS = 1000  # data points that are encoded at once
@@ -25,24 +27,11 @@ METHODS = ("monte_carlo", "quadrature")
 NEAR = 0.5  # nats below its most: there the information says how many data points there are
 
 
-class Estimate(NamedTuple):
-    """A number and how far it may be off, nats a data point.
-
-    Attributes
-    ----------
-    value : float
-        The estimate.
-    error : float
-        Its standard error; of quadrature, how far a coarser rule is from it, of each data point or of the whole grid,
-        and of the information at least what it lacks in R = I + KL.
-    """
-
-    value: float
-    error: float
-
-
 class Rates(NamedTuple):
     """What `rates` returns: nats a data point, means over the n data points, p*(x) being the distribution of these.
+
+    An Estimate's error is the standard error of the draws; of quadrature, how far a coarser rule is from it, of each
+    data point or of the whole grid, and of the information at least what it lacks in R = I + KL.
 
     Attributes
     ----------
@@ -247,7 +236,7 @@ def _monte_carlo(vae, x, q, seed, n_samples, n_codes):
         return points, n, mean, np.square(terms - mean).sum(axis=0)
 
     mean, squares, so_far = np.zeros((len(x), 5)), np.zeros((len(x), 5)), np.zeros((len(x), 1))
-    with progress(len(x) * n_samples, "draw") as bar:
+    with passing_bar(len(x) * n_samples, "draw") as bar:
         for points, n, new, new_squares in workers.run(sums, chunks()):
             off, before = new - mean[points], so_far[points].copy()
             so_far[points] = before + n
@@ -286,7 +275,7 @@ def _quadrature(vae, x, q):
         return np.array(found)  # 2, 5, p
 
     pieces = []
-    with progress(len(x), "point") as bar:
+    with passing_bar(len(x), "point") as bar:
         for piece in workers.run(chunk_means, range(0, len(x), n_points)):
             pieces.append(piece)
             bar.update(piece.shape[2])

@@ -1,12 +1,11 @@
 """Training for an experiment: a run of any length, which a kill at any instant sets back by an epoch at most."""
 
 import json
-import sys
 
 import numpy as np
 
 from tinyvae.estimators import learns
-from tinyvae.machine import files
+from tinyvae.machine import files, progress
 from tinyvae.training.history import Record, say
 from tinyvae.training.plan import Plan
 from tinyvae.training.train import START, steps
@@ -52,16 +51,13 @@ def train(vae, x, checkpoint, optimizer, epochs, measure=lambda epoch: {}, **opt
     KeyboardInterrupt
         By Ctrl-C.
     """
-    from tqdm import tqdm
-
     plan = Plan(vae, x, optimizer=optimizer, epochs=epochs, **options)
     if learns(plan.estimator):
         raise ValueError(f"an estimator that learns, such as {plan.estimator!r}, has no place in this checkpoint")
     last, curve, losses = _resumed(checkpoint, plan)
     if last is START and (first := measure(0)):
         curve.append({"epoch": 0, "step": 0, "seconds": 0.0, "loss": None, **first})
-    terminal = sys.stderr is not None and sys.stderr.isatty()
-    with tqdm(total=plan.epochs, initial=last.epoch, unit="epoch", disable=not terminal) as bar:
+    with progress.bar(plan.epochs, "epoch", initial=last.epoch) as bar:
         for record in steps(plan, last):
             losses.append(record.loss)
             if record.step % plan.n_batches:
@@ -72,7 +68,7 @@ def train(vae, x, checkpoint, optimizer, epochs, measure=lambda epoch: {}, **opt
                 losses = []
                 line = ", ".join(f"{key} {value:.5g}" for key, value in found.items())
                 bar.set_postfix_str(line)
-                if not terminal:
+                if bar.disable:
                     say(f"epoch {record.epoch}/{plan.epochs}: loss {curve[-1]['loss']:.5g}, {line}")
             bar.update()
             if checkpoint is not None:

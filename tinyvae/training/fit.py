@@ -1,9 +1,7 @@
 """`fit`: a whole training run, with a progress bar, validation, early stopping and checkpoints."""
 
-import sys
-
 from tinyvae import likelihoods
-from tinyvae.machine import files
+from tinyvae.machine import files, progress
 from tinyvae.training import checkpoints
 from tinyvae.training.history import COLLAPSED, History, Validation, collapsed, is_elbo, say, summary
 from tinyvae.training.plan import Plan
@@ -85,8 +83,6 @@ def fit(
     estimator that learns, by class and `repr`. What cannot be compared, such as an open file, is refused. `after_epoch`
     is not compared.
     """
-    from tqdm import tqdm
-
     if strange := options.keys() - Plan.__dataclass_fields__.keys():
         known = ", ".join(Plan.__dataclass_fields__)
         raise TypeError(f"fit() got an unexpected keyword argument {min(strange)!r}; train's are {known}")
@@ -112,8 +108,7 @@ def fit(
         files.require_writable(checkpoint, copies * vae.theta.nbytes)
     n_batches, warned = plan.n_batches, not plan.draws  # without a KL nothing collapses
     term = likelihoods.term(plan.x, vae.likelihood)
-    terminal = sys.stderr is not None and sys.stderr.isatty()
-    with tqdm(total=plan.epochs * n_batches, initial=last.step, unit="step", disable=not terminal) as bar:
+    with progress.bar(plan.epochs * n_batches, "step", initial=last.step) as bar:
         try:
             for record in () if _is_over(plan, history) else steps(plan, last):
                 history.records.append(record)
@@ -128,7 +123,7 @@ def fit(
                     line += f", {what} {held_out.loss:.2f}"
                     if plan.patience and history.best is history.validation[-1]:
                         plan.best = vae.theta.copy()
-                if terminal:
+                if not bar.disable:
                     bar.set_postfix_str(line)
                 else:
                     say(f"epoch {record.epoch}/{plan.epochs}: {line}")
