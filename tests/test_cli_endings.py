@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import signal
+import warnings
 from argparse import Namespace
 from pathlib import Path
 
@@ -237,3 +238,9 @@ def test_a_series_that_a_later_run_cannot_complete_says_so(tmp_path, monkeypatch
     assert last_line(capsys) == (
         "The series lacks model-0001.npz, model-0002.npz: run.npz was past these epochs as this run went on"
     )
+
+
+def test_a_warning_is_one_line_without_code(monkeypatch, capsys):
+    monkeypatch.setitem(cli.COMMANDS, "lessons", lambda args: warnings.warn("few samples are effective: take more"))
+    assert run("lessons") == 0
+    assert capsys.readouterr().err == "Warning: few samples are effective: take more\n"

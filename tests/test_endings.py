@@ -71,7 +71,7 @@ def test_the_line_of_an_epoch_is_true_of_its_numbers(objective, weight, validate
     line, (record,) = capsys.readouterr().err.strip(), history.records
     assert validated in line and (" = " in line) == (weight is not None)
     if weight is None:
-        assert f"loss {record.loss:.2f}; reconstruction {record.reconstruction:.2f}, KL {record.kl:.2f}, " in line
+        assert f"loss {record.loss:.2f}; cross-entropy {record.reconstruction:.2f}, KL {record.kl:.2f}, " in line
     else:
         assert f" + {'2.5 x ' * (weight != 1)}KL " in line
         assert record.loss == pytest.approx(record.reconstruction + weight * record.kl, rel=1e-6)

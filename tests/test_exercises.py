@@ -222,7 +222,9 @@ def judged(room, text, *names, seconds=0.5):
 def test_no_answer_harms_its_judge(what, room):
     body, kind, message = BAD[what]
     start = time.monotonic()
-    one, other = judged(room, f"\ndef double(x):\n    {body}\n\ndef half(x): return x / 2\n", "double", "half")
+    text = f"\ndef double(x):\n    {body}\n\ndef half(x): return x / 2\n"
+    seconds = 0.5 if "0.5 s" in message else 5  # on a busy machine, what ends by itself may take a while
+    one, other = judged(room, text, "double", "half", seconds=seconds)
     assert one.verdict.kind == kind and re.search(message, one.verdict.message), one
     assert len(one.verdict.message) < 700 and "\n" not in one.verdict.message
     assert other == ("half", ("right", ""), [], 0), "the next one is judged all the same"

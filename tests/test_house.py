@@ -21,7 +21,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = (
     "kernels", "machine", "validate", "discover", "schedules", "objectives", "optim", "activations", "mlp", "datasets",
     "likelihoods", "noise", "distributions", "estimators", "plots", "evaluate", "models", "training", "variance",
-    "problems", "check", "compare", "bench", "exercises", "cli",
+    "problems", "check", "compare", "bench", "reproduce", "exercises", "cli",
 )  # fmt: skip
 
 
@@ -46,7 +46,9 @@ CONTRACT = """
     optim.Adam evaluate.impute evaluate.refine evaluate.gaps evaluate.manifold evaluate.interpolate evaluate.traverse
     evaluate.nearest datasets.names datasets.binarize datasets.Dataset likelihoods.names
     datasets.read datasets.shapes Binary Categorical distributions.OneHot evaluate.exact_log_likelihood
-    evaluate.active_units
+    evaluate.active_units evaluate.log_likelihood evaluate.rates evaluate.Estimate evaluate.codes
+    evaluate.continuity evaluate.completeness evaluate.probe evaluate.generalization evaluate.bits_per_pixel
+    evaluate.annealed evaluate.sandwich compare.family compare.chords
 """.split()
 
 

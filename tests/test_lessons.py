@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import tinyvae as tv
+from tinyvae import reproduce
 
 LESSONS = sorted((Path(__file__).parents[1] / "lessons").glob("[0-9][0-9]_*.py"))
 SYSTEM = "contextlib", "os", "time"  # to set a number of threads, and to watch a step
@@ -196,9 +197,24 @@ def test_the_pages_are_whole_and_small():
     if not PAGES.is_dir():
         pytest.skip("no page has been rendered")
     figures = {f"{lesson.stem[:2]}_{i}.png" for lesson in LESSONS for i in range(1, len(promised_figures(lesson)) + 1)}
-    assert {path.name for path in PAGES.iterdir()} == figures | {f"{lesson.stem}.md" for lesson in LESSONS}
+    made = {path.name for path in PAGES.iterdir() if not path.name.startswith("reproduced")}
+    assert made == figures | {f"{lesson.stem}.md" for lesson in LESSONS}
     assert max(matplotlib.image.imread(path).shape[1] for path in PAGES.glob("*.png")) <= 900
     assert sum(path.stat().st_size for path in PAGES.glob("*.png")) < 3e6
+
+
+def test_what_was_reproduced_is_a_page_of_published_experiments():
+    """Made by `tinyvae reproduce NAME --page lessons/pages/reproduced.md`, a section each with its figure."""
+    there = {path.name for path in PAGES.glob("reproduced*")}
+    if not there:
+        pytest.skip("no page of what was reproduced has been made")
+    text = (PAGES / "reproduced.md").read_text(encoding="utf-8")
+    names = re.findall(r"^<!-- (\w+) -->$", text, re.MULTILINE)
+    assert names == re.findall(r"^<!-- end of (\w+) -->$", text, re.MULTILINE) and {*names} <= {*reproduce.names()}
+    assert len({*names}) == len(names) > 0 and "--recipe miniature" not in text
+    assert there == {"reproduced.md", *(f"reproduced_{name}.png" for name in names)}
+    for name in names:
+        assert f"## {reproduce.find(name).TITLE}\n" in text and f"](reproduced_{name}.png)" in text
 
 
 SMALL = """\

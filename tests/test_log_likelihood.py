@@ -231,3 +231,84 @@ def test_bad_input_is_refused_before_anything_is_computed():
     for generator in (None, 0, np.random):
         with pytest.raises(TypeError, match="rng must be a numpy.random.Generator"):
             vae.log_likelihood(x, 10, generator)
+
+
+# --- what the weights say of themselves -----------------------------------------------------------------------
+
+
+def test_the_error_is_that_of_repeats_and_the_bias_its_square_by_two():
+    vae, x = make(2)
+    repeats, n_samples = 2000, 60
+    found = tv.evaluate.log_likelihood(vae, np.repeat(x, repeats, axis=0), n_samples, rng())
+    value, error = (column.reshape(len(x), repeats) for column in found[:2])
+    assert np.all(error.mean(axis=1) > 0.05)  # there is something to tell
+    # A standard deviation of 2000 normal numbers is known to 1.6%; the delta method's own rest is of the order 1 / S.
+    np.testing.assert_allclose(error.mean(axis=1), value.std(axis=1), rtol=0.08)
+    bias = value.mean(axis=1) - exact(vae, x)
+    np.testing.assert_allclose(bias, -(error**2).mean(axis=1) / 2, atol=4.5 * value.std() / np.sqrt(repeats))
+    assert np.all(bias < 0)
+    # effective = S / (1 + Var(w) / E[w]^2)
+    wanted = n_samples / (1 + weights_spread(vae, x) ** 2)
+    np.testing.assert_allclose(found.effective.reshape(value.shape).mean(axis=1), wanted, rtol=0.08)
+
+
+@pytest.mark.parametrize("n_samples", [2, 40, 1300])  # of the last, some chunks' weights are in another unit
+def test_error_and_effective_size_are_those_of_the_weights(n_samples, monkeypatch):
+    # By way of a decoder that says what the weights are: log w = -f(z), one latent, q = p.
+    vae, x = make()
+    vae.encoder.theta[:] = 0
+    found = tv.evaluate.log_likelihood(vae, x, n_samples, rng())
+    kept = []
+    loss = vae.likelihood.loss
+
+    class Kept(type(vae.likelihood) if not isinstance(vae.likelihood, type) else vae.likelihood):
+        @staticmethod
+        def loss(outputs, pixels, losses, **own):
+            loss(outputs, pixels, losses, **own)
+            kept.append((len(pixels), losses.copy()))
+
+    monkeypatch.setattr(vae, "likelihood", Kept)
+    monkeypatch.setenv("TINYVAE_WORKERS", "1")
+    again = tv.evaluate.log_likelihood(vae, x, n_samples, rng())
+    assert all(np.array_equal(a, b) for a, b in zip(found, again))
+    if n_samples > 500:  # a point a chunk, in three pieces
+        w = np.exp(-np.stack([np.concatenate([k for _, k in kept[i : i + 3]]) for i in range(0, len(kept), 3)], axis=1))
+    else:
+        w = np.exp(-np.concatenate([losses.reshape(n_samples, n) for n, losses in kept], axis=1))
+    assert w.shape == (n_samples, len(x))
+    np.testing.assert_allclose(found.value, np.log(w.mean(axis=0)), rtol=1e-12)
+    np.testing.assert_allclose(found.error, w.std(axis=0, ddof=1) / w.mean(axis=0) / np.sqrt(n_samples), rtol=1e-7)
+    np.testing.assert_allclose(found.effective, w.sum(axis=0) ** 2 / (w * w).sum(axis=0), rtol=1e-12)
+
+
+def test_the_model_s_own_method_is_the_value():
+    vae, x = make(dtype="float32")
+    found = tv.evaluate.log_likelihood(vae, x, 30, rng())
+    assert np.array_equal(vae.log_likelihood(x, 30, rng()), found.value)
+    mean, error = found.mean()
+    assert mean == found.value.mean() and error == pytest.approx(found.value.std(ddof=1) / np.sqrt(len(x)))
+    one = tv.evaluate.log_likelihood(vae, x[:1], 30, rng())
+    assert one.mean() == (one.value[0], one.error[0])
+
+
+def test_a_q_that_is_the_posterior_has_no_error():
+    vae, x = make()
+    vae.params["decoder.W0"][:] = 0
+    vae.encoder.theta[:] = 0
+    found = tv.evaluate.log_likelihood(vae, x, 700, rng())
+    assert np.all(found.error < 1e-7) and np.allclose(found.effective, 700, rtol=1e-12)
+    alone = tv.evaluate.log_likelihood(vae, x, 1, rng())
+    assert np.isnan(alone.error).all() and np.all(alone.effective == 1)
+
+
+def test_worthless_weights_warn(recwarn):
+    vae, x = make()
+    tv.evaluate.log_likelihood(vae, x, 200, rng())
+    for n_samples in (1, 2, 9):  # too few to tell
+        tv.evaluate.log_likelihood(vae, x, n_samples, rng())
+    assert not recwarn
+    vae.params["encoder.b1"][:] = [9.0, -3.0]  # far from any posterior, and narrow
+    with pytest.warns(UserWarning, match=r"worthless for \d+% of the points, where fewer than 10 of 200 .*: take more"):
+        tv.evaluate.log_likelihood(vae, x, 200, rng())
+    with pytest.warns(UserWarning, match="fewer than 5 of 50 importance samples are effective"):
+        vae.log_likelihood(x, 50, rng())

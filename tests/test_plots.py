@@ -60,11 +60,25 @@ FIGURES = {
     "decomposition": lambda rng: plots.decomposition(
         {name: {"encoder": {"share": (-0.1, 0.0, 0.3)}, "decoder": {"share": (0.5, 0.3, 0.7)}} for name in NAMES}
     ),
+    "evaluation": lambda rng: plots.evaluation(rng.random(5), 1 + 99 * rng.random(30), 100),
+    "evaluation, one latent": lambda rng: plots.evaluation(rng.random(1), np.ones(3), 2),
     "samples": lambda rng: plots.samples(rng.random((13, 560)), (28, 20)),
     "reconstructions": lambda rng: plots.reconstructions(**pictures(rng)["reconstructions"]),
     "latents": lambda rng: plots.latents(**pictures(rng)["latents"]),
     "one latent": lambda rng: plots.latents(rng.standard_normal((5, 1)), np.arange(5)),
     "five latents": lambda rng: plots.latents(rng.standard_normal((5, 5)), np.arange(5)),
+    "samples seen": lambda rng: plots.samples_seen(
+        {
+            "digits": {
+                f"{k} latents": {"train": ([1, 9, 90], [-3, -2, -k]), "held out": ([1, 9, 90], [-4, -3, -2])}
+                for k in (1, 2)
+            },
+            "faces": {"2 latents": {name: ([5, 50], [1, 2]) for name in ("train", "held out", "end of the film")}},
+        }
+    ),
+    "densities and images": lambda rng: plots.densities_and_images(
+        {"one": (5.0, 4.0, 6.0), "two, so": (2.0, 2.0, 2.0)}, {name: rng.random((4, 64)) for name in "ab"}, (8, 8)
+    ),
     "compare": lambda rng: plots.compare(curves(), pictures(rng)),
 }
 

@@ -75,7 +75,9 @@ def call(one, n_phases=1, n_blocks=1, rounds=0):
 def within(seconds, condition):
     """Whether a condition comes true within so many seconds."""
     end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
+    while time.monotonic() < end:
+        if condition():
+            return True
         time.sleep(0.001)
     return condition()
 

@@ -12,9 +12,9 @@ from tinyvae.training import History, fit, train
 
 __all__ = [
     "VAE", "TwoLayerVAE", "Autoencoder", "VQVAE", "NonFiniteLoss", "train", "fit", "History", "ELBO", "FreeBits",
-    "ImportanceWeighted", "Draws", "Target", "DiagonalGaussian", "FullGaussian", "Binary", "Categorical", "Bernoulli",
-    "MLP", "SGD", "Adam", "check", "datasets", "distributions", "estimators", "evaluate", "likelihoods", "noise",
-    "objectives", "optim", "problems", "schedules", "variance",
+    "ImportanceWeighted", "Draws", "Target", "DiagonalGaussian", "FullGaussian", "Binary", "Categorical",
+    "Bernoulli", "MLP", "SGD", "Adam", "check", "compare", "datasets", "distributions", "estimators", "evaluate",
+    "likelihoods", "noise", "objectives", "optim", "problems", "schedules", "variance",
 ]  # fmt: skip
 
 __version__ = "0.1.0"
@@ -22,8 +22,9 @@ __version__ = "0.1.0"
 
 def __getattr__(name):
     """The laboratory is loaded when it is first asked for: who only trains need not wait for it."""
-    if name in ("check", "problems", "variance"):
+    if name in ("check", "compare", "problems", "variance"):
         import tinyvae.check
+        import tinyvae.compare
         import tinyvae.problems
         import tinyvae.variance
 

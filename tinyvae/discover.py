@@ -6,7 +6,35 @@ A file that is put beside the others is known by name, and nothing else need cha
 import importlib
 import pkgutil
 
-__all__ = ["by_name", "require_own_name"]
+__all__ = ["rooms", "by_name", "require_own_name"]
+
+
+def rooms(package, first=()):
+    """The files of a package folder, imported.
+
+    Parameters
+    ----------
+    package : module
+        An imported package.
+    first : sequence of str
+        The files that come first, in reading order; the others follow in alphabetical order.
+
+    Returns
+    -------
+    dict
+        {name: module}.
+
+    Raises
+    ------
+    ImportError
+        If a file has no `__all__`.
+    """
+    names, found = [room.name for room in pkgutil.iter_modules(package.__path__)], {}
+    for name in (*first, *(name for name in names if name not in first)):
+        found[name] = importlib.import_module(f"{package.__name__}.{name}")
+        if not hasattr(found[name], "__all__"):
+            raise ImportError(f"{found[name].__file__} has no __all__: list there what it shows")
+    return found
 
 
 def by_name(package, wanted, name_of, first=()):
@@ -33,11 +61,8 @@ def by_name(package, wanted, name_of, first=()):
     ImportError
         If a file has no `__all__`, or two objects have one name.
     """
-    rooms, found = [room.name for room in pkgutil.iter_modules(package.__path__)], {}
-    for room in (*first, *(room for room in rooms if room not in first)):
-        module = importlib.import_module(f"{package.__name__}.{room}")
-        if not hasattr(module, "__all__"):
-            raise ImportError(f"{module.__file__} has no __all__: list there what it shows")
+    found = {}
+    for module in rooms(package, first).values():
         for one in (getattr(module, name) for name in module.__all__):
             if wanted(one):
                 name = name_of(one)

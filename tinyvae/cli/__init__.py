@@ -1,4 +1,5 @@
-"""The command line: `tinyvae compare`, the single jobs train, sample, fill, variance, check and bench, and the course.
+"""The command line: `tinyvae compare`, single jobs (train, rates, sample, fill, evaluate, variance, check, bench),
+published experiments, and the course.
 
 Results go to the standard output and into files under --out; progress and errors go to the standard error. Exit
 status: 0, or 1 where a run diverged, a check failed or an answer is not right, 2 for a wrong value, 128 + its number
@@ -7,11 +8,26 @@ where a signal ended the command (130 for Ctrl-C), 141 where the reader of the o
 
 import contextlib
 import sys
+import warnings
 from argparse import Namespace
 
 import numpy as np
 
-from tinyvae.cli import certify, course, endings, jobs, laboratory, options, results, signals, tasks
+from tinyvae.cli import (
+    certify,
+    course,
+    endings,
+    evaluation,
+    family,
+    jobs,
+    laboratory,
+    options,
+    reproductions,
+    results,
+    signals,
+    tasks,
+)
+from tinyvae.training.history import say
 
 __all__ = ["main", "COMMANDS"]
 
@@ -20,11 +36,14 @@ COMMANDS = {
     for function in (
         jobs.compare,
         jobs.train,
+        family.rates,
         tasks.sample,
         tasks.fill,
+        evaluation.evaluate,
         laboratory.variance,
         certify.check,
         jobs.bench,
+        reproductions.reproduce,
         course.lessons,
         course.exercise,
     )
@@ -51,7 +70,8 @@ def main(argv=None):
     """
     endings.prepare_streams()
     args, made = Namespace(command="", written=[], kept=""), []  # until the words are read
-    with signals.as_interrupts():
+    with signals.as_interrupts(), warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_: say(f"Warning: {message}")  # no line of code
         try:
             try:
                 args = options.parse(argv)

@@ -85,7 +85,7 @@ def train(args):
     vae = training.model(args, data.train)
     vae.image_shape = data.image_shape
     _require_room(vae, args)
-    term = words.term(data.train, vae.likelihood)
+    term = tv.likelihoods.term(data.train, vae.likelihood)
     if remark := words.remark(args, data.train, vae.likelihood):
         words.say(remark)
     history = tv.History()

@@ -75,6 +75,8 @@ def _idle(args):
         yield ("--out",), "no lesson is run" if args.copy else "without a lesson's number none is run"
     if getattr(args, "latents", None) in distributions.LATENTS and args.latents != "categorical":
         yield ("--n-ways",), f"only categorical latents have ways, and those of --latents {args.latents} have none"
+    if args.command == "reproduce" and args.experiment is None:
+        yield ("--recipe", "--page", "--seed", "--out"), "without an experiment's name all are listed and none is run"
     if args.command == "train":
         yield from _idle_in_training(args)
     if args.command != "variance":

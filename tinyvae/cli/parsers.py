@@ -2,7 +2,7 @@
 
 import tinyvae as tv
 from tinyvae import compare, estimators, problems
-from tinyvae.cli import codes, groups, training
+from tinyvae.cli import codes, family, groups, training
 from tinyvae.cli import task_options as tasks
 from tinyvae.cli.groups import MANY
 from tinyvae.cli.types import Parser, count, number_above, path
@@ -114,6 +114,7 @@ def build():
         "its last whole epoch when the same command is given again, and a finished one when --epochs is raised",
     )
 
+    family.add(command)
     tasks.add(command)
 
     one = command(
@@ -223,6 +224,29 @@ def build():
     one.add_argument("--n-latents", type=count(1, MANY), default=20, metavar="K", help="latents")
     one.add_argument("--batch-size", type=count(1, MANY), default=100, metavar="M", help="data points a step")
     one.add_argument("--dense", action="store_true", help="uniform float32 pixels in place of 13%% ones in uint8")
+
+    one = command(
+        "reproduce",
+        "Run a published experiment, beside its published numbers; a table, a figure, a JSON file. It can be stopped.",
+        "",
+        " rainforth2018",
+        " burda2016 --recipe full --out out/full",
+        arguments=" [NAME]",
+    )
+    one.add_argument("experiment", nargs="?", metavar="NAME", help="run this one; without it all are listed")
+    one.add_argument(
+        "--recipe",
+        choices=("short", "full", "miniature"),
+        default="short",
+        metavar="NAME",
+        help="short; full, the publication's own; or miniature, which only shows that it runs",
+    )
+    one.add_argument(
+        "--page",
+        type=path,
+        metavar="FILE",
+        help="also write the results into a Markdown page, in the place of this experiment's section if it has one",
+    )
 
     one = command(
         "lessons",

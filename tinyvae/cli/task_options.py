@@ -1,5 +1,6 @@
-"""The options of the commands that use a saved model: sample and fill."""
+"""The options of the commands that use a saved model: sample, fill and evaluate."""
 
+from tinyvae.cli.groups import add_data
 from tinyvae.cli.types import count, path
 from tinyvae.evaluate.imputation import METHODS
 
@@ -10,7 +11,7 @@ SAVED = "a model that tinyvae train saved"
 
 
 def add(command):
-    """Add the parsers of sample and fill.
+    """Add the parsers of sample, fill and evaluate.
 
     Parameters
     ----------
@@ -67,6 +68,40 @@ def add(command):
         help="%(choices)s: the second is right only where the encoder is",
     )
     _add_shape(one)
+
+    one = command(
+        "evaluate",
+        "How good a saved model is: bound, log p(x), rates, its latent space, a probe; numbers with errors, a figure.",
+        " out/model.npz",
+        " out/model.npz --data my_images/ --n-samples 50000 --points 200",
+        " out/model.npz --annealed 1000",
+        arguments=" MODEL",
+    )
+    one.add_argument("model", type=path, metavar="MODEL", help=SAVED)
+    add_data(one)
+    one.set_defaults(data=None)
+    one.epilog += "\n\nWithout --data: what it was trained on, as the train.json beside it says, else digits."
+    one.add_argument(
+        "--n-samples",
+        type=count(2, MANY),
+        default=5000,
+        metavar="S",
+        help="importance samples of each data point for log p(x), a decoder pass each",
+    )
+    one.add_argument(
+        "--points", type=count(10, MANY), default=500, metavar="N", help="held-out rows for log p(x) and the rates"
+    )
+    one.add_argument(
+        "--annealed",
+        type=count(0, MANY),
+        default=0,
+        metavar="T",
+        help="temperatures of annealed importance sampling, for 20 of the points and 20 that the model draws: slow, "
+        "and right where importance samples are worthless; 0 for none",
+    )
+    one.add_argument(
+        "--per-class", type=count(1, MANY), default=10, metavar="N", help="labels of each class that the probe is told"
+    )
 
 
 def _add_shape(one):

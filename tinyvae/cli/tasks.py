@@ -105,7 +105,7 @@ def fill(args):
     results.require(args, "filled.npy", "filled.png", size=args.n_draws * x.nbytes)
     rng = np.random.default_rng(args.seed)
     draws = tv.evaluate.impute(vae, x, args.n_draws, rng, args.n_steps, args.method)
-    if words.term(x, vae.likelihood) == "cross-entropy":
+    if tv.likelihoods.term(x, vae.likelihood) == "cross-entropy":
         words.say(
             f"The pixels of {args.data} are grey, those of the likelihood {vae.likelihood.name!r} are black or white: "
             "what is there counts by its cross-entropy, what is drawn is black or white."

@@ -5,16 +5,13 @@ import math
 import sys
 import textwrap
 
-import numpy as np
-
 from tinyvae import compare as comparison
 from tinyvae import datasets, estimators, likelihoods
 from tinyvae.cli import reader
-from tinyvae.machine.disk import pieces
 
 __all__ = [
     "estimator", "is_file", "built_in", "dataset", "objective", "Progress",
-    "settings", "term", "remark", "number", "percent", "counted", "say", "interval", "print_table", "fail",
+    "settings", "remark", "number", "percent", "counted", "say", "interval", "print_table", "fail",
 ]  # fmt: skip
 
 WIDTH = 118  # of a paragraph
@@ -168,30 +165,6 @@ def settings(args):
     }
 
 
-def term(x, likelihood):
-    """What the reconstruction term of data is, in words.
-
-    Parameters
-    ----------
-    x : array (n, D)
-        The pixels.
-    likelihood : Bernoulli or another likelihood
-        The model's.
-
-    Returns
-    -------
-    str
-        "reconstruction", a -log p(x | z); "cross-entropy", of grey pixels where the likelihood is of black and white;
-        or "squared error".
-    """
-    if likelihood is likelihoods.SquaredError:
-        return "squared error"
-    if x.dtype.kind != "f" or likelihood.is_density:
-        return "reconstruction"
-    grey = any(np.any((piece > 0) & (piece < 1)) for piece in pieces(x))
-    return "cross-entropy" if grey else "reconstruction"
-
-
 def remark(args, x, likelihood):
     """What there is to say of a reconstruction term that is no -log p.
 
@@ -200,7 +173,7 @@ def remark(args, x, likelihood):
     args : argparse.Namespace
         The command's.
     x, likelihood : array (n, D), Bernoulli or another likelihood
-        As for `term`.
+        As for `likelihoods.term`.
 
     Returns
     -------
@@ -213,7 +186,7 @@ def remark(args, x, likelihood):
         "a probability of grey levels --likelihood categorical.",
         "squared error": "The reconstruction term is a squared error, no density: to be -log p of a Gaussian of "
         f"variance 1/2, it lacks D/2 log(pi), {x.shape[1] / 2 * math.log(math.pi):.2f} nats.",
-    }.get(term(x, likelihood), "")
+    }.get(likelihoods.term(x, likelihood), "")
 
 
 def number(value):
@@ -308,7 +281,7 @@ def print_table(*rows, indent=0):
     left = {
         i
         for i, column in enumerate(zip(*rows))
-        if column[0] in ("estimator", "model", "problem", "block", "rank") and i < len(widths) - 1
+        if column[0] in ("estimator", "model", "problem", "block", "rank", "quantity") and i < len(widths) - 1
     }
     for row in rows:
         cells = (

@@ -281,7 +281,7 @@ def _row(path, i, line, separator, n):
         j, word = next((j, f) for j, f in enumerate(fields, 1) if f not in MISSING and not _is_number(f))
         word = word if len(word) <= 40 else f"{word[:40]}..."
         raise ValueError(
-            f"{path}: line {i}, field {j} must be a number, got {word!r}; leave out columns of words, "
-            "and leave a field empty where the value is missing"
+            f"{path}: line {i}, field {j} must be a number, got {word!r}; leave out columns of words "
+            "(labels are whole numbers), and leave a field empty where the value is missing"
         )
     return row, all(field in MISSING or field.lstrip("+-").isdecimal() for field in fields)

@@ -2,16 +2,15 @@
 
 import numpy as np
 
-from tinyvae import likelihoods, validate
+from tinyvae import likelihoods
 from tinyvae.evaluate.bound import require_latents
 from tinyvae.machine import team, workers
 from tinyvae.objectives import finite
 
-__all__ = ["exact_log_likelihood", "active_units"]
+__all__ = ["exact_log_likelihood"]
 
 POINTS = 100  # data points in one chunk
 STATES = 50  # states whose pixels are held at once, a worker
-ROWS = 5000  # data points whose encoding is held at once
 
 
 def exact_log_likelihood(vae, x):
@@ -63,40 +62,3 @@ def exact_log_likelihood(vae, x):
     with team.ready():
         found = list(workers.run(log_sum, range(0, len(x), POINTS)))
     return np.concatenate(found) if found else np.empty(0)
-
-
-def active_units(vae, x, threshold=0.01):
-    """Which latents say something of the data: those whose posterior mean varies over it.
-
-        Var_x(E_q[z_k]) > threshold
-
-    Parameters
-    ----------
-    vae : VAE
-        Of any latents.
-    x : array (n, D)
-        The data, at least two points.
-    threshold : float
-        Of the variance, in units of z squared; a bit's is at most 1/4.
-
-    Returns
-    -------
-    array of bool (K,)
-        Of each latent; a choice is active where the probability of one of its ways varies so.
-
-    Raises
-    ------
-    ValueError or TypeError
-        For input that does not fit.
-
-    Notes
-    -----
-    Source: Burda et al. 2016, section 5.2.
-    """
-    require_latents("active_units", vae)
-    threshold = validate.number("threshold", threshold, least=0)
-    x = vae.check_data(x)
-    if len(x) < 2:
-        raise ValueError(f"x must have at least two data points, of which something can vary, got {len(x)}")
-    means = np.concatenate([vae.encode(x[i : i + ROWS]).mean for i in range(0, len(x), ROWS)])
-    return (means.var(axis=0, dtype="float64") > threshold).reshape(vae.n_latents, -1).any(axis=1)

@@ -58,7 +58,7 @@ from tinyvae.machine.disk import is_large, pieces
 
 __all__ = [
     "Bernoulli", "Categorical", "ContinuousBernoulli", "Gaussian", "SquaredError",
-    "LIKELIHOODS", "names", "resolve", "config_of", "takes_bits", "require_density", "checked",
+    "LIKELIHOODS", "names", "resolve", "config_of", "takes_bits", "require_density", "term", "checked",
 ]  # fmt: skip
 
 NEEDED = ("name", "outputs", "is_density", "check", "parameters", "loss", "loss_and_slope")
@@ -183,6 +183,30 @@ def takes_bits(likelihood):
     bool
     """
     return getattr(likelihood, "takes_bits", False)
+
+
+def term(x, likelihood):
+    """What the reconstruction term of data is, in words.
+
+    Parameters
+    ----------
+    x : array (n, D)
+        The pixels.
+    likelihood : Bernoulli or another likelihood
+        The model's.
+
+    Returns
+    -------
+    str
+        "reconstruction", a -log p(x | z); "cross-entropy", of grey pixels where the likelihood is of black and white;
+        or "squared error".
+    """
+    if likelihood is SquaredError:
+        return "squared error"
+    if x.dtype.kind != "f" or likelihood.is_density:
+        return "reconstruction"
+    grey = any(np.any((piece > 0) & (piece < 1)) for piece in pieces(x))
+    return "cross-entropy" if grey else "reconstruction"
 
 
 def checked(likelihood, name, x, n_features, dtype):

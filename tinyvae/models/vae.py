@@ -118,8 +118,8 @@ class VAE(Model):
         return self.decode(np.ascontiguousarray(getattr(q, "mode", q.mean))).mean
 
     def log_likelihood(self, x, n_samples=5000, rng=None):
-        """An estimate of log p(x), nats, (n,), from importance samples: see `tv.evaluate.log_likelihood`."""
-        return evaluate.log_likelihood(self, x, n_samples, rng)
+        """An estimate of log p(x), nats, (n,), from importance samples: the value of `tv.evaluate.log_likelihood`."""
+        return evaluate.log_likelihood(self, x, n_samples, rng).value
 
     def held_out(self, x):
         """The negative ELBO of held-out data x (n, D) and its two terms, nats, a `Bound`: see `tv.evaluate.bound`."""

@@ -19,7 +19,7 @@ STYLE = {
 }
 
 
-def save(figure, path):
+def save(figure, path, width=None):
     """Write a figure; the same figure gives the same bytes.
 
     A kill at any instant leaves the old file or the new one.
@@ -29,6 +29,8 @@ def save(figure, path):
     figure : matplotlib.figure.Figure
     path : str or path
         The file; its suffix tells the format (png, pdf, svg).
+    width : int, optional
+        Pixels that it may be wide, at most; None for 120 an inch.
 
     Raises
     ------
@@ -37,9 +39,9 @@ def save(figure, path):
     """
     suffix = os.path.splitext(path)[1][1:].lower()
     undated = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
-    data = io.BytesIO()
+    data, dpi = io.BytesIO(), 120 if width is None else min(120, int(width / figure.get_figwidth()))
     with rc_context({"svg.hashsalt": "tinyvae"}):
-        figure.savefig(data, format=suffix, dpi=120, metadata=undated.get(suffix))
+        figure.savefig(data, format=suffix, dpi=dpi, metadata=undated.get(suffix))
     write(path, data.getvalue())
 
 

@@ -1,10 +1,9 @@
 """`fit`: a whole training run, with a progress bar, validation, early stopping and checkpoints."""
 
-import sys
-
-from tinyvae.machine import files
+from tinyvae import likelihoods
+from tinyvae.machine import files, progress
 from tinyvae.training import checkpoints
-from tinyvae.training.history import History, Validation, is_elbo, say, summary
+from tinyvae.training.history import COLLAPSED, History, Validation, collapsed, is_elbo, say, summary
 from tinyvae.training.plan import Plan
 from tinyvae.training.train import START, check_owner, steps
 
@@ -25,7 +24,7 @@ def fit(
     """Run `train` to its end with a progress bar, validating after each epoch.
 
     Where the output is not a terminal, a plain line an epoch stands in for the bar. Ctrl-C ends the run; the model
-    keeps what it learnt so far, as it does where an error ends it.
+    keeps what it learnt so far, as it does where an error ends it. Where the KL collapses, a line says so, once.
 
     Parameters
     ----------
@@ -84,8 +83,6 @@ def fit(
     estimator that learns, by class and `repr`. What cannot be compared, such as an open file, is refused. `after_epoch`
     is not compared.
     """
-    from tqdm import tqdm
-
     if strange := options.keys() - Plan.__dataclass_fields__.keys():
         known = ", ".join(Plan.__dataclass_fields__)
         raise TypeError(f"fit() got an unexpected keyword argument {min(strange)!r}; train's are {known}")
@@ -109,16 +106,16 @@ def fit(
     if checkpoint is not None and last.epoch < plan.epochs:
         copies = 3 + (plan.patience is not None)  # the model's, Adam's two moments, and the best
         files.require_writable(checkpoint, copies * vae.theta.nbytes)
-    n_batches = plan.n_batches
-    terminal = sys.stderr is not None and sys.stderr.isatty()
-    with tqdm(total=plan.epochs * n_batches, initial=last.step, unit="step", disable=not terminal) as bar:
+    n_batches, warned = plan.n_batches, not plan.draws  # without a KL nothing collapses
+    term = likelihoods.term(plan.x, vae.likelihood)
+    with progress.bar(plan.epochs * n_batches, "step", initial=last.step) as bar:
         try:
             for record in () if _is_over(plan, history) else steps(plan, last):
                 history.records.append(record)
                 bar.update()
                 if record.step % n_batches:
                     continue
-                line = summary(history.records[-n_batches:], plan.objective)
+                line = summary(history.records[-n_batches:], plan.objective, term)
                 if validation is not None:
                     held_out = vae.held_out(validation)
                     history.validation.append(Validation(record.epoch, record.step, record.seconds, *held_out))
@@ -128,10 +125,14 @@ def fit(
                         plan.best = vae.theta.copy()
                 if hasattr(vae, "status"):
                     line += f", {vae.status()}"
-                if terminal:
+                if not bar.disable:
                     bar.set_postfix_str(line)
                 else:
                     say(f"epoch {record.epoch}/{plan.epochs}: {line}")
+                if not warned and (kl := collapsed(history.records, n_batches)) is not None:
+                    warned = True
+                    bar.clear()
+                    say(COLLAPSED.format(kl))
                 if after_epoch is not None:
                     after_epoch(record.epoch)
                 if checkpoint is not None:

@@ -7,7 +7,16 @@ import numpy as np
 
 from tinyvae.objectives import ELBO, at_step
 
-__all__ = ["Record", "Validation", "History", "summary", "is_elbo", "say"]
+__all__ = ["Record", "Validation", "History", "summary", "collapsed", "is_elbo", "say", "COLLAPSED"]
+
+NOTHING = 0.05  # nats of KL, in all: less cannot tell one data point from another
+STALLED = 0.1  # of what the reconstruction has come down since the first epoch
+EPOCHS, STEPS = 3, 40  # over which the KL stays so low and the reconstruction stalls, at least
+COLLAPSED = (
+    "KL {:.3f} nats: the posterior has collapsed, the codes tell next to nothing about x and the decoder does without "
+    "them. What helps: a smaller beta, a warm-up (tv.ELBO(tv.schedules.Linear(0, 1, n_steps))), free bits "
+    "(tv.FreeBits(0.1))"
+)
 
 
 class Record(NamedTuple):
@@ -92,7 +101,7 @@ class History:
         return np.array([getattr(record, name) for record in self.records])
 
 
-def summary(records, objective=ELBO()):
+def summary(records, objective=ELBO(), term="reconstruction"):
     """One line on an epoch's records.
 
     Parameters
@@ -101,6 +110,8 @@ def summary(records, objective=ELBO()):
         One a step.
     objective : ELBO, ImportanceWeighted or another objective, or None
         What was minimised; None of a model without a KL.
+    term : str
+        What the reconstruction term is called, see `likelihoods.term`.
 
     Returns
     -------
@@ -115,11 +126,41 @@ def summary(records, objective=ELBO()):
         return f"loss {loss:.2f}"
     if callable(getattr(objective, "beta", None)):
         last = f", beta {at_step(objective, records[-1].step).beta:.3g}"
-        return f"loss {loss:.2f}; reconstruction {reconstruction:.2f}, KL {kl:.2f}{last}"
+        return f"loss {loss:.2f}; {term} {reconstruction:.2f}, KL {kl:.2f}{last}"
     if isinstance(objective, ELBO) and objective.kl == "analytic":
         weight = "" if objective.beta == 1 else f"{objective.beta:g} x "
-        return f"loss {loss:.2f} = reconstruction {reconstruction:.2f} + {weight}KL {kl:.2f}"
-    return f"loss {loss:.2f}; reconstruction {reconstruction:.2f}, KL {kl:.2f}"
+        return f"loss {loss:.2f} = {term} {reconstruction:.2f} + {weight}KL {kl:.2f}"
+    return f"loss {loss:.2f}; {term} {reconstruction:.2f}, KL {kl:.2f}"
+
+
+def collapsed(records, n_batches):
+    """The KL of a run whose posterior has collapsed: it is next to nothing, does not grow, and nothing else improves.
+
+    Looked at are the last epochs, three or as many as 40 steps take, beside as many before them. In a slow start the
+    KL grows, or the reconstruction comes down; in a warm-up the KL is large.
+
+    Parameters
+    ----------
+    records : list of Record
+        Of whole epochs.
+    n_batches : int
+        Steps an epoch.
+
+    Returns
+    -------
+    float or None
+        Nats, the last epoch's; None where it has not collapsed, or the run is too short to tell.
+    """
+    n_epochs, n = len(records) // n_batches, max(EPOCHS, -(-STEPS // n_batches))
+    last = records[-n_batches:]
+    if n_epochs < 2 * n or np.mean([r.kl for r in last]) >= NOTHING:  # nearly always, and quickly told
+        return None
+    terms = np.array([(r.kl, r.reconstruction) for r in records[: n_epochs * n_batches]])
+    kl, reconstruction = terms.reshape(n_epochs, n_batches, 2).mean(axis=1).T  # n_epochs each
+    before, now = slice(-2 * n, -n), slice(-n, None)
+    stalled = reconstruction[before].mean() - reconstruction[now].mean() < STALLED * np.ptp(reconstruction)
+    grows = kl[now].mean() > 1.5 * kl[before].mean()
+    return float(kl[-1]) if kl[now].max() < NOTHING and stalled and not grows else None
 
 
 def is_elbo(objective):

@@ -1,0 +1,7 @@
+# expects: B is transposed
+import numpy as np
+
+
+def whiten(codes):
+    root = np.linalg.cholesky(np.atleast_2d(np.cov(codes.T)))
+    return codes.mean(axis=0), np.linalg.inv(root).T, root

@@ -1,0 +1,9 @@
+# expects: the prior is raised to a power
+import numpy as np
+
+
+def best_code(x, beta, w, t):
+    precision = beta + w**2 / t**2
+    mu, sigma = w * x / t**2 / precision, precision**-0.5
+    inside = -(np.log(2 * np.pi * t**2) + ((x - w * mu) ** 2 + (w * sigma) ** 2) / t**2) / 2
+    return mu, sigma, inside - beta * (mu**2 + sigma**2 - 1 - 2 * np.log(sigma)) / 2
