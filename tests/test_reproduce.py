@@ -1,6 +1,7 @@
 """Published experiments by one command: what is run, kept, refused, and written."""
 
 import dataclasses
+import functools
 import json
 import os
 import random
@@ -54,9 +55,9 @@ def test_a_miniature_runs_twice_to_the_same_numbers(name, tmp_path):
 # --- training that goes on ---------------------------------------------------------------------------------
 
 
-def trained(checkpoint, killed_at=None, wanted=(0, 2, 3)):
+def trained(checkpoint, killed_at=None, wanted=(0, 2, 3), estimator="reparameterization", latents="gaussian"):
     """A small model's parameters and curve; steps are counted, and the last one kills."""
-    vae = tv.VAE(64, 2, (5,), seed=1)
+    vae = tv.VAE(64, 2, (5,), seed=1, latents=latents)
 
     def measure(epoch):
         return {"bound": tv.evaluate.bound(vae, BITS).loss} if epoch in wanted else {}
@@ -72,7 +73,8 @@ def trained(checkpoint, killed_at=None, wanted=(0, 2, 3)):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "steps", dying)
         rate = tv.schedules.Cosine(3e-3, 9)
-        curve = training.train(vae, BITS, checkpoint, tv.Adam(rate), 3, measure, batch_size=30, seed=2)
+        options = {"estimator": estimator, "batch_size": 30, "seed": 2}
+        curve = training.train(vae, BITS, checkpoint, tv.Adam(rate), 3, measure, **options)
     return vae.theta, [{name: value for name, value in row.items() if name != "seconds"} for row in curve]
 
 
@@ -99,8 +101,25 @@ def test_a_damaged_checkpoint_is_refused_in_one_line(tmp_path):
     (tmp_path / "run.npz").write_bytes(b"PK")
     with pytest.raises(ValueError, match="is damaged: .*; remove it, and its part begins anew"):
         trained(tmp_path / "run.npz")
-    with pytest.raises(ValueError, match="learns"):
-        training.train(tv.VAE(64, 2), BITS, None, tv.Adam(1e-3), 1, estimator="moving_average")
+    forgetful = functools.partial(tv.estimators.resolve("score_function"))
+    forgetful.update = lambda: None
+    with pytest.raises(TypeError, match=r"a checkpoint needs an estimator with state\(\) and restore\(state\), got"):
+        training.train(tv.VAE(64, 2), BITS, None, tv.Adam(1e-3), 1, estimator=forgetful)
+
+
+def annealed():
+    return tv.estimators.GumbelSoftmax(tv.schedules.Linear(1, 0.3, 9))
+
+
+@pytest.mark.parametrize("make", [tv.estimators.InputDependent, tv.estimators.Rebar, tv.estimators.Relax, annealed])
+def test_what_an_estimator_learnt_goes_on_after_a_kill(make, tmp_path):
+    theta, curve = trained(None, estimator=make(), latents="binary")
+    for step in (5, 8):
+        with pytest.raises(Killed):
+            trained(tmp_path / "run.npz", step, estimator=make(), latents="binary")
+    again, curve_again = trained(tmp_path / "run.npz", estimator=make(), latents="binary")
+    np.testing.assert_array_equal(again, theta)
+    assert curve_again == curve
 
 
 # --- the frame ---------------------------------------------------------------------------------------------

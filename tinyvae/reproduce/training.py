@@ -46,14 +46,17 @@ def train(vae, x, checkpoint, optimizer, epochs, measure=lambda epoch: {}, **opt
     Raises
     ------
     ValueError
-        If the checkpoint is damaged, or an estimator that learns is asked for, of which it would hold nothing; and as
-        in `tv.train`.
+        If the checkpoint is damaged; and as in `tv.train`.
+    TypeError
+        If an estimator that learns has no `state()` and `restore(state)`, with which a checkpoint keeps it; and as in
+        `tv.train`.
     KeyboardInterrupt
         By Ctrl-C.
     """
     plan = Plan(vae, x, optimizer=optimizer, epochs=epochs, **options)
-    if learns(plan.estimator):
-        raise ValueError(f"an estimator that learns, such as {plan.estimator!r}, has no place in this checkpoint")
+    for name, learner in _learners(plan).items():
+        if not (hasattr(learner, "state") and hasattr(learner, "restore")):
+            raise TypeError(f"a checkpoint needs an {name} with state() and restore(state), got {learner!r}")
     last, curve, losses = _resumed(checkpoint, plan)
     if last is START and (first := measure(0)):
         curve.append({"epoch": 0, "step": 0, "seconds": 0.0, "loss": None, **first})
@@ -76,24 +79,31 @@ def train(vae, x, checkpoint, optimizer, epochs, measure=lambda epoch: {}, **opt
     return curve
 
 
+def _learners(plan):
+    """{"optimizer" or "estimator": it}, all that learns along with the model."""
+    return {"optimizer": plan.optimizer, **({"estimator": plan.estimator} if learns(plan.estimator) else {})}
+
+
 def _save(path, plan, record, curve, losses):
-    state = {f"optimizer.{name}": one for name, one in plan.optimizer.state().items()}
+    states = {owner: learner.state() for owner, learner in _learners(plan).items()}
+    state = {f"{owner}.{name}": one for owner, state in states.items() for name, one in state.items()}
     run = {"record": record, "curve": json.dumps(curve), "losses": np.array(losses, "float64")}
     files.write_npz(path, {**plan.vae.arrays(), **state, **run})
 
 
 def _resumed(path, plan):
-    """(the last record, the curve, the losses since its last entry); the model and the optimiser are put back."""
+    """(the last record, the curve, the losses since its last entry); the model and all that learns are put back."""
     if path is None:
         return START, [], []
     try:
         file = files.read_npz(path)
         step, epoch, *rest = file["record"].tolist()
         curve, losses = json.loads(str(file["curve"])), file["losses"].tolist()
-        state = {name.removeprefix("optimizer."): file[name] for name in file if name.startswith("optimizer.")}
         if epoch > plan.epochs or file["theta"].shape != plan.vae.theta.shape:
             raise ValueError("it belongs to another run")
-        plan.optimizer.restore(state)
+        for owner, learner in _learners(plan).items():
+            start = f"{owner}."
+            learner.restore({name.removeprefix(start): file[name] for name in file if name.startswith(start)})
     except FileNotFoundError:
         return START, [], []
     except Exception as error:  # each kind of damage fails in its own way
