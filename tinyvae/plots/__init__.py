@@ -13,13 +13,13 @@ from tinyvae.plots.filled import fillings, neighbours
 from tinyvae.plots.images import latents, reconstructions, samples, tile
 from tinyvae.plots.looks import COLORS, MARKERS, OWN, PALETTE, marker, markers, style, styles
 from tinyvae.plots.plane import plane, planes, rates
-from tinyvae.plots.reproduced import likelihoods, ratios, variance_panels
+from tinyvae.plots.reproduced import estimators_along, likelihoods, ratios, variance_panels
 from tinyvae.plots.seen import samples_seen
 from tinyvae.plots.temperature import along_temperature
 
 __all__ = [
-    "save", "compare", "variance_along_training", "bounds", "training", "variances", "along", "decomposition",
-    "ratios", "likelihoods", "variance_panels", "densities_and_images", "samples_seen", "samples",
-    "reconstructions", "fillings", "neighbours", "latents", "tile", "style", "styles", "marker", "markers",
-    "COLORS", "PALETTE", "OWN", "MARKERS", "plane", "planes", "rates", "evaluation", "along_temperature",
+    "save", "compare", "variance_along_training", "bounds", "training", "variances", "along", "along_temperature",
+    "decomposition", "ratios", "likelihoods", "variance_panels", "estimators_along", "densities_and_images",
+    "samples_seen", "samples", "reconstructions", "fillings", "neighbours", "latents", "tile", "style", "styles",
+    "marker", "markers", "COLORS", "PALETTE", "OWN", "MARKERS", "plane", "planes", "rates", "evaluation",
 ]  # fmt: skip

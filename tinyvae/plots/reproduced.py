@@ -5,9 +5,9 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from tinyvae.plots.canvas import STYLE
-from tinyvae.plots.looks import BLACK, PALETTE, style
+from tinyvae.plots.looks import BLACK, PALETTE, style, styles
 
-__all__ = ["ratios", "likelihoods", "variance_panels"]
+__all__ = ["ratios", "likelihoods", "variance_panels", "estimators_along"]
 
 TICKS = (0.1, 0.3, 1, 3, 10, 30, 100, 300)
 
@@ -135,4 +135,43 @@ def variance_panels(panels, names):
         corner.legend(
             *places[0].get_legend_handles_labels(), frameon=False, loc="center", title="line exact, dot measured"
         )
+        return figure
+
+
+def estimators_along(models):
+    """Bounds along trainings by several estimators, against steps and evaluations of f, and their variances.
+
+    Parameters
+    ----------
+    models : dict
+        {model, a row of panels: {estimator: (evaluations a step, [{"step", "bound", "variance"} of each run])}}. A line
+        is the mean of the runs (of the variance's logarithms), a shade reaches from the least to the greatest.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    with rc_context(STYLE):
+        figure = Figure(figsize=(8.4, 2.7 * len(models) + 0.6), layout="constrained")
+        for row, (model, estimators) in zip(figure.subplots(len(models), 3, squeeze=False), models.items()):
+            looks, late = styles(estimators), []
+            for name, (cost, runs) in estimators.items():
+                step = np.array(runs[0]["step"])
+                bound, logs = np.array([run["bound"] for run in runs]), np.log([run["variance"] for run in runs])
+                late += bound[:, len(step) // 2 :].ravel().tolist()
+                for axes, x in ((row[0], step), (row[1], step * cost)):
+                    axes.fill_between(x, bound.min(0), bound.max(0), color=looks[name]["color"], alpha=0.2, linewidth=0)
+                    axes.plot(x, bound.mean(0), **looks[name], label=name)
+                low, middle, high = np.exp([logs.min(0), logs.mean(0), logs.max(0)])
+                row[2].fill_between(step, low, high, color=looks[name]["color"], alpha=0.2, linewidth=0)
+                row[2].plot(step, middle, **looks[name])
+            for axes, xlabel in zip(row, ("steps", "evaluations of f, a data point", "steps")):
+                axes.set(xscale="log", xlabel=xlabel)
+                axes.tick_params(which="minor", labelbottom=False)
+            low, high = np.quantile(late, (0, 0.9))
+            for axes in row[:2]:
+                axes.set(ylabel="nats, lower is better", title=f"{model}: -ELBO, held out")
+                axes.set_ylim(low - 0.05 * (high - low), high + 0.4 * (high - low))
+            row[2].set(yscale="log", title=f"{model}: variance, encoder")
+        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
         return figure
