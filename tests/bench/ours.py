@@ -1,5 +1,6 @@
 """tinyvae's own side of the benchmark, in the signatures of `peers_torch.py` and `peers_jax.py`."""
 
+import functools
 import inspect
 
 import numpy as np
@@ -26,6 +27,23 @@ def train_step(sizes, batch_size, binary, floor=True):
     vae = make(sizes)
     step = bench.training_step(vae, bench.pixels(bench.N_ROWS, sizes[0], binary), batch_size)
     return {"step": step, "floor": bench.bare_products(vae, batch_size)} if floor else step
+
+
+class Still:
+    """An optimiser that leaves the parameters: what is timed is the gradient."""
+
+    def step(self, theta, grads):
+        """Nothing."""
+
+
+def bits_gradient(sizes, batch_size, estimator):
+    """-> run(): one gradient on the next minibatch, and a step of what the estimator learns; latents are bits."""
+    middle = len(sizes) // 2
+    vae = tv.VAE(sizes[0], sizes[middle], tuple(sizes[1:middle]), latents="binary")
+    x = bench.pixels(bench.N_ROWS, sizes[0], binary=True)
+    function = tv.estimators.make(estimator, **({"temperature": 0.5} if estimator == "relax" else {}))
+    options = {"n_samples": tv.estimators.traits(function).samples, "batch_size": batch_size, "epochs": 10**9}
+    return functools.partial(next, tv.train(vae, x, function, optimizer=Still(), **options))
 
 
 def gradient_moments(estimator, n_draws):

@@ -41,6 +41,7 @@ BUSY = 0.1  # the share of the machine that others may use
 PATIENCE = 600  # seconds after which a worker that says nothing is ended
 PEERS = {"torch": "peers_torch", "jax": "peers_jax"}
 ANY = tuple(PEERS.values())
+PACKAGES = {module: package for package, module in PEERS.items()} | {"bits_torch": "torch"}
 
 
 class Contender(NamedTuple):
@@ -100,6 +101,11 @@ STEPPERS = {
 }
 
 
+BIT_ESTIMATORS = (
+    "score_function", "input_dependent", "leave_one_out", "rebar", "relax", "arm", "disarm", "gumbel_softmax",
+)  # fmt: skip
+
+
 def comparisons(quick):
     """{name: Row}."""
     rows = {}
@@ -151,6 +157,19 @@ def comparisons(quick):
             {("peers_torch",): torch, ("peers_jax",): jax},
             rounds=5,
             seconds=0.5,
+        )
+
+    for estimator in BIT_ESTIMATORS:
+        rows[f"bits-{estimator}"] = Row(
+            f"a gradient, 784-200-200-200 bits-200-200-784, batch 100, {estimator.replace('_', ' ')}",
+            "bits_gradient",
+            {"sizes": (784, 200, 200, 200, 200, 200, 784), "batch_size": 100, "estimator": estimator},
+            {
+                "tinyvae": Contender("ours"),
+                "PyTorch eager": Contender("bits_torch"),
+                "torch.compile": Contender("bits_torch", {"compiled": True}),
+            },
+            {("bits_torch",): 2.0},
         )
 
     points, samples = (2, 500) if quick else (20, 5000)
@@ -244,7 +263,7 @@ def goal(what, measured, least=None, most=None):
 
 def missing(module, options):
     """Why a contender of this module cannot take part, or ""."""
-    package = {module: package for package, module in PEERS.items()}.get(module)
+    package = PACKAGES.get(module)
     if package in options.without:
         return "left out"
     return "not installed" if package and importlib.util.find_spec(package) is None else ""
@@ -624,7 +643,7 @@ def parse(argv):
         "--only",
         nargs="+",
         metavar="ROW",
-        help="rows whose names start so: step, workers, haswell, variance, likelihood, busy, import, second-run, "
+        help="rows whose names start so: step, workers, haswell, variance, bits, likelihood, busy, import, second-run, "
         "first-run, memory, scaling",
     )
     parser.add_argument("--without", nargs="+", default=[], choices=tuple(PEERS), help="peers to leave out")
