@@ -194,7 +194,8 @@ def rows(results):
             found.append(Row(words, None, *ends, "", remark))
     remark = (
         "the paper's are of the test rows, with leaky rectifiers and a KL that is sampled; ours of held-out rows, with "
-        "tanh and the KL in closed form, and its Concrete stands beside gumbel_softmax; all intervals are Student's, over runs, each of 95% for itself"
+        "tanh and the KL in closed form, and its Concrete stands beside gumbel_softmax; all intervals are Student's, "
+        "over runs, each of 95% for itself"
     )
     found[0] = found[0]._replace(remark=f"{remark}; this one {found[0].remark}")
     return found + told
