@@ -96,8 +96,8 @@ def parts(settings, seed):
     ----------
     settings : Settings
     seed : int
-        Of all that is random. The models of one run start from the same weights, see the same minibatches in the same
-        order, and the same noise.
+        Of all that is random. The models of one run and architecture start from the same weights and see the same
+        minibatches in the same order, with the same noise where they draw as many samples.
 
     Returns
     -------
