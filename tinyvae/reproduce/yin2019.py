@@ -39,10 +39,10 @@ PAIRS = (  # the worse first: the published order, and then what the table does 
 
 SCORE, STEPS, BUDGET = "-log p(x)", "-ELBO at equal steps", "-ELBO at equal evaluations"  # what they are compared by
 WHAT_DIFFERS = (
-    "the paper's are of the test rows at the best epoch, with leaky rectifiers and a KL that is sampled; but for the "
-    "score function's and ARM's it took them from others' papers (its Concrete stands beside gumbel_softmax); only "
-    "ARM's have a spread, 0.1 and 0.3 nats; ours are of held-out rows at the last step, with tanh and the KL in closed "
-    "form"
+    "the paper's are of the test rows at the best epoch and rate, with leaky rectifiers and a KL that is sampled; but "
+    "for the score function's and ARM's it took them from others' papers (its Concrete stands beside gumbel_softmax); "
+    "only ARM's have a spread, 0.1 and 0.3 nats; ours are of held-out rows at the last step, one rate for all, with "
+    "tanh and the KL in closed form"
 )
 
 
@@ -206,8 +206,9 @@ def rows(results):
             found.append(Row(words, None, *ends, "", remark))
     remark = (
         f"{WHAT_DIFFERS}; an evaluation is one of f or of df/dz for a data point, and the variances are each of its "
-        "own model; all intervals are Student's, over runs, each of 95% for itself: of the "
-        f"{len(told)} differences, {0.05 * len(told):.2g} would be told by chance if there were none"
+        "own model; all intervals are Student's, over runs, and those of -log p(x), but for its differences, over rows "
+        f"too, each of 95% for itself: of the {len(told)} differences, {0.05 * len(told):.2g} would be told by chance "
+        "if there were none"
     )
     found[0] = found[0]._replace(remark=f"{remark}; this one {found[0].remark}")
     return found + told
