@@ -12,7 +12,7 @@ Question: a bit has no slope, so which gradient is left, how quiet can it be mad
 # where ε > 1 - p. Now move λ a little: z stays what it is, or jumps. So dz/dλ = 0 wherever it exists, and the
 # reparameterization, f'(z) dz/dλ, says 0 (lesson 05: the same at a jump). The score function asks for no slope of z:
 #
-#     q(z) = exp(z λ) / (1 + exp(λ)),     score = d log q/dλ = z - p,     for dp/dλ = p (1 - p)
+#     q(z) = exp(z λ) / (1 + exp(λ)),     score = d log q/dλ = z - p,     dp/dλ = p (1 - p)
 
 # %%
 from pathlib import Path
@@ -79,7 +79,7 @@ for b, (mean, v) in plain.items():
 #
 # **ARM** takes mirrored, or **antithetic**, noise: z2 is the bit of 1 - ε. Each is a fair draw from q, but they are not
 # independent. In place of z's score it has one of ε, 2 ε - 1: with f = f(0) + Δ z and E[(2 ε - 1) 1{ε > 1 - p}] =
-# p (1 - p), the mean is right. That of 1 - ε is the negative, so the mean of the two terms is
+# p (1 - p), the mean is right. The score of 1 - ε is the negative, so the mean of the two terms is
 #
 #     ARM = 1/2 (f(z) - f(z2)) (2 ε - 1)
 #
