@@ -103,7 +103,8 @@ fig.savefig(FIGURES / "17_straight_through.png", dpi=130)
 # Slopes at words are all that a network has.
 #
 # ## The words move, too
-# The loss of a batch is, with sg ("stop gradient") around what is held fixed, and a sum over positions understood,
+# The loss of a batch, with lesson 04's -log p(x | e), with sg ("stop gradient") around what is held fixed, and with a
+# sum over positions understood, is
 #
 #     1/B Σ ( -log p(x | e) + |sg(z) - e|² + 1/4 |z - sg(e)|² )
 #
@@ -252,8 +253,8 @@ print(f"32 bits: k-means of blocks {cell(product_error)}, words found later {cel
 print(f"32 bits: VQ-VAE {cell(ours)}; plain numbers, 16 times 32 bits: {cell(plain)}")
 
 # %% [markdown]
-# Words learnt with the network beat words found for it afterwards, 0.74 against 0.83, and the pixels' own, 0.82. Plain
-# numbers copy better, 0.40, at 16 times the bits.
+# Words learnt with the network beat words found for it afterwards, 0.74 against 0.83, and words of blocks, 0.82. The
+# plain numbers copy better, 0.40, but are 16 of 32 bits each.
 #
 # ## What comes out for a code that nobody encoded?
 # A VAE's KL tells where to draw z. Here nothing did: a **prior over codes** is fitted afterwards, for codes are data.
@@ -292,8 +293,8 @@ fig.suptitle("Words learnt with the network copy best. To draw takes a prior tha
 fig.savefig(FIGURES / "17_copies_and_draws.png", dpi=130)
 
 # %% [markdown]
-# By position the words are nearly all alike, and 0.6 bits are saved. What order a code has is *between* its positions:
-# who sees it needs 27.6 bits, and draws digits, 1.58 off where the draws by position are 2.07.
+# At each position the words are nearly equally frequent, and 0.6 bits are saved. What order a code has is *between* its
+# positions: who sees it needs 27.6 bits, and draws digits, 1.58 off where the draws by position are 2.07.
 #
 # So it is a VAE after all. p(x) = Σ_c p(c) p(x | c) is at least its term at the code c of x, so -log p(x) is at most
 # -log p(x | c) - log p(c): lesson 02's bound, with a q that puts all its mass on one code. Its KL to the prior is
