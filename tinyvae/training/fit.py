@@ -107,7 +107,7 @@ def fit(
         copies = 3 + (plan.patience is not None)  # the model's, Adam's two moments, and the best
         files.require_writable(checkpoint, copies * vae.theta.nbytes)
     n_batches, warned = plan.n_batches, not plan.draws  # without a KL nothing collapses
-    term = likelihoods.term(plan.x, vae.likelihood)
+    term = "reconstruction" if vae.likelihood is None else likelihoods.term(plan.x, vae.likelihood)  # None: no pixels
     with progress.bar(plan.epochs * n_batches, "step", initial=last.step) as bar:
         try:
             for record in () if _is_over(plan, history) else steps(plan, last):
