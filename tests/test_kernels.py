@@ -268,6 +268,32 @@ def contrasts_scale(g, mean, n, u, before):
     return {1: sizes[-1], 3: sizes[1:], 4: sizes[:-1]}
 
 
+def open_unit(x):
+    return np.clip(1 - 1 / (1 + np.abs(x)), 1e-6, 1 - 1e-6).astype(x.dtype)
+
+
+def odds_arguments(draw, B, n):
+    return [draw(B, n), open_unit(draw(3, B, n)), np.full((3, B, n), -7, draw.dtype)]
+
+
+def given_path_arguments(draw, B, n):
+    p = open_unit(draw(B, n))
+    return [p, 1 - p, draw(3, B, n), open_unit(draw(3, B, n)), np.full((3, B, n), -7, draw.dtype)]
+
+
+def given_path_scale(probs, zero, dodds, eps, out):
+    return {4: np.abs(dodds) * (1 + np.where(eps > zero, zero / eps, probs / (1 - eps)))}
+
+
+def bits_gradient_arguments(draw, B, n):
+    p = open_unit(draw(B, n))
+    return [draw(3, B, n), draw(B, n), p, 1 - p, draw(n), np.full((B, n), 0.5), np.full((B, n), -7, draw.dtype)]
+
+
+def bits_gradient_scale(dparams, logits, probs, zero, own, shares, out):
+    return {6: np.abs(dparams).sum(axis=0) + np.abs(logits) + np.abs(own)}
+
+
 PAIRS = {
     "all_finite": ((lambda draw, B, n: [draw(B * n)]), None),
     "only_bits": ((lambda draw, B, n: [draw(B * n)]), None),
@@ -318,6 +344,11 @@ PAIRS = {
         "a row's score", lambda p, std, out: {2: np.concatenate([np.abs(halves(p)[0]), std * std + 1], axis=1)}
     ),
     "gaussian_batch_gradient": (batch_gradient_arguments, batch_gradient_scale),
+    "sigmoid": ((lambda draw, B, n: [draw(B * n), np.full(B * n, -7, draw.dtype)]), None),
+    "softplus": ((lambda draw, B, n: [draw(B * n), np.full(B * n, -7, draw.dtype)]), None),
+    "bits_odds": (odds_arguments, lambda logits, eps, out: {2: np.abs(logits) - np.log(eps) - np.log1p(-eps)}),
+    "bits_given_path": (given_path_arguments, given_path_scale),
+    "bits_batch_gradient": (bits_gradient_arguments, bits_gradient_scale),
     "contrasts": (contrasts_arguments, contrasts_scale),
     "add_replicate": (moments_arguments, moments_scale),
     "sgd": (sgd_arguments, sgd_scale),

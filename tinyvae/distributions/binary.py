@@ -8,6 +8,7 @@ from tinyvae.distributions.discrete_prior import Bits
 from tinyvae.distributions.logistic import sigmoid, softplus
 from tinyvae.distributions.relaxed import RelaxedBits
 from tinyvae.distributions.uniform import gauss_legendre, open_uniform
+from tinyvae.kernels import bits as kernels
 
 __all__ = ["Binary"]
 
@@ -33,6 +34,8 @@ class Binary(RelaxedBits, Distribution):
         As given.
     probs, mean : array (B, K)
         p, the probability of a 1.
+    probs_of_0 : array (B, K)
+        1 - p, without its cancellation.
     prior : Prior
         As given.
     name : str
@@ -59,6 +62,7 @@ class Binary(RelaxedBits, Distribution):
         q = cls.__new__(cls)
         q.params = q.logits = params
         q.probs = q.mean = sigmoid(params)
+        q.probs_of_0 = sigmoid(-params)
         q.prior = prior
         return q
 
@@ -117,7 +121,7 @@ class Binary(RelaxedBits, Distribution):
     def sample(self, eps):
         """z = 1 where eps > 1 - p, else 0. eps (S, B, K), in (0, 1) -> z (S, B, K)."""
         eps = validate.array("eps", eps, ("S", *self.params.shape), self.dtype)
-        return (eps > sigmoid(-self.logits)).astype(self.dtype)
+        return (eps > self.probs_of_0).astype(self.dtype)
 
     def log_prob(self, z):
         """log q(z) = sum_k [z_k logits_k - log(1 + exp(logits_k))], nats. z (S, B, K) -> (S, B)."""
@@ -146,7 +150,10 @@ class Binary(RelaxedBits, Distribution):
 
         Divided by a temperature, its sigmoid is a relaxed bit.
         """
-        return self.logits + np.log(eps) - np.log1p(-eps)
+        eps = validate.array("eps", eps, ("S", *self.params.shape), self.dtype)
+        odds = np.empty_like(eps)
+        kernels.bits_odds(self.logits, eps, odds)
+        return odds
 
     def noise_given(self, z, v):
         """Noise with `sample(noise) == z`: uniform in (0, 1 - p) where z = 0, and in (1 - p, 1) where z = 1.
@@ -155,7 +162,7 @@ class Binary(RelaxedBits, Distribution):
 
         z, v (S, B, K) -> (S, B, K).
         """
-        none = sigmoid(-self.logits)
+        none = self.probs_of_0
         return np.where(z > 0.5, none + v * self.probs, v * none).astype(self.dtype)
 
     def augmented_score(self, eps):
@@ -168,7 +175,7 @@ class Binary(RelaxedBits, Distribution):
         A weight is q(z_k) q(z'_k) / P(z_k, z'_k) where the two differ, max(p, 1 - p). eps (S, B, K) -> z', weights,
         both (S, B, K).
         """
-        larger = np.maximum(self.probs, sigmoid(-self.logits))
+        larger = np.maximum(self.probs, self.probs_of_0)
         return self.sample(1 - eps), np.broadcast_to(larger, eps.shape)
 
     # --- exact expectations, apart from all above ---------------------------------------------------

@@ -6,6 +6,7 @@ import scipy.special
 from tinyvae import validate
 from tinyvae.distributions.logistic import softplus
 from tinyvae.distributions.prior import Prior
+from tinyvae.kernels import bits as kernels
 
 __all__ = ["Bits", "LearntBits", "Categories", "LearntCategories"]
 
@@ -68,12 +69,19 @@ class Bits(Prior):
 
     def kl_by_latent(self, q):
         """p (logits - own) - log(1 + exp(logits)) + log(1 + exp(own)), nats, (B, K)."""
-        found = q.probs * (q.logits - self.logits) - softplus(q.logits) + softplus(self.logits)
-        return found.astype(q.dtype, copy=False)
+        own = np.asarray(self.logits, q.dtype)
+        return q.probs * (q.logits - own) - softplus(q.logits) + softplus(own)
 
     def kl_grad(self, q):
         """dKL(q || p)/dlogits = p (1 - p) (logits - own), (B, K)."""
-        return (q.probs * (1 - q.probs) * (q.logits - self.logits)).astype(q.dtype, copy=False)
+        return q.probs * q.probs_of_0 * (q.logits - np.asarray(self.logits, q.dtype))
+
+    def batch_gradient(self, q, dparams, shares):
+        """The same as `Prior.batch_gradient`, in one loop. dparams (S, B, K), shares (B, K) float64 -> (B, K)."""
+        out, own = np.empty_like(q.params), np.empty(q.params.shape[1:], q.dtype)
+        own[:] = self.logits
+        kernels.bits_batch_gradient(dparams, q.params, q.probs, q.probs_of_0, own, shares, out)
+        return out
 
 
 class LearntBits(Bits):

@@ -10,6 +10,7 @@ import numpy as np
 import scipy.special
 
 from tinyvae.distributions.logistic import sigmoid
+from tinyvae.kernels import bits as kernels
 
 __all__ = ["RelaxedBits", "RelaxedGroups"]
 
@@ -30,8 +31,9 @@ class RelaxedBits:
 
         dodds/dlogits = 1 - (1 - p) / eps where the bit is 1, and 1 - p / (1 - eps) where it is 0.
         """
-        none = sigmoid(-self.params)
-        return dodds * (1 - np.where(eps > none, none / eps, self.probs / (1 - eps)))
+        dodds, path = np.ascontiguousarray(dodds), np.empty(eps.shape, self.dtype)
+        kernels.bits_given_path(self.probs, self.probs_of_0, dodds, np.ascontiguousarray(eps), path)
+        return path
 
     def given_moved(self, dparams, eps):
         """How the odds move when params do, the sample of eps held: dparams, eps (S, B, K) -> (S, B, K)."""

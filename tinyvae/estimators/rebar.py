@@ -103,9 +103,9 @@ class Rebar(Learner):
         array (2,)
         """
         here, beside = controls
-        twice = 2 * dparams.astype("float64") / (dparams.shape[0] * dparams.shape[1])
-        hotter = self.learnt.scale * (beside - here) / NUDGE
-        return np.array([(twice * hotter).sum(), (twice * here).sum()])
+        twice = 2 / (dparams.shape[0] * dparams.shape[1])
+        hotter = twice * self.learnt.scale / NUDGE * float(np.vdot(dparams, beside - here))
+        return np.array([hotter, twice * float(np.vdot(dparams, here))])
 
     def __repr__(self):
         return f"Rebar({self.learnt})"
