@@ -165,7 +165,7 @@ class TwoLayerVAE(Model):
 
     def log_likelihood(self, x, n_samples=5000, rng=None):
         """An estimate of log p(x), nats, (n,), from importance samples of both layers: `tv.evaluate.log_likelihood`."""
-        return evaluate.log_likelihood(self, x, n_samples, rng)
+        return evaluate.log_likelihood(self, x, n_samples, rng).value
 
     def held_out(self, x):
         """The negative ELBO of held-out data x (n, D) and its two terms, nats, a `Bound`: see `tv.evaluate.bound`."""
