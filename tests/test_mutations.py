@@ -234,7 +234,7 @@ MUTANTS = {
         ("test_two_layers.py::test_a_layer_each_and_two_samples",), slow=True,
     ),
     "a temperature whose slope is forgotten": Mutant(
-        "estimators/rebar.py", "(twice * hotter).sum()", "0.0",
+        "estimators/rebar.py", "np.array([hotter, twice", "np.array([0.0, twice",
         ("test_rebar.py::test_rebar_learns_down_the_slope_of_its_mean_square",), slow=True,
     ),
     "a level that holds the call's own samples": Mutant(
@@ -310,7 +310,7 @@ MUTANTS = {
         ("test_learning_estimators.py::test_optimal_constant_is_exactly_unbiased",),
     ),
     "a surrogate without its path": Mutant(
-        "estimators/control_variates.py", " * score + q.path(dc, eps)  # S, B, 2K", " * score  # S, B, 2K",
+        "estimators/control_variates.py", " * score + path(dc + slope, eps)  # S, B, 2K", " * score  # S, B, 2K",
         ("test_learning_estimators.py::test_estimators_of_one_sample_are_exactly_unbiased",),
     ),
     "the wrong half of the surrogate's training gradient": Mutant(

@@ -73,7 +73,7 @@ class TwoLayerVAE(Model):
 
     Notes
     -----
-    Source: Mnih & Gregor 2014; Tucker et al. 2017, section 5; Yin & Zhou 2019, section 4.
+    Source: Mnih & Gregor 2014; Tucker et al. 2017; Yin & Zhou 2019, sections 3.1 and 4.1.
     """
 
     format = "tinyvae.TwoLayerVAE 1"
