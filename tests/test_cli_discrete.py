@@ -178,7 +178,7 @@ def test_a_codebook_that_was_trained_is_evaluated_on_what_it_learnt_from(quick, 
     assert run("train", *codes, *SMALL, "--binarize", "--seed", 3, "--out", tmp_path) == 0
     capsys.readouterr()
     text, numbers = evaluated(tmp_path, tmp_path / "model.npz", capsys)
-    assert "It learnt from digits, binarized, as" in text and "cost of the codes, per position prior" in text
+    assert "It learnt from digits, binarized, as" in text and "cost of the codes, prior per position" in text
     assert numbers["bits_per_pixel"]["value"] == pytest.approx(numbers["negative_elbo"]["value"] / (64 * np.log(2)))
     assert numbers["codes_cost"]["value"] < 2 * np.log(4)
 

@@ -50,13 +50,13 @@ def measure(report, vqvae, x, x_test):
         report.add("codes_in_use", "codes in use by the training rows", in_use, unit="")
         cost = -prior.log_prob(codes).astype("float64")
         kind = prior.name.replace("_", " ")
-        report.add("codes_cost", f"cost of the codes, {kind} prior", *mean_of(cost))
+        report.add("codes_cost", f"cost of the codes, prior {kind}", *mean_of(cost))
         if density:
             report.add("negative_elbo", f"  cost + {term}", *mean_of(loss + cost))
             report.add_bits(vqvae, x_test, mean_of(-loss - cost), "  the same, bits per pixel")
     even = vqvae.n_positions * np.log(vqvae.n_codes)
     report.say(
-        f"Perplexity: how many codes, used alike, would be as uncertain. Written down by their {kind} prior, codes "
+        f"Perplexity: how many codes, used alike, would be as uncertain. Written down by their prior ({kind}), codes "
         f"cost {cost.mean():.2f} nats a data point, of {even:.2f} where all are alike. There are no rates and no "
         "log p(x): nothing is drawn."
     )
