@@ -3,7 +3,6 @@
 import functools
 
 import numpy as np
-import scipy.special
 
 from tinyvae import distributions, estimators, evaluate, validate
 from tinyvae.distributions import Binary
@@ -179,7 +178,7 @@ class TwoLayerVAE(Model):
         z1, z2 = (Binary.from_params(np.zeros((1, k), self.dtype)).nodes()[0] for k in (self.n_latents, self.n_upper))
         logits, _ = self.upper_decoder.propagate(z2[:, 0])
         given = Binary.from_params(logits).log_prob(np.repeat(z1, len(z2), axis=1))  # N, 2^K2
-        return z1[:, 0], scipy.special.logsumexp(given + self.prior.log_prob(z2)[:, 0], axis=1)
+        return z1[:, 0], np.logaddexp.reduce(given + self.prior.log_prob(z2)[:, 0], axis=1)
 
     def held_out(self, x):
         """The negative ELBO of held-out data x (n, D) and its two terms, nats, a `Bound`: see `tv.evaluate.bound`."""
