@@ -21,6 +21,7 @@ def run(*words):
         return stop.code
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_comparison_of_bits_takes_the_estimators_that_fit(tmp_path, capsys):
     draws = ["--points", "2", "--n-draws", "8", "--n-latents", "3"]
     assert run("compare", "--latents", "binary", *SMALL, *draws, "--out", tmp_path) == 0
