@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import entr
+import scipy
 
 from tinyvae import likelihoods, validate
 from tinyvae.compare.settings import default_estimators
@@ -296,7 +296,9 @@ def entropy_limits(members, greys=None):
     """
     high = min((one.cross_entropy for one in members), key=lambda one: one.value)
     if greys is not None:
-        each = entr(np.asarray(greys, "float64")) + entr(1 - np.asarray(greys, "float64"))  # m, D
+        each = scipy.special.entr(np.asarray(greys, "float64")) + scipy.special.entr(
+            1 - np.asarray(greys, "float64")
+        )  # m, D
         return _mean(each.sum(axis=1)), high
     return Estimate(0.0, 0.0) if members[0].held_out.bits else None, high
 
@@ -332,4 +334,4 @@ def without_code(x, held_out):
     mean = x.mean(axis=0)
     smooth = (x.sum(axis=0) + 0.5) / (len(x) + 1)
     each = -(held_out * np.log(smooth) + (1 - held_out) * np.log1p(-smooth)).sum(axis=1)
-    return float((entr(mean) + entr(1 - mean)).sum()), _mean(each)
+    return float((scipy.special.entr(mean) + scipy.special.entr(1 - mean)).sum()), _mean(each)

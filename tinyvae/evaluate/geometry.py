@@ -6,7 +6,7 @@ Gaussian of its codes' mean and covariance takes the prior's place (its latent s
 """
 
 import numpy as np
-from scipy.special import ndtr
+import scipy
 
 from tinyvae import validate
 from tinyvae.evaluate.estimate import Estimate
@@ -199,7 +199,7 @@ def _place(model, codes):
         raise TypeError(
             f"the prior {model.prior.name!r} has no quantile(u), the inverse of its distribution function: give it one"
         )
-    return lambda w: model.prior.quantile(ndtr(w))
+    return lambda w: model.prior.quantile(scipy.special.ndtr(w))
 
 
 def _ratio(above, below, paired=False):
