@@ -3,7 +3,7 @@
 import functools
 
 import numpy as np
-import scipy.special
+import scipy
 
 from tinyvae import distributions, estimators, evaluate, validate
 from tinyvae.distributions import Binary
