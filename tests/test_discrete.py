@@ -104,6 +104,17 @@ def test_the_kl_of_the_prior_itself_is_0(make, logits):
 
 
 @every
+def test_free_bits_free_the_latents_that_cost_little(make, logits, numeric_gradient):
+    params = logits.copy()
+    objective = tv.FreeBits(make(params).kl_by_latent().mean(axis=0).mean())  # some cost more, some less
+    numeric = numeric_gradient(lambda: objective.kl_value(make(params)), params)
+    none = np.zeros((1, *params.shape))  # of f
+    np.testing.assert_allclose(make(params).batch_gradient(none, objective), numeric, rtol=1e-7, atol=1e-9)
+    of_latents = np.abs(numeric).reshape(len(params), make(params).kl_by_latent().shape[1], -1).max(axis=(0, 2))
+    assert of_latents.min() == 0 < 0.01 < of_latents.max()
+
+
+@every
 def test_the_exact_gradient_is_that_of_the_sum(make, logits, numeric_gradient):
     params, mix = logits.copy(), np.random.default_rng(0).normal(size=logits.shape[1])
     z, *_ = all_states(make(params))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.special
+import scipy
 
 from tinyvae import validate
 from tinyvae.distributions.contract import Distribution, require_fit

@@ -4,7 +4,7 @@ import functools
 import itertools
 
 import numpy as np
-import scipy.special
+import scipy
 
 from tinyvae import validate
 from tinyvae.noise import independent

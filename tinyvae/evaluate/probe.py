@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-import scipy.optimize
+import scipy
 
 from tinyvae import validate
 from tinyvae.evaluate.estimate import Estimate

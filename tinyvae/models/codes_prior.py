@@ -3,7 +3,7 @@
 import json
 
 import numpy as np
-import scipy.special
+import scipy
 
 from tinyvae import validate
 from tinyvae.evaluate import Bound

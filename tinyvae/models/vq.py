@@ -125,6 +125,11 @@ class VQVAE(Model):
         return self.n_positions * self.code_size
 
     @property
+    def n_states(self):
+        """How many codes there are."""
+        return self.n_codes**self.n_positions
+
+    @property
     def config(self):
         """The arguments, by name, that make this model as it was before training."""
         rest = {name: value for name, value in super().config.items() if name != "n_latents"}
