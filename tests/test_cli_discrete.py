@@ -88,6 +88,10 @@ def test_what_is_not_given_depends_on_the_latents():
         ("train --latents binary --estimator reparameterization", "reparameterization needs q.path"),
         ("train --latents binary --prior standard_normal", "does not fit latents of 'binary'"),
         ("train --latents categorical --n-ways 1", "argument --n-ways: must be a whole number of at least 2"),
+        (
+            "train --model vqvae --n-codes 100000",
+            "--n-codes 100,000 is more than the training data have vectors, 11,496",
+        ),
         ("check disarm --latents full_gaussian", "argument --latents: invalid choice"),
         ("check arm --latents categorical", "which a Categorical does not have"),
         ("check reparameterization --latents binary", "reparameterization needs q.path"),

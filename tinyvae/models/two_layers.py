@@ -91,7 +91,7 @@ class TwoLayerVAE(Model):
         prior=None,
     ):
         self.n_upper = validate.integer("n_upper", n_upper, least=1)
-        self.prior = distributions.resolve_prior(prior, Binary)
+        self.prior = distributions.resolve_prior(prior, Binary, self.n_upper)
         self._make(n_features, n_latents, hidden, activation, likelihood, dtype, seed)
         rng, upper, lower = np.random.default_rng([self.seed, 1]), self.n_upper, self.n_latents
         self.upper_encoder = MLP((lower, *self.hidden, upper), activation, dtype, rng=rng)
