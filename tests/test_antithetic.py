@@ -167,7 +167,7 @@ def test_weights_are_what_they_say_and_both_samples_alike(probs):
     apart = ~np.eye(len(probs), dtype=bool) & (joint > 1e-3)
     np.testing.assert_allclose((weights * joint)[apart], np.outer(probs, probs)[apart], rtol=0.02, atol=3e-4)
     likely = np.delete(np.arange(len(probs)), probs.argmax())
-    assert (joint[likely, likely] == 0).all()
+    assert (joint[likely, likely] == 0).all() and weights[probs.argmax(), probs.argmax()] == 0
 
 
 def test_weights_stay_small():

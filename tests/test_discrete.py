@@ -104,6 +104,18 @@ def test_the_kl_of_the_prior_itself_is_0(make, logits):
 
 
 @every
+def test_free_bits_free_the_latents_that_cost_little(make, logits, numeric_gradient):
+    params = logits.copy()
+    objective = tv.FreeBits(make(params).kl_by_latent().mean(axis=0).mean())  # some cost more, some less
+    numeric = numeric_gradient(lambda: objective.kl_value(make(params)), params)
+    of_f = np.random.default_rng(0).normal(size=(3, *params.shape))
+    known = numeric + of_f.mean(axis=0) / len(params)
+    np.testing.assert_allclose(make(params).batch_gradient(of_f, objective), known, rtol=1e-7, atol=1e-9)
+    of_latents = np.abs(numeric).reshape(len(params), make(params).kl_by_latent().shape[1], -1).max(axis=(0, 2))
+    assert of_latents.min() == 0 < 0.01 < of_latents.max()
+
+
+@every
 def test_the_exact_gradient_is_that_of_the_sum(make, logits, numeric_gradient):
     params, mix = logits.copy(), np.random.default_rng(0).normal(size=logits.shape[1])
     z, *_ = all_states(make(params))
@@ -325,6 +337,10 @@ WRONG = {
     "half a way": (lambda: OneHot(2.5), TypeError, "n_ways must be an integer"),
     "noise of another shape": (lambda: Q.sample(np.full((2, 2, 2), 0.5)), ValueError, "eps"),
     "noise of another dtype": (lambda: Q.sample(np.full((2, 2, 3), 0.5, "float32")), TypeError, "eps"),
+    "normal noise": (lambda: Q.sample(Z - 1), ValueError, r"eps must be uniform, in \(0, 1\), got -1"),
+    "normal noise for groups": (
+        lambda: tv.Categorical(WAYS, 3).sample(np.full((2, *WAYS.shape), 1.5)), ValueError, "must be uniform.* got 1.5",
+    ),
     "z of another shape": (lambda: Q.score(Z[:, :1]), ValueError, "z"),
     "13 bits": (lambda: tv.Binary(np.zeros((1, 13))).nodes(), ValueError, "at most 12 bits, got 13"),
     "too many states": (lambda: tv.Categorical(np.zeros((1, 70)), 10).nodes(), ValueError, r"4096 states, got 10\^7"),
@@ -336,6 +352,14 @@ WRONG = {
     "ways that the prior has not": (
         lambda: tv.VAE(4, 2, latents=OneHot(3), prior=Categories(4)), TypeError, "does not fit",
     ),
+    "ways that the prior has not, where the numbers divide": (
+        lambda: tv.VAE(4, 3, latents=OneHot(4), prior=Categories(3)), TypeError, r"a draw must have shape \(1, 12\)",
+    ),
+    "a distribution's prior of other ways": (
+        lambda: tv.Categorical(WAYS, 3, Categories(2)), TypeError, r"own is Categories\(3\).*a draw must have shape",
+    ),
+    "a distribution's prior of other bits": (lambda: tv.Binary(LOGITS, Bits(np.zeros(2))), TypeError, "does not fit"),
+    "a distribution's prior by name": (lambda: tv.Binary(LOGITS, "bits"), TypeError, "prior must be a prior"),
     "a prior of other bits": (
         lambda: tv.VAE(4, 3, latents="binary", prior=Bits(np.zeros(2))), TypeError, "does not fit",
     ),
@@ -355,6 +379,7 @@ def test_what_does_not_fit_is_refused(call, error, words):
 def test_a_prior_of_its_own_logits_fits_as_many_latents_as_it_has():
     vae = tv.VAE(4, 3, latents="binary", prior=Bits(np.array([0.5, -2.0, 0.0])))
     assert vae.with_dtype("float64").encode(np.zeros((2, 4))).kl().shape == (2,)
+    assert tv.TwoLayerVAE(4, 2, 3, (), prior=Bits(np.array([0.5, -2.0, 0.0]))).sample(1, np.random.default_rng(0)).any()
 
 
 def test_what_priors_are_called():

@@ -533,6 +533,18 @@ MUTANTS = {
         "evaluate/rate_distortion.py", "so_far[points].copy()", "so_far[points]",
         ("test_rates.py::test_the_errors_are_those_of_the_draws",), slow=True,
     ),
+    "a state's own code among the others": Mutant(
+        "evaluate/discrete.py", "np.hstack([nothing, before[:, :-1]])", "before",
+        ("test_evaluate_discrete.py::test_rates_by_enumeration_are_the_sums_over_all_states",), slow=True,
+    ),
+    "states that are all as likely": Mutant(
+        "evaluate/discrete.py", "weights = np.exp(own)", "weights = np.full_like(own, 1 / len(z))",
+        ("test_evaluate_discrete.py::test_rates_by_enumeration_are_the_sums_over_all_states",), slow=True,
+    ),
+    "an upper layer of fair bits": Mutant(
+        "models/two_layers.py", "given + self.prior.log_prob(z2)[:, 0]", "given - np.log(len(z2))",
+        ("test_evaluate_discrete.py::test_two_layers_have_an_exact_likelihood",), slow=True,
+    ),
     "a variance's error of a normal's tails": Mutant(
         "evaluate/active_units.py", "(off**4).mean(axis=0)", "3 * variances**2",
         ("test_rates.py::test_their_errors_hold_over_data_sets",), slow=True,

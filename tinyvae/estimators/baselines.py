@@ -151,7 +151,7 @@ class InputDependent(Learner):
 
     Notes
     -----
-    Source: Mnih & Gregor 2014, sections 2.3 and 2.4 (their running mean and variance standardise f here too).
+    Source: Mnih & Gregor 2014, section 2.3 (their running mean and variance standardise f here too).
     """
 
     def __init__(self, hidden=(64,), rate=1e-3, seed=0):

@@ -125,7 +125,7 @@ class Relax(Learner):
     The training gradient needs d/dtheta of v' dc/dz, a mixed second derivative. It is taken as a directional
     difference, (c(z + h v) - c(z - h v)) / 2h with |h v| = `step`, in float64: its relative error is about step^2.
 
-    Source: Grathwohl et al. 2018, sections 3.1 and 3.2.
+    Source: Grathwohl et al. 2018, section 3: LAX eq. 6, RELAX eq. 9, f and a network together 3.3.
     """
 
     def __init__(self, hidden=(64,), rate=1e-3, seed=0, step=1e-4, temperature=None):

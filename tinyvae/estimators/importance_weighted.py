@@ -103,7 +103,7 @@ def vimco(q, target, eps, objective=None, rng=None):
 
     Notes
     -----
-    Source: Mnih & Rezende 2016, eq. 10 and 11.
+    Source: Mnih & Rezende 2016.
     """
     loss = Integrand(q, target, objective)
     z = q.sample(eps)  # S, B, K

@@ -56,7 +56,7 @@ class Rebar(Learner):
     -----
     The temperature's slope is a difference over 1% of it; an inexact one costs variance, not bias.
 
-    Source: Tucker et al. 2017, sections 3.1 and 3.2.
+    Source: Tucker et al. 2017.
     """
 
     def __init__(self, temperature=0.5, scale=1.0, rate=0.01):

@@ -54,7 +54,7 @@ def straight_through(q, target, eps, objective=None, rng=None):
 
     Notes
     -----
-    Source: Bengio, Leonard & Courville 2013, section 4.
+    Source: Bengio, Leonard & Courville 2013.
     """
     loss = Integrand(q, target, objective)
     z = q.sample(eps)  # S, B, K
@@ -160,7 +160,7 @@ class GumbelSoftmax(Relaxation):
 
     Notes
     -----
-    Source: Jang, Gu & Poole 2017, section 2; Maddison, Mnih & Teh 2017, section 3.
+    Source: Jang, Gu & Poole 2017, section 2; Maddison, Mnih & Teh 2017.
     """
 
     def __call__(self, q, target, eps, objective=None, rng=None):
@@ -263,7 +263,7 @@ def muprop(q, target, eps, objective=None, rng=None):
     -----
     The paper's further baseline, a network's prediction of what is left, is `input_dependent`'s; it is not taken here.
 
-    Source: Gu, Levine, Sutskever & Mnih 2016, section 3.
+    Source: Gu, Levine, Sutskever & Mnih 2016, eq. 3.
     """
     loss = Integrand(q, target, objective)
     z, mean = q.sample(eps), np.ascontiguousarray(q.mean[None])  # S, B, K and 1, B, K

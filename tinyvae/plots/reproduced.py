@@ -139,7 +139,7 @@ def variance_panels(panels, names):
 
 
 def estimators_along(models):
-    """Bounds along trainings by several estimators, against steps and evaluations of f, and their variances.
+    """Bounds along trainings by several estimators, against steps and evaluations, and their variances.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def estimators_along(models):
                 low, middle, high = np.exp([logs.min(0), logs.mean(0), logs.max(0)])
                 row[2].fill_between(step, low, high, color=looks[name]["color"], alpha=0.2, linewidth=0)
                 row[2].plot(step, middle, **looks[name])
-            for axes, xlabel in zip(row, ("steps", "evaluations of f, a data point", "steps")):
+            for axes, xlabel in zip(row, ("steps", "evaluations, a data point", "steps")):
                 axes.set(xscale="log", xlabel=xlabel)
                 axes.tick_params(which="minor", labelbottom=False)
             low, high = np.quantile(late, (0, 0.9))

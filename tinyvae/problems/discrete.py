@@ -138,7 +138,7 @@ def certified_bits():
         problem("bits, coupled", three, valley),
         problem("bits, wave", three, wave),
         problem("bits, parity", three, parity),
-        problem("bits, nearly certain", sure, _along(np.array([1.0, -1.5]), *_bowl(0.2))),
+        problem("bits, nearly certain", sure, _along(np.array([1.0, -1.5]), *_bowl(-0.3))),
         problem("bit, 100 x quadratic + 200", one, _along(np.ones(1), *_bowl(0.2, 100.0, 200.0))),
         problem("bits, sampled KL, beta 2", own, valley, ELBO(beta=2.0, kl="monte_carlo")),
         problem("bits, analytic KL, beta 3", own, valley, ELBO(beta=3.0)),
