@@ -82,7 +82,7 @@ MUTANTS = {
     ),
     "the first pass of a call alone": Mutant(
         TEAM, "    while passes[at]:\n", "    if passes[at]:\n",
-        ("test_team.py::test_the_passes_of_a_call_run_one_after_the_other",), compiled=True,
+        ("test_team.py::test_the_passes_of_a_call_run_one_after_the_other",), compiled=True, slow=True,
     ),
     "a tile's last column left out": Mutant(
         PASSES, "min(block_n, n_out - j0)", "min(block_n, n_out - j0 - 1)",
