@@ -156,6 +156,7 @@ def test_correct_estimators_are_certified(name):
     assert "no bias found" in certificate.report() and "probability 0.99" in certificate.report()
 
 
+@pytest.mark.slow
 def test_false_alarms_keep_to_the_level():
     # 40 seeds at a level of 0.2, on two problems with heavy tails: where the level is kept, more alarms than the bound
     # come once in 1,000 times at most. Bonferroni is conservative for dependent coordinates, so fewer are usual.

@@ -82,7 +82,7 @@ MUTANTS = {
     ),
     "the first pass of a call alone": Mutant(
         TEAM, "    while passes[at]:\n", "    if passes[at]:\n",
-        ("test_team.py::test_the_passes_of_a_call_run_one_after_the_other",), compiled=True,
+        ("test_team.py::test_the_passes_of_a_call_run_one_after_the_other",), compiled=True, slow=True,
     ),
     "a tile's last column left out": Mutant(
         PASSES, "min(block_n, n_out - j0)", "min(block_n, n_out - j0 - 1)",
@@ -651,6 +651,16 @@ def slow(mutant):
     return mutant.slow or mutant.compiled and mutant.file in (PASSES, BLOCKS, "kernels/addresses.py")
 
 
+def test_every_mutant_can_be_planted_and_its_tests_are_there():
+    package = Path(tinyvae.__file__).parent
+    for name, mutant in MUTANTS.items():
+        found = (package / mutant.file).read_text().count(mutant.right)
+        assert found == 1, f"{name}: {mutant.file} holds {mutant.right!r} {found} times"
+        for test in mutant.tests:
+            file, _, function = test.partition("::")
+            assert f"def {function.partition('[')[0]}(" in (TESTS / file).read_text(), f"{name}: there is no {test}"
+
+
 @pytest.mark.slow
 def test_an_unchanged_copy_passes(tmp_path, nursery):
     copy_of_the_package(tmp_path)
@@ -665,10 +675,6 @@ def test_an_unchanged_copy_passes(tmp_path, nursery):
 def test_mutant_is_caught(name, tmp_path, nursery):
     mutant = MUTANTS[name]
     file = copy_of_the_package(tmp_path) / mutant.file
-    source = file.read_text()
-    assert source.count(mutant.right) == 1, (
-        f"{mutant.file} holds {mutant.right!r} {source.count(mutant.right)} times: mend this mutant"
-    )
-    file.write_text(source.replace(mutant.right, mutant.wrong))
+    file.write_text(file.read_text().replace(mutant.right, mutant.wrong))
     status, output = run(tmp_path, mutant.tests, nursery, mutant.compiled)
     assert status == pytest.ExitCode.TESTS_FAILED, output
