@@ -184,6 +184,7 @@ def test_the_comparison_runs_without_peers_and_goes_on_where_it_stopped(tmp_path
     assert json.loads((tmp_path / "bench.json").read_text())["rows"] == rows
 
 
+@pytest.mark.slow
 def test_a_contender_that_fails_is_named(tmp_path):
     sys.path.insert(0, str(SCRIPT.parent))
     try:

@@ -188,7 +188,7 @@ BOUNDS = [
 
 @pytest.mark.parametrize("mutant", AVERAGES, ids=lambda mutant: mutant.__name__)
 def test_a_mutant_of_an_average_is_caught(mutant, monkeypatch):
-    monkeypatch.setattr(check.certificate, "CALLS", 5_000)  # they take most of the time
+    monkeypatch.setattr(check.certificate, "CALLS", 2_000)  # they take most of the time
     problems = [p for p in check.default_problems() if p.name in ("quadratic", "coupled, sampled KL")]
     certificate = check.unbiased(mutant, problems, (2,), max_draws=40_000)
     assert certificate.level == 0.01 and any(not t.of_loss for t in certificate.failures), certificate.report()
@@ -358,7 +358,7 @@ COUPLED = [p for p in check.default_problems() if p.name == "product z1 z2 z3"]
 
 @pytest.mark.parametrize("estimator, problems", [(one_coordinate_for_all, QUADRATIC), (one_noise_for_all, QUADRATIC)])
 def test_correct_estimators_that_link_the_points_of_a_call_are_no_false_alarm(estimator, problems, monkeypatch):
-    monkeypatch.setattr(check.certificate, "CALLS", 5_000)
+    monkeypatch.setattr(check.certificate, "CALLS", 2_000)
     certificate = check.unbiased(estimator, problems, (2,), max_draws=40_000).assert_passed()
     assert {t.problem for t in certificate.tests} == {"quadratic", "quadratic, 1 point a call"}
 
@@ -461,7 +461,9 @@ def test_false_alarms_of_all_estimators_keep_to_the_level(monkeypatch):
     )  # one that alarms half the time is found with probability 0.75
 
 
-def test_dependent_noise_is_no_false_alarm_where_it_is_allowed():
+def test_dependent_noise_is_no_false_alarm_where_it_is_allowed(monkeypatch):
+    monkeypatch.setattr(check.certificate, "CALLS", 5_000)
+
     def paired(q, target, eps, objective=None, rng=None):
         return tv.estimators.score_function(q, target, noise.antithetic(rng, *eps.shape, eps.dtype), objective)
 

@@ -97,6 +97,7 @@ def test_help_names_every_command_and_the_version_is_printed(capsys):
 # --- compare ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_compare_with_the_same_seed_twice_differs_in_timings_only(compared, tmp_path, capsys):
     folder, _, words = compared
     assert run(*words, tmp_path) == 0
@@ -242,6 +243,7 @@ def test_variance_of_the_bound_decomposed(tmp_path, capsys, model):
     assert (tmp_path / "decomposition.png").read_bytes().startswith(PNG)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_variance_along_a_posterior_collapse(tmp_path, capsys):
     # At beta = 30 the posterior becomes the prior: the KL goes to 0, and the pathwise gradient's variance with it.
     words = [
@@ -281,6 +283,7 @@ def test_variance_along_a_posterior_collapse(tmp_path, capsys):
     assert [line[0] for line in text.splitlines() if line[:1].isdigit()] == ["1", "2", "3"] * 3
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_compare_takes_the_bound_and_its_estimators_by_name(tmp_path):
     words = ["--quick", *SMALL, "--n-draws", 10, "--points", 2, "--objective", "importance_weighted", "--n-samples", 4]
     assert run("compare", *words, "--out", tmp_path) == 0
@@ -301,6 +304,7 @@ def test_compare_takes_the_bound_and_its_estimators_by_name(tmp_path):
     assert run("compare", *words, "--out", tmp_path) == 0
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_grey_pixels_are_said_to_give_a_cross_entropy(tmp_path, capsys):
     assert run("train", *SMALL, "--out", tmp_path) == 0
     said = " ".join(capsys.readouterr().out.split())
@@ -316,6 +320,7 @@ def test_grey_pixels_are_said_to_give_a_cross_entropy(tmp_path, capsys):
         ("squared_error", SquaredError, "a Gaussian of variance 1/2, it lacks D/2 log(pi), 36.63 nats"),
     ],
 )
+@pytest.mark.usefixtures("undrawn")
 def test_a_model_is_trained_with_the_likelihood_that_is_named(word, known, said, tmp_path, capsys):
     assert run("train", *SMALL, "--likelihood", word, "--out", tmp_path) == 0
     text = " ".join(capsys.readouterr().out.split())
@@ -340,6 +345,7 @@ def test_a_likelihood_that_does_not_fit_is_one_line(word, said, tmp_path, capsys
     assert re.search(said, capsys.readouterr().err)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_comparison_on_a_density_keeps_the_grey_pixels(tmp_path, capsys):
     words = ["compare", *SMALL, "--n-draws", 10, "--points", 2, "--estimators", "reparameterization"]
     assert run(*words, "--likelihood", "continuous_bernoulli", "--out", tmp_path) == 0
@@ -380,11 +386,13 @@ def test_check_tells_a_right_estimator_of_the_readers_own_from_a_wrong_one(tmp_p
     assert "vimco" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_readers_own_estimator_can_be_trained_with(tmp_path):
     (tmp_path / "mine.py").write_text(MINE)
     assert run("train", *SMALL, "--estimator", f"{tmp_path / 'mine.py'}:right", "--out", tmp_path) == 0
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_interrupted_run_is_taken_up_by_the_same_command(tmp_path, monkeypatch, capsys):
     words = ["train", *SMALL, "--binarize", "--save-every", 1]
     assert run(*words, "--out", tmp_path / "whole") == 0
@@ -608,6 +616,7 @@ def test_the_help_says_what_the_data_may_be_and_what_an_estimator_needs(capsys):
         assert all(phrase in text for phrase in expected)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_record_holds_the_settings_that_applied(tmp_path):
     assert cli.main(["variance", "--problem", "cosine", "--n-draws", "10", "--out", str(tmp_path)]) == 0
     settings = json.loads((tmp_path / "variance.json").read_text())["settings"]

@@ -117,3 +117,15 @@ def test_data_that_are_no_codes_are_named():
         tv.train(prior, np.zeros((0, 3), int))
     with pytest.raises(ValueError, match="codes must be whole numbers from 0 to 3, got 9"):
         PositionPrior(3, 4, np.full((5, 3), 9))
+
+
+def test_it_may_start_near_what_each_position_shows_by_itself():
+    codes = np.random.default_rng(0).choice(4, (300, 2), p=[0.85, 0.05, 0.05, 0.05])
+    prior, apart = AutoregressivePrior(2, 4, (16,)), -PositionPrior(2, 4, codes).log_prob(codes).mean()
+    before = prior.held_out(codes).loss
+    prior.start_at(codes)
+    assert prior.held_out(codes).loss < apart + 0.4 * (before - apart)
+    linear = AutoregressivePrior(2, 4, ())
+    linear.theta = np.zeros_like(linear.theta)
+    linear.start_at(codes)
+    assert linear.held_out(codes).loss == pytest.approx(apart, rel=1e-5)

@@ -141,7 +141,7 @@ def test_on_the_bound_too_nothing_is_said_unless_it_is_known(mistake):
 
 
 @pytest.mark.parametrize("mistake", STRANGE, ids=lambda mistake: mistake.__name__)
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_of_a_strange_mistake_nothing_is_said(mistake, seed):
     certificate = check.unbiased(mistake, PROBLEMS, (2, 3), max_draws=20_000, seed=seed)
     assert certificate.failures and certificate.perhaps == () and "perhaps" not in certificate.report()

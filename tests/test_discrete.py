@@ -337,6 +337,10 @@ WRONG = {
     "half a way": (lambda: OneHot(2.5), TypeError, "n_ways must be an integer"),
     "noise of another shape": (lambda: Q.sample(np.full((2, 2, 2), 0.5)), ValueError, "eps"),
     "noise of another dtype": (lambda: Q.sample(np.full((2, 2, 3), 0.5, "float32")), TypeError, "eps"),
+    "normal noise": (lambda: Q.sample(Z - 1), ValueError, r"eps must be uniform, in \(0, 1\), got -1"),
+    "normal noise for groups": (
+        lambda: tv.Categorical(WAYS, 3).sample(np.full((2, *WAYS.shape), 1.5)), ValueError, "must be uniform.* got 1.5",
+    ),
     "z of another shape": (lambda: Q.score(Z[:, :1]), ValueError, "z"),
     "13 bits": (lambda: tv.Binary(np.zeros((1, 13))).nodes(), ValueError, "at most 12 bits, got 13"),
     "too many states": (lambda: tv.Categorical(np.zeros((1, 70)), 10).nodes(), ValueError, r"4096 states, got 10\^7"),
@@ -348,6 +352,14 @@ WRONG = {
     "ways that the prior has not": (
         lambda: tv.VAE(4, 2, latents=OneHot(3), prior=Categories(4)), TypeError, "does not fit",
     ),
+    "ways that the prior has not, where the numbers divide": (
+        lambda: tv.VAE(4, 3, latents=OneHot(4), prior=Categories(3)), TypeError, r"a draw must have shape \(1, 12\)",
+    ),
+    "a distribution's prior of other ways": (
+        lambda: tv.Categorical(WAYS, 3, Categories(2)), TypeError, r"own is Categories\(3\).*a draw must have shape",
+    ),
+    "a distribution's prior of other bits": (lambda: tv.Binary(LOGITS, Bits(np.zeros(2))), TypeError, "does not fit"),
+    "a distribution's prior by name": (lambda: tv.Binary(LOGITS, "bits"), TypeError, "prior must be a prior"),
     "a prior of other bits": (
         lambda: tv.VAE(4, 3, latents="binary", prior=Bits(np.zeros(2))), TypeError, "does not fit",
     ),
@@ -367,6 +379,7 @@ def test_what_does_not_fit_is_refused(call, error, words):
 def test_a_prior_of_its_own_logits_fits_as_many_latents_as_it_has():
     vae = tv.VAE(4, 3, latents="binary", prior=Bits(np.array([0.5, -2.0, 0.0])))
     assert vae.with_dtype("float64").encode(np.zeros((2, 4))).kl().shape == (2,)
+    assert tv.TwoLayerVAE(4, 2, 3, (), prior=Bits(np.array([0.5, -2.0, 0.0]))).sample(1, np.random.default_rng(0)).any()
 
 
 def test_what_priors_are_called():

@@ -1,6 +1,7 @@
 """Each lesson runs from anywhere, without a window, and writes the figures it promises; its page says what it says."""
 
 import ast
+import functools
 import os
 import re
 import shutil
@@ -74,6 +75,24 @@ def test_the_readme_lists_them_in_order():
     ]
 
 
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory):
+    """elsewhere(lesson): what a lesson printed that was run from another folder, and the folder that holds both.
+
+    A copy, so that figures from an earlier run cannot pass for this one's, and the checkout stays as it is.
+    """
+
+    @functools.cache
+    def once(lesson):
+        folder = tmp_path_factory.mktemp(lesson.stem)
+        (folder / "lessons").mkdir()
+        (folder / "elsewhere").mkdir()
+        copy = shutil.copy(lesson, folder / "lessons")
+        return run([copy], folder / "elsewhere"), folder
+
+    return once
+
+
 @pytest.mark.parametrize(
     "lesson",
     [
@@ -81,25 +100,21 @@ def test_the_readme_lists_them_in_order():
         for lesson in LESSONS
     ],
 )
-def test_runs_from_another_folder(lesson, tmp_path):
-    # A copy, so that figures from an earlier run cannot pass for this one's, and the checkout stays as it is.
-    (tmp_path / "lessons").mkdir()
-    (tmp_path / "elsewhere").mkdir()
-    copy = shutil.copy(lesson, tmp_path / "lessons")
-    printed = run([copy], tmp_path / "elsewhere")
+def test_runs_from_another_folder(lesson, elsewhere):
+    printed, folder = elsewhere(lesson)
     assert "Headline" in printed.splitlines()[-1]
-    assert not list((tmp_path / "elsewhere").iterdir())
-    check_figures(lesson, tmp_path / "lessons" / "figures")
+    assert not list((folder / "elsewhere").iterdir())
+    check_figures(lesson, folder / "lessons" / "figures")
     if lesson in RENDERED:
         check_headline(lesson, printed)
 
 
-def test_runs_without_a_file(tmp_path):
+def test_runs_without_a_file(tmp_path, elsewhere):
     """As in a notebook, where __file__ is missing: the same output, and figures beside the notebook."""
     lesson = LESSONS[0].with_stem(QUICK)
     printed = run(["-"], tmp_path, lesson.read_text(encoding="utf-8"))
     check_figures(lesson, tmp_path / "figures")
-    assert printed == run([lesson.name], shutil.copytree(lesson.parent, tmp_path / "copy"))
+    assert printed == elsewhere(lesson)[0]
 
 
 @each_lesson

@@ -44,6 +44,8 @@ def small(likelihood, dtype="float64", n_features=5, n=6, seed=0):
 
 # --- densities, their samples and their slopes --------------------------------------------------------------
 
+LEGENDRE = np.polynomial.legendre.leggauss(400)
+
 
 @each_density
 def test_it_integrates_or_sums_to_one_and_has_its_mean(likelihood):
@@ -52,7 +54,7 @@ def test_it_integrates_or_sums_to_one_and_has_its_mean(likelihood):
         grid = np.linspace(0, 1, vae.likelihood.levels)
         weights = np.ones_like(grid)
     else:
-        nodes, weights = np.polynomial.legendre.leggauss(400)
+        nodes, weights = LEGENDRE
         low, high = (0, 1) if likelihood == "continuous_bernoulli" else (-30, 31)
         grid, weights = low + (high - low) * (nodes + 1) / 2, weights * (high - low) / 2
     for z in np.random.default_rng(0).standard_normal((3, 1, 2)):

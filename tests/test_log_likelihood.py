@@ -53,7 +53,7 @@ def test_the_quadrature_is_exact_enough():
 def test_agrees_with_quadrature(n_latents, n_samples):
     # Averaged over repeats, for p(x) itself, of which the estimate is unbiased: its logarithm is low on average.
     vae, x = make(n_latents)
-    repeats = 200_000 // n_samples
+    repeats = 60_000 // n_samples
     estimates = vae.log_likelihood(np.repeat(x, repeats, axis=0), n_samples, rng()).reshape(len(x), repeats)
     ratios = np.exp(estimates - exact(vae, x)[:, None])  # n, repeats: each has mean 1
     errors = weights_spread(vae, x) / np.sqrt(n_samples * repeats)
@@ -181,7 +181,7 @@ def test_float32_agrees_with_float64():
     wide, x = make(2)
     narrow = tv.VAE(6, 2, (5,), dtype="float32")
     narrow.theta[:] = wide.theta
-    n = 200_000
+    n = 60_000
     difference = narrow.log_likelihood(x.astype("float32"), n, rng()) - wide.log_likelihood(x, n, rng())
     assert np.all(np.abs(difference) < 5 * np.sqrt(2 / n) * weights_spread(wide, x) + 1e-5)
 

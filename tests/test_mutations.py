@@ -1,10 +1,11 @@
 """The suite can fail: each known bug, planted in a copy of the package, is caught by the tests that should see it.
 
 A mutant is a textual replacement, found exactly once, so that it cannot silently vanish. The tests run in
-a fresh process, on the NumPy twins (nothing compiles), but for the compiled mutants. A failed test
+a process of its own, on the NumPy twins (nothing compiles), but for the compiled mutants. A failed test
 gives exit status 1; an import error or a test that is not there gives another and proves nothing.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -532,6 +533,18 @@ MUTANTS = {
         "evaluate/rate_distortion.py", "so_far[points].copy()", "so_far[points]",
         ("test_rates.py::test_the_errors_are_those_of_the_draws",), slow=True,
     ),
+    "a state's own code among the others": Mutant(
+        "evaluate/discrete.py", "np.hstack([nothing, before[:, :-1]])", "before",
+        ("test_evaluate_discrete.py::test_rates_by_enumeration_are_the_sums_over_all_states",), slow=True,
+    ),
+    "states that are all as likely": Mutant(
+        "evaluate/discrete.py", "weights = np.exp(own)", "weights = np.full_like(own, 1 / len(z))",
+        ("test_evaluate_discrete.py::test_rates_by_enumeration_are_the_sums_over_all_states",), slow=True,
+    ),
+    "an upper layer of fair bits": Mutant(
+        "models/two_layers.py", "given + self.prior.log_prob(z2)[:, 0]", "given - np.log(len(z2))",
+        ("test_evaluate_discrete.py::test_two_layers_have_an_exact_likelihood",), slow=True,
+    ),
     "a variance's error of a normal's tails": Mutant(
         "evaluate/active_units.py", "(off**4).mean(axis=0)", "3 * variances**2",
         ("test_rates.py::test_their_errors_hold_over_data_sets",), slow=True,
@@ -541,40 +554,96 @@ MUTANTS = {
 
 def copy_of_the_package(folder):
     package = Path(tinyvae.__file__).parent
-    shutil.copytree(package, folder / "tinyvae", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(package, folder / "tinyvae", ignore=shutil.ignore_patterns("*.nbi", "*.nbc"))
     shutil.copytree(package.parent / "data", folder / "data")
     return folder / "tinyvae"
 
 
-def run(folder, tests, compiled):
-    """pytest on the checkout's tests and on the package in `folder`, in a fresh process."""
-    environment = os.environ | {
-        "PYTHONPATH": str(folder),
-        "TINYVAE_NUMPY": "0" if compiled else "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "NUMBA_CACHE_DIR": str(folder / "compiled"),  # or the tests' own loops would keep what they took of a mutant
-    }
-    # The assertion makes sure that it is the copy that is tested.
-    script = (
-        f"import sys, pytest, tinyvae; assert tinyvae.__file__.startswith({str(folder)!r}); "
-        "sys.exit(pytest.main(sys.argv[1:]))"
-    )
-    options = [
-        "-q",
-        "-x",
-        "-p",
-        "no:cacheprovider",
-        f"--rootdir={TESTS.parent}",
-        *(str(TESTS / test) for test in sorted(tests)),
-    ]
-    return subprocess.run(
-        [sys.executable, "-P", "-c", script, *options],
+# pytest on the checkout's tests and on the package in a folder. The assertion makes sure that it is the copy.
+TRIAL = """
+import os, sys
+import numba, numpy, pytest, scipy.stats
+
+def trial(folder, options):
+    import tinyvae
+    assert tinyvae.__file__.startswith(folder)
+    return int(pytest.main(options))
+"""
+FRESH = TRIAL + "sys.exit(trial(sys.argv[1], sys.argv[2:]))"
+# One process loads what takes long, never the package, and has a child for each trial.
+NURSERY = (
+    TRIAL
+    + """
+import json, signal, traceback
+for line in sys.stdin:
+    folder, options = json.loads(line)
+    child = os.fork()
+    if not child:
+        signal.alarm(300)
+        output = open(os.path.join(folder, "output"), "w")
+        os.dup2(output.fileno(), 1), os.dup2(output.fileno(), 2)
+        os.chdir(folder)
+        os.environ["PYTHONPATH"] = folder
+        sys.path.insert(0, folder)
+        status = 70
+        try:
+            status = trial(folder, options)
+        except BaseException:
+            traceback.print_exc()
+        sys.stdout.flush(), sys.stderr.flush()
+        os._exit(status)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+)
+
+
+def environment(**more):
+    return os.environ | {"PYTHONDONTWRITEBYTECODE": "1"} | more
+
+
+@pytest.fixture(scope="module")
+def nursery():
+    """nursery(folder, options): the exit status and the output of pytest on a folder's copy, on the NumPy twins."""
+    if not hasattr(os, "fork"):
+        yield lambda folder, options: fresh(folder, options, TINYVAE_NUMPY="1")
+        return
+    with subprocess.Popen(
+        [sys.executable, "-P", "-c", NURSERY],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment(TINYVAE_NUMPY="1"),
+        text=True,
+    ) as mother:
+
+        def one(folder, options):
+            print(json.dumps([str(folder), options]), file=mother.stdin, flush=True)
+            return int(mother.stdout.readline()), (folder / "output").read_text()
+
+        yield one
+        mother.stdin.close()
+
+
+def fresh(folder, options, **more):
+    """The same by a process that loads everything anew."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", FRESH, str(folder), *options],
         cwd=folder,
-        env=environment,
+        env=environment(PYTHONPATH=str(folder), **more),
         capture_output=True,
         text=True,
         timeout=300,
     )
+    return done.returncode, done.stdout + done.stderr
+
+
+def run(folder, tests, nursery, compiled=False):
+    """The exit status and the output of tests, on the package in `folder`."""
+    options = ["-q", "-x", "-p", "no:cacheprovider", f"--rootdir={TESTS.parent}"]
+    options += [str(TESTS / test) for test in sorted(tests)]
+    if not compiled:
+        return nursery(folder, options)
+    # The tests' own loops would keep what they took of a mutant.
+    return fresh(folder, options, TINYVAE_NUMPY="0", NUMBA_CACHE_DIR=str(folder / "compiled"))
 
 
 def slow(mutant):
@@ -582,18 +651,18 @@ def slow(mutant):
     return mutant.slow or mutant.compiled and mutant.file in (PASSES, BLOCKS, "kernels/addresses.py")
 
 
-@pytest.mark.parametrize("of_slow_ones", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_an_unchanged_copy_passes(of_slow_ones, tmp_path):
+@pytest.mark.slow
+def test_an_unchanged_copy_passes(tmp_path, nursery):
     copy_of_the_package(tmp_path)
-    mutants = [one for one in MUTANTS.values() if not one.compiled and slow(one) == of_slow_ones]
-    done = run(tmp_path, {test for mutant in mutants for test in mutant.tests}, compiled=False)
-    assert done.returncode == pytest.ExitCode.OK, done.stdout + done.stderr
+    tests = {test for mutant in MUTANTS.values() for test in mutant.tests if not mutant.compiled}
+    status, output = run(tmp_path, tests, nursery)
+    assert status == pytest.ExitCode.OK, output
 
 
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow if slow(mutant) else ()) for name, mutant in MUTANTS.items()]
 )
-def test_mutant_is_caught(name, tmp_path):
+def test_mutant_is_caught(name, tmp_path, nursery):
     mutant = MUTANTS[name]
     file = copy_of_the_package(tmp_path) / mutant.file
     source = file.read_text()
@@ -601,5 +670,5 @@ def test_mutant_is_caught(name, tmp_path):
         f"{mutant.file} holds {mutant.right!r} {source.count(mutant.right)} times: mend this mutant"
     )
     file.write_text(source.replace(mutant.right, mutant.wrong))
-    done = run(tmp_path, mutant.tests, mutant.compiled)
-    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
+    status, output = run(tmp_path, mutant.tests, nursery, mutant.compiled)
+    assert status == pytest.ExitCode.TESTS_FAILED, output

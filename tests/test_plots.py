@@ -61,6 +61,7 @@ FIGURES = {
         {name: {"encoder": {"share": (-0.1, 0.0, 0.3)}, "decoder": {"share": (0.5, 0.3, 0.7)}} for name in NAMES}
     ),
     "evaluation": lambda rng: plots.evaluation(rng.random(5), 1 + 99 * rng.random(30), 100),
+    "codes": lambda rng: plots.codes(rng.integers(0, 9, 6), 1 + 5 * rng.random(3)),
     "evaluation, one latent": lambda rng: plots.evaluation(rng.random(1), np.ones(3), 2),
     "samples": lambda rng: plots.samples(rng.random((13, 560)), (28, 20)),
     "reconstructions": lambda rng: plots.reconstructions(**pictures(rng)["reconstructions"]),
@@ -194,7 +195,7 @@ for name in sys.argv[2:]:
     plots.style(name), plots.marker(name)
 print(plots.style(sys.argv[1]), plots.marker(sys.argv[1]))
 """
-    for before in ([], ["mine_0", "mine_1"], ["mine_1", "mine_0"]):
+    for before in ([], ["mine_1", "mine_0"]):
         done = subprocess.run([sys.executable, "-c", script, "mine_2", *before], capture_output=True, text=True)
         assert done.stdout.strip() == f"{alone['mine_2']} {plots.marker('mine_2')}", done.stderr
 

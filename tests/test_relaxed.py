@@ -254,6 +254,8 @@ def test_bias_and_deviation_along_the_temperature_hold_what_quadrature_finds():
         off, std = errors("gumbel_softmax", temperature)
         return off - std / n_samples**0.5
 
+    with pytest.raises(TypeError, match="got dict: take an estimator's, by its name"):
+        problems.crossing(found)
     where = problems.crossing(found["gumbel_softmax"], 20)
     assert where.low < scipy.optimize.brentq(apart, 0.2, 0.8, xtol=1e-3) < where.high < 1.3 * where.low
     assert problems.crossing(found["gumbel_softmax"], 200).value < where.value  # more samples: a lower temperature

@@ -40,6 +40,14 @@ def situation(dtype, pixels, hidden=(101,), activation="tanh", n_samples=2, late
     return vae, x, vae.noise(rng, n_samples, len(x))
 
 
+GAUSSIAN = tv.estimators.names(q=tv.DiagonalGaussian(np.zeros((1, 1)), np.zeros((1, 1))))
+
+
+def latents_of(name):
+    """Of those that an estimator takes."""
+    return "gaussian" if name in GAUSSIAN else "binary"
+
+
 def run(function, vae, x, eps, estimator, objective):
     """The Step and the gradient. Each run has an estimator of its own, and the same random numbers."""
     grads = np.full_like(vae.theta, np.nan)
@@ -58,9 +66,7 @@ def assert_equal(plain, fast, rtol):
 @pytest.mark.parametrize("dtype, rtol", [("float64", 1e-12), ("float32", 2e-4)])
 @pytest.mark.parametrize("name, objective", PAIRS)
 def test_the_fast_step_is_the_plain_one(name, objective, dtype, rtol, pixels):
-    gaussian = tv.DiagonalGaussian(np.zeros((1, 1)), np.zeros((1, 1)))
-    latents = "gaussian" if name in tv.estimators.names(q=gaussian) else "binary"
-    vae, x, eps = situation(dtype, pixels, latents=latents)
+    vae, x, eps = situation(dtype, pixels, latents=latents_of(name))
     arguments = (x, eps, tv.estimators.make(name), OBJECTIVES[objective])
     plain = run(step_numpy, vae, *arguments)
     assert_equal(plain, run(step, vae, *arguments), rtol)
@@ -152,7 +158,7 @@ def test_what_is_handed_over_by_its_address_is_contiguous_and_of_the_network_s_p
     monkeypatch.setattr(team, "run", checked)
     for pixels in ("bits", "grey"):
         for name, objective in PAIRS:
-            vae, x, eps = situation(dtype, pixels, (100,))
+            vae, x, eps = situation(dtype, pixels, (100,), latents=latents_of(name))
             estimator = tv.estimators.make(name)
             grads = np.empty_like(vae.theta)
             for _ in range(2):

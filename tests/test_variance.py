@@ -156,6 +156,7 @@ def test_intervals_cover_the_truth():
             assert count > 84, (key, count)
 
 
+@pytest.mark.slow
 def test_intervals_of_light_tails_cover_the_truth_at_the_nominal_rate():
     # 1,000 seeds at 95%: 926 or fewer happen with probability 0.0006, and 971 or more with 0.0007; intervals that
     # hold 90% would reach 927 with probability 0.002, those that hold 98% miss 971 with 0.02. 4 intervals.

@@ -56,22 +56,32 @@ def add_codes(one):
     )
 
 
-def model(args, n_features):
+def model(args, x):
     """The VQ-VAE that the options name.
 
     Parameters
     ----------
     args : argparse.Namespace
         Of `tinyvae train`.
-    n_features : int
-        D pixels.
+    x : array (n, D)
+        The training data.
 
     Returns
     -------
     VQVAE
+
+    Raises
+    ------
+    ValueError
+        For more codes than the data have vectors.
     """
+    if args.n_codes > (most := len(x) * args.n_positions):
+        raise ValueError(
+            f"--n-codes {args.n_codes:,} is more than the training data have vectors, {most:,}: --n-positions "
+            f"{args.n_positions} in each of {len(x):,} rows; give fewer codes"
+        )
     names = "hidden", "activation", "likelihood", "dtype", "seed", *(o.strip("-").replace("-", "_") for o in CODES)
-    return tv.VQVAE(n_features, **{name: getattr(args, name) for name in names})
+    return tv.VQVAE(x.shape[1], **{name: getattr(args, name) for name in names})
 
 
 def fit_prior(vqvae, data, args):
@@ -98,6 +108,7 @@ def fit_prior(vqvae, data, args):
     if args.codes_prior == "autoregressive":
         words.say(f"The prior of the codes, for {words.counted(len(codes), 'row')} of {sizes[0]}:")
         prior = tv.models.AutoregressivePrior(*sizes, args.hidden, dtype=args.dtype, seed=args.seed)
+        prior.start_at(codes)
         run = {"batch_size": args.batch_size, "optimizer": tv.Adam(args.rate), "seed": args.seed, "patience": PATIENCE}
         history = tv.fit(prior, codes, held_out, epochs=args.epochs, **run)
         vqvae.codes_prior = prior

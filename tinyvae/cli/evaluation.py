@@ -1,18 +1,17 @@
 """The command `evaluate`: how good a saved model is, each number with its error and its cost."""
 
-import contextlib
 import json
 import math
 import os
-import time
-import warnings
 from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 
 import tinyvae as tv
-from tinyvae.cli import results, words
+from tinyvae.cli import codebook, results, words
+from tinyvae.cli.report import Report, mean_of
+from tinyvae.evaluate.discrete import MOST_STATES
 from tinyvae.evaluate.log_likelihood import FEW, SHARE
 from tinyvae.machine import progress
 
@@ -28,60 +27,18 @@ LEAST = 4  # held-out rows
 CHAINED = 20  # points for --annealed
 
 
-class Report:
-    """What has been measured so far: numbers in the order of the table, and sentences."""
-
-    def __init__(self, bar):
-        self.rows, self.sentences, self.bar = [], [], bar
-
-    @contextlib.contextmanager
-    def part(self, name, passes):
-        """A context in which one part is measured, which takes so many decoder passes; warnings become sentences."""
-        self.bar.set_description(name)
-        first, start = len(self.rows), time.perf_counter()
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", UserWarning)
-            yield
-        self.bar.update()
-        self.sentences += [f"Warning: {warning.message}." for warning in caught]
-        if len(self.rows) > first:  # what a part costs stands beside its first number
-            self.rows[first] |= {"decoder_passes": passes, "seconds": time.perf_counter() - start}
-
-    def add(self, key, name, value, error=math.nan, unit="nats"):
-        """A number, its standard error (NaN for none) and its unit."""
-        self.rows.append({"key": key, "name": name, "value": float(value), "error": float(error), "unit": unit})
-
-    def cost(self, key, passes):
-        """How many decoder passes a part turned out to take, each forward and back, whose first number it is."""
-        next(row for row in self.rows if row["key"] == key)["decoder_passes"] = passes
-
-    def say(self, sentence):
-        """A sentence below the table."""
-        self.sentences.append(sentence)
-
-    def show(self):
-        """Print the table and the sentences."""
-        header, table = ("quantity", "value", "error", "unit", "decoder passes", "seconds"), []
-        for row in self.rows:
-            cost = f"{row['decoder_passes']:,}" if "seconds" in row else ""
-            table.append((row["name"], *_digits(row["value"], row["error"]), row["unit"], cost, _seconds(row)))
-        words.print_table(header, *table)
-        print()
-        words.say(
-            "Errors are standard errors, the model held: of other data points, or of other draws. A decoder pass "
-            "decodes one code; what a part took stands at its first number."
-        )
-        for sentence in self.sentences:
-            print()
-            words.say(sentence)
-
-
 def evaluate(args):
     """Evaluate a saved model: a table, what it says in words; writes evaluation.json and evaluation.png into --out."""
     from tinyvae import plots
 
-    vae = tv.VAE.load(args.model)
-    tv.likelihoods.require_density(vae.likelihood, "tinyvae evaluate")
+    quantized = tv.models.kind_of(args.model) == "VQVAE"
+    vae = (tv.VQVAE if quantized else tv.VAE).load(args.model)
+    if not quantized:
+        tv.likelihoods.require_density(vae.likelihood, "tinyvae evaluate")
+    if args.annealed and vae.n_states < math.inf:
+        raise ValueError(
+            f"--annealed moves codes along a slope, and those of {args.model} have nothing between them: leave it out"
+        )
     data, source = _data(args, vae)
     seeds = iter(np.random.SeedSequence(args.seed).spawn(8))  # a part that is left out changes no other
 
@@ -100,18 +57,23 @@ def evaluate(args):
             f"{LEAST}; give more data"
         )
     results.require(args, "evaluation.json", "evaluation.png")
+    used = "" if quantized else f", {len(points):,} of them for log p(x) and the rates"
     words.say(
-        f"{args.model}: {vae.likelihood.name}, {words.counted(vae.n_latents, 'latent')}. {source}: {len(x):,} training "
-        f"rows, {len(x_test):,} held out, {len(points):,} of them for log p(x) and the rates."
+        f"{args.model}: {vae.likelihood.name}, {_codes(vae)}. {source}: {len(x):,} training rows, {len(x_test):,} held "
+        f"out{used}."
     )
     with progress.bar(PARTS if args.annealed else PARTS - 2, "part", leave=False) as bar:
-        report = Report(bar)
-        _bound(report, vae, x, x_test, rng())
-        found = _log_p(report, vae, points, args, rng())
-        _annealed(report, vae, points[:CHAINED], found.value[:CHAINED], args.annealed, rng())
-        kl = _rates(report, vae, points, rng())
-        _space(report, vae, x, x_test, rng())
-        _labels(report, vae, x, labels, x_test, labels_test, args.per_class, rng())
+        report, streams = Report(bar), [rng() for _ in range(6)]
+        if quantized:
+            figure = plots.codes(*codebook.measure(report, vae, x, x_test))
+        else:
+            _bound(report, vae, x, x_test, streams[0])
+            found = _log_p(report, vae, points, args, streams[1])
+            _annealed(report, vae, points[:CHAINED], found.value[:CHAINED], args.annealed, streams[2])
+            kl = _rates(report, vae, points, streams[3])
+            figure = plots.evaluation(kl, found.effective, args.n_samples)
+        _space(report, vae, x, x_test, streams[4])
+        _labels(report, vae, x, labels, x_test, labels_test, args.per_class, streams[5])
     print()
     report.show()
     record = {
@@ -122,7 +84,7 @@ def evaluate(args):
         "words": report.sentences,
     }
     results.write_json(args, "evaluation.json", record)
-    results.write_figure(args, "evaluation.png", plots.evaluation(kl, found.effective, args.n_samples))
+    results.write_figure(args, "evaluation.png", figure)
     print()
     results.say_written(args)
 
@@ -156,11 +118,21 @@ def _trained_on(path, vae):
     """(data, binarize, seed) of the train.json beside a model, if it is of such a model; else None."""
     try:
         settings = json.loads(Path(path).with_name("train.json").read_text(encoding="utf-8"))["settings"]
-        same = (settings["n_latents"], tuple(settings["hidden"])) == (vae.n_latents, tuple(vae.hidden))
+        n_latents = settings.get("n_latents", settings.get("n_positions"))
+        same = (n_latents, tuple(settings["hidden"])) == (vae.n_latents, tuple(vae.hidden))
         known = str(settings["data"]), bool(settings["binarize"]), int(settings["seed"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return known if same else None
+
+
+def _codes(vae):
+    """What a model's codes are, in words."""
+    if hasattr(vae, "codebook"):
+        return f"{words.counted(vae.n_positions, 'position')}, {words.counted(vae.n_codes, 'code')}"
+    if vae.code_size > vae.n_latents:
+        return f"{words.counted(vae.n_latents, 'choice')} of {vae.family.n_ways} ways"
+    return words.counted(vae.n_latents, "latent" if vae.n_states == math.inf else "bit")
 
 
 def _some(x, labels, most, rng):
@@ -201,18 +173,12 @@ def _log_p(report, vae, points, args, rng):
         middle, least = np.median(found.effective), found.effective.min()
         report.add("effective_median", "  effective samples, median", middle, unit="samples")
         report.add("effective_least", "  effective samples, least", least, unit="samples")
-        try:
-            bits, levels = tv.evaluate.bits_per_pixel(vae, points, mean)
-        except ValueError as error:
-            report.say(f"Bits per pixel are left out: {error}.")
-        else:
-            report.add("bits_per_pixel", "bits per pixel", *bits, unit="bits")
-            if levels > 1:
-                report.say(
-                    f"Bits per pixel are of densities of pixels that were divided by {levels}: log {levels} nats a "
-                    "pixel are added, the Jacobian. Without uniform noise of one step on the pixels they are no length "
-                    "of a code."
-                )
+    exact = vae.n_states <= MOST_STATES
+    if exact:
+        mean = _exact(report, vae, points, found.value, name)
+    report.add_bits(vae, points, mean)
+    if exact:
+        return found
     half = np.mean(np.nan_to_num(found.error) ** 2) / 2
     low = f"by {half:.2f} nats (half the mean squared error of a point), or more where q(z | x) is narrower than the "
     low += "posterior"
@@ -220,6 +186,20 @@ def _log_p(report, vae, points, args, rng):
         low = "by more than can be told where so few samples are effective"
     report.say(f"log p(x) is low on average, {low}; its error is the standard error over data points.")
     return found
+
+
+def _exact(report, vae, points, importance, name):
+    """The sum over all states, and how far the importance samples are from it; the mean and its error."""
+    with report.part("all states", vae.n_states):
+        found = tv.evaluate.exact_log_likelihood(vae, points)
+        mean, off = (mean_of(one) for one in (found, found - importance))
+        report.add("exact_log_likelihood", f"{name}, all {vae.n_states:,} states", *mean)
+        report.add("exact_gain", "  all states - importance samples", *off)
+    report.say(
+        f"log p(x) is exact, the sum over all {vae.n_states:,} states; importance samples say {off.value:.2f} +- "
+        f"{off.error:.2f} nats less. The error is the standard error over data points."
+    )
+    return mean
 
 
 def _annealed(report, vae, points, importance, n_steps, rng):
@@ -246,8 +226,10 @@ def _annealed(report, vae, points, importance, n_steps, rng):
 
 
 def _rates(report, vae, points, rng):
-    with report.part("rates", len(points) * RATE_SAMPLES):
-        found = tv.evaluate.rates(vae, points, rng, RATE_SAMPLES)
+    exact = vae.n_states <= MOST_STATES
+    with report.part("rates", vae.n_states if exact else len(points) * RATE_SAMPLES):
+        method = "enumeration" if exact else "monte_carlo"
+        found = tv.evaluate.rates(vae, points, rng, RATE_SAMPLES, method=method)
         over_data = found.over_data()
         for key, name in (
             ("rate", "rate R"),
@@ -280,19 +262,23 @@ def _rates(report, vae, points, rng):
 
 
 def _space(report, vae, x, x_test, rng):
-    if not hasattr(vae.prior, "quantile"):
+    continuous, said = vae.n_states == math.inf, ""
+    if continuous and not hasattr(vae.prior, "quantile"):
         report.say(f"Continuity and completeness are left out: the prior {vae.prior.name!r} has no quantile.")
         return
-    with report.part("continuity", 3 * DRAWS):
-        report.add("continuity", "continuity", *tv.evaluate.continuity(vae, rng, n_draws=DRAWS), unit="")
+    if continuous:
+        with report.part("continuity", 3 * DRAWS):
+            report.add("continuity", "continuity", *tv.evaluate.continuity(vae, rng, n_draws=DRAWS), unit="")
+        said = "Continuity: 1 for images that follow their codes as along a straight line, 0 for cliffs. "
     with report.part("completeness", DRAWS):
         held_out, _ = _some(x_test, None, DRAWS, rng)
         found = tv.evaluate.completeness(vae, x, held_out, rng, n_draws=DRAWS)
         report.add("completeness", "completeness", *found, unit="")
     report.say(
-        "Continuity: 1 for images that follow their codes as along a straight line, 0 for cliffs. Completeness: how "
-        "near images decoded from the prior lie to the training data; 1: as near as held-out data do, more: nearer, as "
-        "averages do that are smoother than data."
+        f"{said}Completeness: how near images decoded from the prior lie to the training data; 1: as near as held-out "
+        "data do, more: nearer, as averages do that are smoother than data."
+        + " Continuity is left out: codes have nothing between them."
+        * (not continuous)
     )
 
 
@@ -316,18 +302,3 @@ def _labels(report, vae, x, labels, x_test, labels_test, per_class, rng):
     else:
         told += "a linear classifier shows no clear difference between codes and pixels"
     report.say(f"{told}: {100 * found.codes.value:.1f}% right against {100 * found.pixels.value:.1f}%.")
-
-
-# --- words ------------------------------------------------------------------------------------------------
-
-
-def _digits(value, error):
-    """A number and its error, in as many decimals as two digits of the error take."""
-    if not math.isfinite(error) or error <= 0:
-        return f"{value:.6g}" if float(value).is_integer() else words.number(value), ""
-    decimals = min(6, max(0, 1 - math.floor(math.log10(error))))
-    return f"{value:.{decimals}f}", f"{error:.{decimals}f}"
-
-
-def _seconds(row):
-    return f"{row['seconds']:.1f}" if "seconds" in row else ""

@@ -33,6 +33,7 @@ def add(command):
         "",
         " --betas 0.5 1 2 4 --epochs 30",
         " --data my_images/ --likelihood continuous_bernoulli --hidden 200 --n-latents 20",
+        " --latents binary --n-latents 12",
     )
     groups.add_data(one, binarize=False)  # a likelihood of black and white pixels always does
     groups.add_model(one, d)
@@ -80,7 +81,8 @@ def rates(args):
     if bits:
         data = comparison.binarized(data, args.seed)
         words.say(f"Each pixel is drawn once as black or white, with seed {args.seed}.")
-    vae = tv.VAE(data.train.shape[1], args.n_latents, args.hidden, likelihood=likelihood, seed=args.seed)
+    kinds = {"likelihood": likelihood, "latents": groups.latents(args), "prior": args.prior}
+    vae = tv.VAE(data.train.shape[1], args.n_latents, args.hidden, seed=args.seed, **kinds)
     vae.image_shape = data.image_shape
     run = {name: getattr(args, name) for name in ("betas", "epochs", "rate", "batch_size", "seed")}
     folder = Path(args.out, "rates")

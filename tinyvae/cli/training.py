@@ -185,7 +185,7 @@ def model(args, x):
     """
     shape = x.shape[1], args.n_latents, args.hidden, args.activation, args.likelihood, args.dtype, args.seed
     if args.model == "vqvae":
-        made = codes.model(args, x.shape[1])
+        made = codes.model(args, x)
     elif args.model == "autoencoder":
         made = tv.Autoencoder(*shape)
     else:

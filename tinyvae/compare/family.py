@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import entr
+import scipy
 
 from tinyvae import likelihoods, validate
+from tinyvae.compare.settings import default_estimators
 from tinyvae.evaluate import Estimate, Rates, active_units, rates
 from tinyvae.evaluate.bound import require_latents
 from tinyvae.machine import files, progress
@@ -111,7 +112,7 @@ def family(
     From the least beta to the largest, each model starts from the weights of the one before; Adam's rate falls to 0
     along half a cosine, anew in each. At the best models -dD/dR = beta, R falls with beta, D rises, and D is a convex
     function of R; R + D, the negative ELBO, is lowest at beta = 1. Of models that a training found, `chords` tells how
-    far that holds; on data that they have not seen, nothing says that it must.
+    far that holds; on data that they have not seen, nothing says that it must. Bits and choices train by "disarm".
 
     Parameters
     ----------
@@ -175,6 +176,8 @@ def family(
     with progress.bar(sum(n_epochs), "epoch") as bar:
         for i, (beta, epochs, optimizer) in enumerate(zip(betas, n_epochs, optimizers)):
             options = {"objective": ELBO(beta), "optimizer": optimizer, "batch_size": batch_size, "seed": seed}
+            if vae.n_states < np.inf:
+                options["estimator"] = default_estimators(latents=vae.family)[0]
             model = copy.deepcopy(model)
             bar.set_postfix_str(f"beta {beta:g}")
             try:
@@ -293,7 +296,9 @@ def entropy_limits(members, greys=None):
     """
     high = min((one.cross_entropy for one in members), key=lambda one: one.value)
     if greys is not None:
-        each = entr(np.asarray(greys, "float64")) + entr(1 - np.asarray(greys, "float64"))  # m, D
+        each = scipy.special.entr(np.asarray(greys, "float64")) + scipy.special.entr(
+            1 - np.asarray(greys, "float64")
+        )  # m, D
         return _mean(each.sum(axis=1)), high
     return Estimate(0.0, 0.0) if members[0].held_out.bits else None, high
 
@@ -329,4 +334,4 @@ def without_code(x, held_out):
     mean = x.mean(axis=0)
     smooth = (x.sum(axis=0) + 0.5) / (len(x) + 1)
     each = -(held_out * np.log(smooth) + (1 - held_out) * np.log1p(-smooth)).sum(axis=1)
-    return float((entr(mean) + entr(1 - mean)).sum()), _mean(each)
+    return float((scipy.special.entr(mean) + scipy.special.entr(1 - mean)).sum()), _mean(each)

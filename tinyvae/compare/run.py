@@ -117,6 +117,7 @@ class Comparison(NamedTuple):
                     "mu": vae.encode(self.data.test).mean,
                     "labels": self.data.test_labels,
                     "title": f"Latent space ({readable})",
+                    "n_ways": vae.code_size // vae.n_latents,
                 },
             },
         }

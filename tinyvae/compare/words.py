@@ -28,13 +28,13 @@ def verdict(table, points, settings):
         min(p["estimators"], key=lambda name: p["estimators"][name]["encoder"]["variance"][0]) == ranked[0]
         for p in points
     )
-    others = " and ".join(_times(name, table[name]["ratio_to_best"]) for name in ranked[1:])
+    others = _listed(_times(name, table[name]["ratio_to_best"]) for name in ranked[1:])
     by_elbo = sorted(table, key=lambda name: -table[name]["elbo"])
-    behind = " and ".join(f"{table[by_elbo[0]]['elbo'] - table[name]['elbo']:.2f} above {name}" for name in by_elbo[1:])
+    behind = _listed(f"{table[by_elbo[0]]['elbo'] - table[name]['elbo']:.2f} above {name}" for name in by_elbo[1:])
     biased = [name for name, row in table.items() if row.get("biased")]
     price = {name: row["variance_times_step_cost"][0] for name, row in table.items() if name not in biased}
     by_price = sorted(price, key=price.get)
-    prices = " and ".join(f"{name} {brief(price[name] / price[by_price[0]])} times as long" for name in by_price[1:])
+    prices = _listed(f"{name} {brief(price[name] / price[by_price[0]])} times as long" for name in by_price[1:])
     found = {
         "variance": f"At the same parameters, {ranked[0]} gave the encoder's gradient the least variance at {wins} of "
         f"the {len(points)} points along training; at the end {others}.",
@@ -53,6 +53,11 @@ def verdict(table, points, settings):
             "not mend a bias."
         )
     return found
+
+
+def _listed(parts):
+    *most, last = [*parts] or [""]
+    return " and ".join([", ".join(most), last]) if most else last
 
 
 def _times(name, ratio):

@@ -6,12 +6,10 @@ folder is known by its `name`: to `tv.VAE(latents=name)`, and a prior to `tv.VAE
 
 import sys
 
-import numpy as np
-
 from tinyvae import discover, validate
 from tinyvae.distributions.binary import Binary
 from tinyvae.distributions.categorical import Categorical, OneHot
-from tinyvae.distributions.contract import NEEDED, Distribution
+from tinyvae.distributions.contract import NEEDED, Distribution, require_fit
 from tinyvae.distributions.discrete_prior import Bits, Categories, LearntBits, LearntCategories
 from tinyvae.distributions.full_gaussian import FullGaussian
 from tinyvae.distributions.gaussian import DiagonalGaussian
@@ -101,7 +99,7 @@ def config_of(latents):
     return getattr(latents, "config", latents.name)
 
 
-def resolve_prior(prior, family, n_latents=2):
+def resolve_prior(prior, family, n_latents):
     """A prior for a class of distributions, which it fits.
 
     Parameters
@@ -110,7 +108,7 @@ def resolve_prior(prior, family, n_latents=2):
         The prior itself, one of `PRIORS`, or None for the class's own.
     family : class
         What q is.
-    n_latents : int, optional
+    n_latents : int
         K, which a prior with numbers for each latent must have.
 
     Returns
@@ -128,11 +126,4 @@ def resolve_prior(prior, family, n_latents=2):
         prior = PRIORS[validate.choice("prior", prior, PRIORS)].of(family)
     prior = check_prior(family.prior if prior is None else prior)
     discover.require_own_name("prior", prior.name, type(prior), PRIORS)
-    there = prior.bound(**prior.parameters(n_latents)) if hasattr(prior, "parameters") else prior
-    try:
-        q = family.from_params(np.zeros((1, family.n_params(n_latents))), there)
-        validate.check_shape("kl", np.asarray(q.kl()), (1,))
-        validate.check_shape("kl_grad", np.asarray(q.kl_grad()), q.params.shape)
-    except Exception as error:  # whatever the one asks that the other does not have
-        raise TypeError(f"the prior {prior!r} does not fit latents of {family.name!r}: {error}") from error
-    return prior
+    return require_fit(prior, family, n_latents)

@@ -3,11 +3,11 @@
 import numpy as np
 
 from tinyvae import validate
-from tinyvae.distributions.contract import Distribution
+from tinyvae.distributions.contract import Distribution, require_fit
 from tinyvae.distributions.discrete_prior import Bits
 from tinyvae.distributions.logistic import sigmoid, softplus
 from tinyvae.distributions.relaxed import RelaxedBits
-from tinyvae.distributions.uniform import gauss_legendre, open_uniform
+from tinyvae.distributions.uniform import checked_uniform, gauss_legendre, open_uniform
 from tinyvae.kernels import bits as kernels
 
 __all__ = ["Binary"]
@@ -48,13 +48,16 @@ class Binary(RelaxedBits, Distribution):
     ValueError
         If the shape of logits does not fit, or a number is not finite; so for what the methods are given.
     TypeError
-        If logits are neither float32 nor float64, or what the methods are given is of another dtype.
+        If logits are neither float32 nor float64, what the methods are given is of another dtype, or the prior does not
+        fit.
     """
 
     name, blocks, prior = "binary", ("logits",), Bits()
 
-    def __init__(self, logits, prior=Bits()):
-        vars(self).update(vars(self.from_params(validate.array("logits", logits, ("B", "K")), prior)))
+    def __init__(self, logits, prior=None):
+        logits = validate.array("logits", logits, ("B", "K"))
+        prior = self.prior if prior is None else require_fit(prior, Binary, logits.shape[1])
+        vars(self).update(vars(self.from_params(logits, prior)))
 
     @classmethod
     def from_params(cls, params, prior=Bits()):
@@ -120,7 +123,7 @@ class Binary(RelaxedBits, Distribution):
 
     def sample(self, eps):
         """z = 1 where eps > 1 - p, else 0. eps (S, B, K), in (0, 1) -> z (S, B, K)."""
-        eps = validate.array("eps", eps, ("S", *self.params.shape), self.dtype)
+        eps = checked_uniform(eps, ("S", *self.params.shape), self.dtype)
         return (eps > self.probs_of_0).astype(self.dtype)
 
     def log_prob(self, z):
@@ -150,7 +153,7 @@ class Binary(RelaxedBits, Distribution):
 
         Divided by a temperature, its sigmoid is a relaxed bit.
         """
-        eps = validate.array("eps", eps, ("S", *self.params.shape), self.dtype)
+        eps = checked_uniform(eps, ("S", *self.params.shape), self.dtype)
         odds = np.empty_like(eps)
         kernels.bits_odds(self.logits, eps, odds)
         return odds

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.special
+import scipy
 
 from tinyvae import validate
-from tinyvae.distributions.contract import Distribution
+from tinyvae.distributions.contract import Distribution, require_fit
 from tinyvae.distributions.coupling import mirrored_sticks
 from tinyvae.distributions.discrete_prior import Categories, one_hot
 from tinyvae.distributions.relaxed import RelaxedGroups
-from tinyvae.distributions.uniform import open_uniform
+from tinyvae.distributions.uniform import checked_uniform, open_uniform
 
 __all__ = ["Categorical", "OneHot", "CATEGORICAL"]
 
@@ -54,7 +54,8 @@ class Categorical(RelaxedGroups, Distribution):
     ValueError
         If the shape of logits does not fit, or a number is not finite; so for what the methods are given.
     TypeError
-        If logits are neither float32 nor float64, or what the methods are given is of another dtype.
+        If logits are neither float32 nor float64, what the methods are given is of another dtype, or the prior does not
+        fit.
     """
 
     name, blocks = "categorical", ("logits",)
@@ -64,7 +65,9 @@ class Categorical(RelaxedGroups, Distribution):
         logits = validate.array("logits", logits, ("B", "K * n_ways"))
         if logits.shape[1] % n_ways:
             raise ValueError(f"logits must have groups of n_ways = {n_ways} columns, got {logits.shape[1]} columns")
-        vars(self).update(vars(self.from_params(logits, prior or Categories(n_ways))))
+        ways = OneHot(n_ways)
+        prior = ways.prior if prior is None else require_fit(prior, ways, logits.shape[1] // n_ways)
+        vars(self).update(vars(self.from_params(logits, prior)))
 
     @classmethod
     def from_params(cls, params, prior):
@@ -121,7 +124,7 @@ class Categorical(RelaxedGroups, Distribution):
 
     def sample(self, eps):
         """A 1 at the largest logit + Gumbel noise of each group. eps (S, B, K W), in (0, 1) -> z (S, B, K W)."""
-        eps = validate.array("eps", eps, ("S", *self.params.shape), self.dtype)
+        eps = checked_uniform(eps, ("S", *self.params.shape), self.dtype)
         best = self.grouped(self.odds(eps)).argmax(axis=3)  # S, B, K
         return one_hot(best, self.n_ways, self.dtype).reshape(eps.shape)
 

@@ -40,10 +40,13 @@ For exact expectations, made apart from `score`, so that truth and estimator sha
     noise_nodes(n, S)   eps (S, N, ...) and weights (N,), over the noise of S samples
 """
 
+import numpy as np
+
 from tinyvae import validate
+from tinyvae.distributions.prior import check_prior
 from tinyvae.noise import independent
 
-__all__ = ["Distribution"]
+__all__ = ["Distribution", "require_fit"]
 
 NEEDED = (
     "name", "blocks", "prior", "n_params", "noise_shape", "draw", "from_params", "sample", "log_prob", "score", "split",
@@ -113,3 +116,39 @@ class Distribution:
         """
         shares = self.by_params(objective.kl_weights(self)) / len(self.params)  # B, P
         return self.prior.batch_gradient(self, dparams, shares)
+
+
+def require_fit(prior, family, n_latents):
+    """`prior`, if it is one and fits a class of distributions: its KL has their shapes, and a draw that of z.
+
+    Parameters
+    ----------
+    prior : Prior
+    family : class
+        What q is.
+    n_latents : int
+        K.
+
+    Returns
+    -------
+    Prior
+        `prior` itself.
+
+    Raises
+    ------
+    TypeError
+        If it is none, or does not fit.
+    """
+    check_prior(prior)
+    there = prior.bound(**prior.parameters(n_latents)) if hasattr(prior, "parameters") else prior
+    try:
+        q = family.from_params(np.zeros((1, family.n_params(n_latents))), there)
+        validate.check_shape("kl", np.asarray(q.kl()), (1,))
+        validate.check_shape("kl_grad", np.asarray(q.kl_grad()), q.params.shape)
+        draw = there.sample(np.random.default_rng(0), 1, n_latents, "float64")
+        validate.check_shape("a draw", draw, (1, getattr(family, "code_size", int)(n_latents)))
+    except Exception as error:  # whatever the one asks that the other does not have
+        raise TypeError(
+            f"the prior {prior!r} does not fit latents of {family.name!r}, whose own is {family.prior!r}: {error}"
+        ) from error
+    return prior

@@ -1,7 +1,7 @@
 """Priors of discrete latents: bits and one-hot groups, whose logits are uniform, fixed otherwise, or learnt."""
 
 import numpy as np
-import scipy.special
+import scipy
 
 from tinyvae import validate
 from tinyvae.distributions.logistic import softplus

@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-import scipy.special
+import scipy
 
 from tinyvae.kernels import gaussian as kernels
 

@@ -7,7 +7,7 @@ average, so that a difference between the two is a control variate of mean zero.
 """
 
 import numpy as np
-import scipy.special
+import scipy
 
 from tinyvae.distributions.logistic import sigmoid
 from tinyvae.kernels import bits as kernels

@@ -4,11 +4,12 @@ import functools
 import itertools
 
 import numpy as np
-import scipy.special
+import scipy
 
+from tinyvae import validate
 from tinyvae.noise import independent
 
-__all__ = ["open_uniform", "gauss_legendre"]
+__all__ = ["open_uniform", "checked_uniform", "gauss_legendre"]
 
 MOST = 10_000_000  # numbers in a grid
 
@@ -46,6 +47,35 @@ def open_uniform(rng, n_samples, n_points, n_numbers, dtype, scheme):
         u = scipy.special.ndtr(scheme(rng, n_samples, n_points, n_numbers, dtype)).astype(dtype, copy=False)
         np.minimum(u, 1 - np.finfo(dtype).epsneg, out=u)
     return np.maximum(u, tiny, out=u)
+
+
+def checked_uniform(eps, shape, dtype):
+    """Noise that may be uniform: what is drawn for a Gaussian, of which half lies below 0, is told from it.
+
+    Parameters
+    ----------
+    eps : array (S, B, N)
+        Its ends count as inside: 1 - eps, too, is noise, and may round to 1.
+    shape : tuple
+        See `validate.array`.
+    dtype : NumPy dtype
+
+    Returns
+    -------
+    array (S, B, N)
+
+    Raises
+    ------
+    ValueError
+        If the shape does not fit, or a number is below 0 or above 1.
+    TypeError
+        If the dtype does not fit.
+    """
+    eps = validate.array("eps", eps, shape, dtype)
+    if eps.size and (eps.min() < 0 or eps.max() > 1):
+        wrong = eps.min() if eps.min() < 0 else eps.max()
+        raise ValueError(f"eps must be uniform, in (0, 1), got {wrong:g}: draw it by q.noise(rng, n_samples)")
+    return eps
 
 
 def gauss_legendre(cuts, n_nodes, n_samples):

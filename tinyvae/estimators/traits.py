@@ -273,4 +273,7 @@ def _check_call(name, traits, q, target, eps, objective, rng):
 
 def _check_parts(name, traits, q):
     for part in traits.lacking(q):
-        raise ValueError(f"{name} needs q.{part}, which a {type(q).__name__} does not have; take another estimator")
+        instead = ", such as 'leave_one_out' or 'score_function'" * hasattr(q, "score")
+        raise ValueError(
+            f"{name} needs q.{part}, which a {type(q).__name__} does not have; take another estimator{instead}"
+        )

@@ -18,8 +18,9 @@ WIDTHS = 8  # how far a grid reaches beyond the codes' means, in their standard 
 class Mixture:
     """The codes q(z | x_n) of n data points, each as likely as the others.
 
-    A Gaussian's log density is a quadratic form in z: all densities at many z are one product of matrices. Where a code
-    is so narrow that this loses digits, mu^2 / sigma^2 above 1e10, the others have no density beside its own.
+    A Gaussian's log density is a quadratic form in z, that of bits and choices linear: all densities at many z are one
+    product of matrices. Where a code is so narrow that this loses digits, mu^2 / sigma^2 above 1e10, the others have no
+    density beside its own.
 
     Parameters
     ----------
@@ -36,6 +37,9 @@ class Mixture:
         elif hasattr(q, "std"):
             precision = 1 / q.variance  # n, K
             slope = precision * mean
+        elif hasattr(q, "probs"):
+            self.center = np.zeros(mean.shape[1])
+            precision, slope = np.empty((n, 0)), q.log_prob_grad(np.zeros((1, *mean.shape)))[0]
         else:
             self.coefficients = None
             return
@@ -60,7 +64,7 @@ class Mixture:
         n, n_codes = len(self.q.params), max(1, CELLS // len(z))
         largest, total = np.full(len(z), -np.inf), np.zeros(len(z))
         for start in range(0, n, n_codes):
-            log_q = self._log_densities(z, np.arange(start, min(start + n_codes, n)))  # T, C
+            log_q = self.log_densities(z, np.arange(start, min(start + n_codes, n)))  # T, C
             if left_out is not None:
                 here = np.flatnonzero((left_out >= start) & (left_out < start + n_codes))
                 log_q[here, left_out[here] - start] = -np.inf
@@ -97,20 +101,34 @@ class Mixture:
         for start in range(0, len(z), n_rows):
             some = slice(start, start + n_rows)
             drawn = np.array([stream.choice(n - 1, n_others, replace=False, shuffle=False) for _ in own[some]])
-            log_q = self._log_densities(z[some], drawn + (drawn >= own[some, None]))  # T, n_others
+            log_q = self.log_densities(z[some], drawn + (drawn >= own[some, None]))  # T, n_others
             high = log_q.max(axis=1)
             found[some] = high + np.log(np.exp(log_q - high[:, None]).mean(axis=1))
         return found
 
-    def _log_densities(self, z, codes):
-        """log q_j(z) of some codes (C,), or of each z's own (T, C). z (T, K) -> (T, C)."""
+    def log_densities(self, z, codes):
+        """log q_j(z) of some codes j.
+
+        Parameters
+        ----------
+        z : array (T, K)
+            Where.
+        codes : array (C,) or (T, C)
+            Which: the same for all z, or each one's own.
+
+        Returns
+        -------
+        array (T, C)
+            Nats.
+        """
         if self.coefficients is None:
             codes = np.broadcast_to(codes, (len(z), codes.shape[-1]))
             some = self.q.like(self.q.params[codes.ravel()])
             return some.log_prob(np.repeat(z, codes.shape[1], axis=0)[None]).reshape(codes.shape)
         z, coefficients = z - self.center, self.coefficients[codes]
         squares = z[:, :, None] * z[:, None] if hasattr(self.q, "covariance") else z * z
-        features = np.concatenate([squares.reshape(len(z), -1), z, np.ones((len(z), 1))], axis=1)  # T, F
+        squares = squares.reshape(len(z), -1)[:, : coefficients.shape[-1] - z.shape[1] - 1]  # none of bits and choices
+        features = np.concatenate([squares, z, np.ones((len(z), 1))], axis=1)  # T, F
         return features @ coefficients.T if codes.ndim == 1 else (coefficients @ features[:, :, None])[..., 0]
 
 

@@ -207,9 +207,10 @@ class _Plan:
         likelihoods.require_density(vae.likelihood, "annealed importance sampling")
         for owner, needed, what in ((vae.family, "path", "q"), (vae.prior, "log_prob_grad", "prior")):
             if not hasattr(owner, needed):
+                few = ", or tv.evaluate.exact_log_likelihood up to 4,096 states" * (vae.n_states < np.inf)
                 raise TypeError(
                     f"annealed importance sampling moves latents along a slope and needs {what}.{needed}, which "
-                    f"{owner.name!r} does not have: take tv.evaluate.log_likelihood"
+                    f"{owner.name!r} does not have: take tv.evaluate.log_likelihood{few}"
                 )
         self.vae, self.n_chains = vae, validate.integer("n_chains", n_chains, least=1)
         self.betas, self.n_leapfrog = (

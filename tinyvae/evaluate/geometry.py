@@ -6,7 +6,7 @@ Gaussian of its codes' mean and covariance takes the prior's place (its latent s
 """
 
 import numpy as np
-from scipy.special import ndtr
+import scipy
 
 from tinyvae import validate
 from tinyvae.evaluate.estimate import Estimate
@@ -19,11 +19,13 @@ ROWS = 500  # decoder rows of a kind that are held at once, a worker
 
 
 def codes(model, x):
-    """The code of each data point: the mean of q(z | x), or what an autoencoder's encoder says.
+    """The code of each data point, as numbers: the mean of q(z | x), or what an autoencoder's encoder says.
+
+    Of two layers it is the lower one's mean; of a VQ-VAE the vectors that the codebook has for the codes.
 
     Parameters
     ----------
-    model : VAE or Autoencoder
+    model : VAE, Autoencoder, TwoLayerVAE or VQVAE
         The model.
     x : array (n, D)
         The data.
@@ -31,7 +33,7 @@ def codes(model, x):
     Returns
     -------
     array (n, K)
-        In the model's dtype.
+        In the model's dtype: what its decoder takes.
 
     Raises
     ------
@@ -41,7 +43,10 @@ def codes(model, x):
     x, found = model.check_data(x), []
     for start in range(0, len(x), ROWS):
         said = model.encode(x[start : start + ROWS])
-        found.append(np.array(getattr(said, "mean", said) if hasattr(model, "latents") else said))
+        said = getattr(said, "lower", said)  # of two layers
+        if hasattr(model, "codebook"):
+            said = model.codebook[said].reshape(len(said), -1)
+        found.append(np.array(said if isinstance(said, np.ndarray) else said.mean))
         disk.release(x)
     return np.concatenate(found)
 
@@ -61,7 +66,7 @@ def continuity(model, rng, codes=None, n_draws=2000, step=0.1):
     Parameters
     ----------
     model : VAE or Autoencoder
-        The model.
+        The model, its codes real numbers.
     rng : numpy.random.Generator
         Of the draws.
     codes : array (n, K), optional
@@ -80,8 +85,14 @@ def continuity(model, rng, codes=None, n_draws=2000, step=0.1):
     Raises
     ------
     ValueError or TypeError
-        For input that does not fit; without codes, for a model without a prior, or with one that has no `quantile`.
+        For input that does not fit, and for a model of bits, choices or a codebook; without codes, for a model without
+        a prior, or with one that has no `quantile`.
     """
+    if _is_discrete(model):
+        raise TypeError(
+            f"continuity is of small steps from code to code, and the codes of this tv.{type(model).__name__} have "
+            "nothing between them: take tv.evaluate.completeness, which is of draws alone"
+        )
     place = _place(model, codes)
     n_draws, step = validate.integer("n_draws", n_draws, least=2), validate.number("step", step, 0, 1, True)
     first, other, eps = validate.generator("rng", rng).standard_normal((3, n_draws, model.n_latents))
@@ -108,8 +119,8 @@ def completeness(model, x, x_test, rng, codes=None, n_draws=2000):
 
     Parameters
     ----------
-    model : VAE or Autoencoder
-        The model.
+    model : VAE, Autoencoder, TwoLayerVAE or VQVAE
+        The model; of bits, choices or a codebook, draws are the model's own, `model.sample`.
     x : array (n, D)
         The training data.
     x_test : array (m, D)
@@ -117,7 +128,7 @@ def completeness(model, x, x_test, rng, codes=None, n_draws=2000):
     rng : numpy.random.Generator
         Of the draws.
     codes : array (n, K), optional
-        As in `continuity`.
+        As in `continuity`; not of bits, choices or a codebook.
     n_draws : int
         Of z, at least 2, a decoder pass each.
 
@@ -131,20 +142,31 @@ def completeness(model, x, x_test, rng, codes=None, n_draws=2000):
     ValueError or TypeError
         For input that does not fit, as in `continuity`.
     """
-    place = _place(model, codes)
+    place = None if _is_discrete(model) else _place(model, codes)
+    if place is None and codes is not None:
+        raise ValueError("codes stand in for a prior over real numbers, of which this model's codes are not: leave out")
     x, x_test = model.check_data(x), model.check_data(x_test, "x_test")
     if len(x_test) < 2:
         raise ValueError("x_test must hold at least two rows, to tell an error, got one")
     n_draws = validate.integer("n_draws", n_draws, least=2)
-    w = validate.generator("rng", rng).standard_normal((n_draws, model.n_latents))
+    validate.generator("rng", rng)
+    z = rng.standard_normal((n_draws, model.n_latents)) if place else model.sample(n_draws, rng)
 
     def square(images):
         return nearest(images, x)[1][:, 0] ** 2
 
+    def square_drawn(rows):
+        return square(_image(model, place(z[rows])) if place else z[rows])
+
     with team.ready():
         held_out = np.concatenate(list(workers.run(lambda rows: square(x_test[rows]), _rows(len(x_test)))))
-        drawn = np.concatenate(list(workers.run(lambda rows: square(_image(model, place(w[rows]))), _rows(n_draws))))
+        drawn = np.concatenate(list(workers.run(square_drawn, _rows(n_draws))))
     return _ratio(held_out, drawn)
+
+
+def _is_discrete(model):
+    """Whether a model's codes have nothing between them."""
+    return getattr(model, "n_states", np.inf) < np.inf
 
 
 def _rows(n):
@@ -177,7 +199,7 @@ def _place(model, codes):
         raise TypeError(
             f"the prior {model.prior.name!r} has no quantile(u), the inverse of its distribution function: give it one"
         )
-    return lambda w: model.prior.quantile(ndtr(w))
+    return lambda w: model.prior.quantile(scipy.special.ndtr(w))
 
 
 def _ratio(above, below, paired=False):

@@ -88,6 +88,7 @@ def refine(vae, x, rng, n_steps=500, n_samples=8, rate=0.05, estimator=None):
     -----
     Source: Hjelm et al. 2016; Cremer, Li & Duvenaud 2018, section 3.
     """
+    require_latents("refine", vae)
     x = _checked(vae, x)
     n_steps = validate.integer("n_steps", n_steps, least=1)
     n_samples = validate.integer("n_samples", n_samples, least=1)

@@ -6,6 +6,7 @@
 import numpy as np
 
 from tinyvae import validate
+from tinyvae.evaluate.bound import require_latents
 
 __all__ = ["manifold", "interpolate", "traverse"]
 
@@ -40,6 +41,7 @@ def manifold(vae, n_side, latents=(0, 1)):
     -----
     Source: Kingma & Welling 2014, appendix A.
     """
+    require_latents("manifold", vae)
     n_side = validate.integer("n_side", n_side, least=1)
     first, second = _two(vae, latents)
     steps = (np.arange(n_side) + 0.5) / n_side
@@ -101,6 +103,7 @@ def traverse(vae, n_steps, z=None):
     ValueError or TypeError
         For input that does not fit, or if the prior has no `quantile`.
     """
+    require_latents("traverse", vae)
     n_steps, n_latents = validate.integer("n_steps", n_steps, least=2), vae.n_latents
     ends = _quantiles(vae, np.repeat(np.linspace(TAIL, 1 - TAIL, 2)[:, None], n_latents, axis=1))  # 2, K
     if z is None:

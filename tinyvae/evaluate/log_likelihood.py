@@ -100,7 +100,8 @@ def log_likelihood(vae, x, n_samples=5000, rng=None):
     with team.ready(), passing_bar(len(x) * n_samples, "sample") as bar:  # as in training, whatever runs beside it
         parts = [_some(vae, x[i : i + POINTS], n_samples, seed, bar) for i in range(0, len(x), POINTS)]
     value, effective = (np.concatenate(part) for part in zip(*parts))
-    advice = "take more of them or tv.evaluate.annealed, or train the encoder longer"
+    other = "annealed" if vae.n_states == np.inf else "exact_log_likelihood (up to 4,096 states)"
+    advice = f"take more of them or tv.evaluate.{other}, or train the encoder longer"
     warn_of_few("importance samples", effective, n_samples, advice)
     return LogLikelihood(value, standard_error(effective, n_samples), effective)
 

@@ -10,6 +10,7 @@ import numpy as np
 from tinyvae import likelihoods, validate
 from tinyvae.evaluate.aggregate import Mixture, kl_on_a_grid
 from tinyvae.evaluate.bound import require_latents
+from tinyvae.evaluate.discrete import rate_terms, states
 from tinyvae.evaluate.estimate import Estimate
 from tinyvae.kernels.data import only_bits
 from tinyvae.machine import disk, team, workers
@@ -23,7 +24,7 @@ ROWS = 500  # decoder rows that are held at once, a worker: few enough for the c
 POINTS = 1000  # data points that are encoded at once
 NODES = 6, 32  # of quadrature in each latent, at least and at most
 PAIRS = 2**24  # densities that nodes beyond the least may cost
-METHODS = ("monte_carlo", "quadrature")
+METHODS = ("monte_carlo", "quadrature", "enumeration")
 NEAR = 0.5  # nats below its most: there the information says how many data points there are
 
 
@@ -31,7 +32,8 @@ class Rates(NamedTuple):
     """What `rates` returns: nats a data point, means over the n data points, p*(x) being the distribution of these.
 
     An Estimate's error is the standard error of the draws; of quadrature, how far a coarser rule is from it, of each
-    data point or of the whole grid, and of the information at least what it lacks in R = I + KL.
+    data point or of the whole grid, and of the information at least what it lacks in R = I + KL; of enumeration, what
+    was rounded.
 
     Attributes
     ----------
@@ -117,6 +119,7 @@ def rates(vae, x, rng=None, n_samples=20, n_codes=None, method="monte_carlo"):
         tells about the noise alone. "quadrature": up to three latents, each of R, I and the KL in its own way: in
         closed form, from nodes around each code, on a grid over the latent space. It draws nothing. The nodes of a
         wide code may miss narrow ones that it holds, the grid does not: where R - I - KL is not near 0, I is off.
+        "enumeration": the sum over all states of bits or choices, at most 4,096. It is exact.
 
     Returns
     -------
@@ -125,8 +128,8 @@ def rates(vae, x, rng=None, n_samples=20, n_codes=None, method="monte_carlo"):
     Raises
     ------
     ValueError or TypeError
-        For input that does not fit, a likelihood that is no density, or quadrature of more than three
-        latents, or of codes too narrow for a grid.
+        For input that does not fit, a likelihood that is no density, quadrature of more than three latents, of latents
+        that are not Gaussian, or of codes too narrow for a grid, or enumeration of what has no states, or too many.
     NonFiniteLoss
         If a term is not finite.
 
@@ -151,14 +154,16 @@ def rates(vae, x, rng=None, n_samples=20, n_codes=None, method="monte_carlo"):
     if method == "monte_carlo":
         seed = np.random.SeedSequence(validate.generator("rng", rng).integers(2**63, size=2))
     elif n_codes < len(x) - 1:
-        raise ValueError("quadrature takes all codes: leave n_codes out, or take method='monte_carlo'")
+        raise ValueError(f"{method} takes all codes: leave n_codes out, or take method='monte_carlo'")
     with team.ready():
         q = _encoded(vae, x)
         kl = finite("the KL term", q.kl())
         if method == "monte_carlo":
             means, errors, points, passes = _monte_carlo(vae, x, q, seed, n_samples, n_codes)
+        elif method == "enumeration":
+            means, errors, points, passes = _enumeration(vae, x, q)
         else:
-            _require_quadrature(q)
+            _require_quadrature(vae, q)
             means, errors, points, passes = _quadrature(vae, x, q)
     distortion, information, aggregate_kl, low, high = (Estimate(float(m), float(e)) for m, e in zip(means, errors))
     bits = likelihoods.takes_bits(vae.likelihood) and all(map(only_bits, disk.pieces(x.ravel())))
@@ -195,7 +200,7 @@ def _entropy(x):
 
 def _losses(vae, x, z, empty):
     """-log p(x | z), nats: x (p, D), z (s, p, K) -> (s, p) float64."""
-    outputs, _ = vae.decoder.using(empty).propagate(z.reshape(-1, vae.n_latents).astype(vae.dtype))  # s * p, D
+    outputs, _ = vae.decoder.using(empty).propagate(z.reshape(-1, vae.code_size).astype(vae.dtype))  # s * p, D
     losses = empty(z.shape[:2], vae.dtype)  # s, p
     vae.likelihood.loss(outputs, x, losses.reshape(-1), **vae.own)
     return finite("the reconstruction term", losses).astype("float64")
@@ -247,12 +252,23 @@ def _monte_carlo(vae, x, q, seed, n_samples, n_codes):
     return mean.mean(axis=0), errors, mean, len(x) * n_samples
 
 
-def _require_quadrature(q):
+def _enumeration(vae, x, q):
+    """The same as `_monte_carlo`, by the sum over all states."""
+    z, _ = states(vae, "rates by enumeration", "method='monte_carlo'")
+    points = rate_terms(vae, x, Mixture(q), z)
+    means = points.mean(axis=0)
+    errors = np.full(5, abs(q.kl().mean() - means[1] - means[2]))  # what q's numbers round
+    errors[0] = np.finfo(vae.dtype).eps * abs(means[0])  # and the decoder's
+    return means, errors, points, len(z)
+
+
+def _require_quadrature(vae, q):
     """Raise unless there are nodes and a grid for q."""
-    if q.mean.shape[1] > 3 or not (hasattr(q, "nodes") and hasattr(q, "variance")):
+    if vae.n_latents > 3 or not (hasattr(q, "nodes") and hasattr(q, "variance")):
+        other = "'monte_carlo'" if vae.n_states == np.inf else "'enumeration' or 'monte_carlo'"
         raise ValueError(
             "method 'quadrature' is for Gaussian latents, at most 3, got "
-            f"{q.mean.shape[1]} of {q.name!r}; take method='monte_carlo'"
+            f"{vae.n_latents} of {q.name!r}; take method={other}"
         )
 
 

@@ -172,6 +172,7 @@ def bits_of_held_out_codes(answer):
         alone, chain = (-one.mean() / np.log(2) for one in _log_probs(codes, held_out, n_words))
         fitted = [-one.mean() / np.log(2) for one in _log_probs(codes, codes, n_words)]
         after = [-one.mean() / np.log(2) for one in _log_probs(codes, held_out, n_words, shared=1.0 * n_words)]
+        bare = [-one.mean() / np.log(2) for one in _log_probs(codes, held_out, n_words, shared=1e-12)]
         both = np.concatenate([codes, held_out])
         seen = [-one.mean() / np.log(2) for one in _log_probs(both, held_out, n_words)]
         for i, (right, name) in enumerate(((alone, "by position"), (chain, "the chain"))):
@@ -185,6 +186,7 @@ def bits_of_held_out_codes(answer):
                 "that is the cost of the codes that the prior is fitted to": fitted[i],
                 "the held-out codes were counted, too": seen[i],
                 "a whole observation is added to each word, where one is shared by all": after[i],
+                "nothing is added to the counts: what of a word that was never seen?": bare[i],
                 "that is the other one of the two": chain if i == 0 else alone,
                 "that is the code of words that are all alike": positions * np.log2(n_words),
                 "all positions share one table": -_pooled(codes, held_out, n_words)[i].mean() / np.log(2),

@@ -192,8 +192,8 @@ def term(x, likelihood):
     ----------
     x : array (n, D)
         The pixels.
-    likelihood : Bernoulli or another likelihood
-        The model's.
+    likelihood : Bernoulli or another likelihood, or None
+        The model's; None of a model of codes, which are no pixels.
 
     Returns
     -------
@@ -203,7 +203,7 @@ def term(x, likelihood):
     """
     if likelihood is SquaredError:
         return "squared error"
-    if x.dtype.kind != "f" or likelihood.is_density:
+    if likelihood is None or x.dtype.kind != "f" or likelihood.is_density:
         return "reconstruction"
     grey = any(np.any((piece > 0) & (piece < 1)) for piece in pieces(x))
     return "cross-entropy" if grey else "reconstruction"

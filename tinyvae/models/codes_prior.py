@@ -3,7 +3,7 @@
 import json
 
 import numpy as np
-import scipy.special
+import scipy
 
 from tinyvae import validate
 from tinyvae.evaluate import Bound
@@ -174,6 +174,14 @@ class AutoregressivePrior:
     def theta(self, value):
         self.net.theta = value
         self.net.theta[:] *= self.mask
+
+    def start_at(self, codes):
+        """Set the output's bias to what a `PositionPrior` of codes (n, n_positions) says, and so start near that.
+
+        Call it before training. Raises ValueError or TypeError for codes that do not fit.
+        """
+        bias = self.net.params[f"b{self.net.n_layers - 1}"]
+        bias[:] = PositionPrior(self.n_positions, self.n_codes, codes).theta
 
     def log_prob(self, codes):
         """log p(codes), nats, exact: codes (n, n_positions) -> (n,). ValueError or TypeError if they do not fit."""

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import os
 
 import numpy as np
@@ -55,6 +56,11 @@ class Model:
         arrays(), config            what a file holds; the settings that a checkpoint compares
         noise(...), noise_shape(n)  of a model that draws latents; one without takes neither estimator nor objective
 
+    What is told of a model beside that:
+
+        n_states                    how many codes there are, an int; infinite where they are of real numbers
+        states()                    of one that draws discrete latents: all of them, and log p of each
+
     Attributes
     ----------
     format : str
@@ -68,6 +74,7 @@ class Model:
     """
 
     format, known, prior, image_shape = "", {"likelihood": likelihoods.LIKELIHOODS}, None, None
+    n_states = math.inf
 
     def _make(self, n_features, n_latents, hidden, activation, likelihood, dtype, seed):
         """Check and keep the arguments that all models share."""

@@ -1,7 +1,7 @@
 """Vector quantization: the nearest vectors of a codebook, and how evenly they are used."""
 
 import numpy as np
-import scipy.special
+import scipy
 
 __all__ = ["nearest", "use", "perplexity"]
 

@@ -91,7 +91,7 @@ class TwoLayerVAE(Model):
         prior=None,
     ):
         self.n_upper = validate.integer("n_upper", n_upper, least=1)
-        self.prior = distributions.resolve_prior(prior, Binary)
+        self.prior = distributions.resolve_prior(prior, Binary, self.n_upper)
         self._make(n_features, n_latents, hidden, activation, likelihood, dtype, seed)
         rng, upper, lower = np.random.default_rng([self.seed, 1]), self.n_upper, self.n_latents
         self.upper_encoder = MLP((lower, *self.hidden, upper), activation, dtype, rng=rng)
@@ -102,6 +102,11 @@ class TwoLayerVAE(Model):
     def prior_latents(self):
         """How many latents the prior is of: the upper layer's."""
         return self.n_upper
+
+    @property
+    def n_states(self):
+        """How many states both layers have together."""
+        return 2 ** (self.n_latents + self.n_upper)
 
     @property
     def config(self):
@@ -165,7 +170,15 @@ class TwoLayerVAE(Model):
 
     def log_likelihood(self, x, n_samples=5000, rng=None):
         """An estimate of log p(x), nats, (n,), from importance samples of both layers: `tv.evaluate.log_likelihood`."""
-        return evaluate.log_likelihood(self, x, n_samples, rng)
+        return evaluate.log_likelihood(self, x, n_samples, rng).value
+
+    def states(self):
+        """All z1 (N, K1), and log p(z1), nats, (N,), the sum over all z2: ValueError for more than 12 bits in both."""
+        self._require_few_bits()
+        z1, z2 = (Binary.from_params(np.zeros((1, k), self.dtype)).nodes()[0] for k in (self.n_latents, self.n_upper))
+        logits, _ = self.upper_decoder.propagate(z2[:, 0])
+        given = Binary.from_params(logits).log_prob(np.repeat(z1, len(z2), axis=1))  # N, 2^K2
+        return z1[:, 0], np.logaddexp.reduce(given + self.prior.log_prob(z2)[:, 0], axis=1)
 
     def held_out(self, x):
         """The negative ELBO of held-out data x (n, D) and its two terms, nats, a `Bound`: see `tv.evaluate.bound`."""
@@ -253,10 +266,13 @@ class TwoLayerVAE(Model):
         together, and for input that does not fit.
         """
         x = self._checked(x, objective)
-        if (n := self.n_latents + self.n_upper) > MOST_BITS:
-            raise ValueError(f"enumeration is for at most {MOST_BITS} bits in both layers, got {n}: 2^{n} states")
+        self._require_few_bits()
         grads = np.empty_like(self.theta)
         return exact_step(self, x, objective, grads).loss, grads
+
+    def _require_few_bits(self):
+        if (n := self.n_latents + self.n_upper) > MOST_BITS:
+            raise ValueError(f"enumeration is for at most {MOST_BITS} bits in both layers, got {n}: 2^{n} states")
 
     def _checked(self, x, objective):
         """The data, in the model's precision or bits, once they and the objective are found to fit."""

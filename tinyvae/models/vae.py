@@ -1,6 +1,7 @@
 """The variational autoencoder: encoder, prior and decoder, and what a user asks of them."""
 
 import functools
+import math
 
 import numpy as np
 
@@ -92,6 +93,11 @@ class VAE(Model):
         return size(self.n_latents)
 
     @property
+    def n_states(self):
+        """How many z there are, of bits and choices; infinitely many where latents are real numbers."""
+        return self.family.n_states(self.n_latents) if hasattr(self.family, "n_states") else math.inf
+
+    @property
     def config(self):
         """The arguments, by name, that make this VAE as it was before training."""
         # Written where they are not the default.
@@ -130,6 +136,11 @@ class VAE(Model):
     def latents(self, params):
         """q of the encoder's output params (B, P), unchecked, with the model's prior."""
         return self.family.from_params(params, self.prior)
+
+    def states(self):
+        """All z (N, code_size) of bits or choices, and log p(z), nats, (N,): ValueError for more than 4,096."""
+        z, _ = self.latents(np.zeros((1, self.family.n_params(self.n_latents)), self.dtype)).nodes()  # N, 1, code_size
+        return z[:, 0], self.prior.log_prob(z)[:, 0]
 
     def noise(self, rng, n_samples, n_points, scheme=independent):
         """eps for n_points data points, (S, B, ...), as `loss_and_grads` takes it; scheme: see `tv.noise`."""

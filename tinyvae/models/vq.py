@@ -114,9 +114,7 @@ class VQVAE(Model):
         self.code_size = validate.integer("code_size", code_size, least=1)
         self.codebook_by = validate.choice("codebook_by", codebook_by, CODEBOOK_BY)
         self.commitment = validate.number("commitment", commitment, least=0)
-        below_one = float(np.nextafter(1, 0))
-        self.decay = validate.number("decay", decay, least=0, most=below_one)
-        self.revive = validate.number("revive", revive, least=0, most=below_one)
+        self.decay, self.revive = _below_one("decay", decay), _below_one("revive", revive)
         self._seen, self._codes_prior = None, PositionPrior(self.n_positions, self.n_codes)
         self._make(n_features, self.n_positions, hidden, activation, likelihood, dtype, seed)
         self._fill(self.decoder_inputs)
@@ -125,6 +123,11 @@ class VQVAE(Model):
     def decoder_inputs(self):
         """How many numbers the decoder takes: a vector for each position."""
         return self.n_positions * self.code_size
+
+    @property
+    def n_states(self):
+        """How many codes there are."""
+        return self.n_codes**self.n_positions
 
     @property
     def config(self):
@@ -319,3 +322,10 @@ class VQVAE(Model):
             disk.release(x)
             z, _ = self.encoder.propagate(piece)
             yield piece, z, self._codes(z)
+
+
+def _below_one(name, value):
+    """A share from 0 to below 1."""
+    if (value := validate.number(name, value, least=0)) >= 1:
+        raise ValueError(f"{name} must be below 1, got {value:g}")
+    return value

@@ -8,7 +8,7 @@ from tinyvae.plots.canvas import save
 from tinyvae.plots.comparison import compare
 from tinyvae.plots.curves import along, bounds, decomposition, training, variance_along_training, variances
 from tinyvae.plots.densities import densities_and_images
-from tinyvae.plots.evaluation import evaluation
+from tinyvae.plots.evaluation import codes, evaluation
 from tinyvae.plots.filled import fillings, neighbours
 from tinyvae.plots.images import latents, reconstructions, samples, tile
 from tinyvae.plots.looks import COLORS, MARKERS, OWN, PALETTE, marker, markers, style, styles
@@ -22,4 +22,5 @@ __all__ = [
     "decomposition", "ratios", "likelihoods", "variance_panels", "estimators_along", "densities_and_images",
     "samples_seen", "samples", "reconstructions", "fillings", "neighbours", "latents", "tile", "style", "styles",
     "marker", "markers", "COLORS", "PALETTE", "OWN", "MARKERS", "plane", "planes", "rates", "evaluation",
+    "codes",
 ]  # fmt: skip

@@ -73,7 +73,7 @@ def reconstructions(originals, models, image_shape, axes=None):
     return axes.figure
 
 
-def latents(mu, labels, title="Latent space, posterior means", axes=None):
+def latents(mu, labels, title="Latent space, posterior means", axes=None, n_ways=1):
     """The latent space: each data point at its posterior mean, drawn as its digit and coloured by it.
 
     Of more than two latents, the two whose means vary most are drawn; a single latent is drawn against the digit.
@@ -87,6 +87,8 @@ def latents(mu, labels, title="Latent space, posterior means", axes=None):
     title : str
     axes : matplotlib.axes.Axes
         Where to draw; None makes a figure.
+    n_ways : int
+        Means that a latent has, one after the other: of a choice among W ways W, the probabilities.
 
     Returns
     -------
@@ -112,11 +114,11 @@ def latents(mu, labels, title="Latent space, posterior means", axes=None):
             va="center",
             path_effects=[withStroke(linewidth=3, foreground="white")],
         )
-    axes.set(
-        xlabel=f"latent {shown[0] + 1} (posterior mean)",
-        title=title,
-        ylabel=f"latent {shown[1] + 1} (posterior mean)" if len(shown) > 1 else "digit" if labels is not None else "",
-    )
+    names = [
+        f"latent {k // n_ways + 1}" + f", way {k % n_ways + 1}" * (n_ways > 1) + " (posterior mean)" for k in shown
+    ]
+    names.append("digit" if labels is not None else "")
+    axes.set(xlabel=names[0], title=title, ylabel=names[1])
     return axes.figure
 
 

@@ -125,8 +125,11 @@ def crossing(found, n_samples=1):
     Raises
     ------
     ValueError or TypeError
-        If n_samples is no integer of at least 1.
+        If found is no AlongTemperature, or n_samples no integer of at least 1.
     """
+    if not isinstance(found, AlongTemperature):
+        what = f"found must be one of what along_temperature gave, an AlongTemperature, got {type(found).__name__}"
+        raise TypeError(what + ": take an estimator's, by its name" * isinstance(found, dict))
     share = 1 / math.sqrt(validate.integer("n_samples", n_samples, least=1))
     columns = (0, 0), (2, 1), (1, 2)  # bias and std: the values, the earliest crossing, the latest
     return Interval(*(_meet(found.temperatures, found.bias[:, b], share * found.std[:, s]) for b, s in columns))

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyvae import validate
+from tinyvae.evaluate import require_latents
 from tinyvae.objectives import ELBO
 from tinyvae.problems.exact import NODES, coarser, exact_gradient
 from tinyvae.variance.replicates import analytic_kl_grad
@@ -98,6 +99,7 @@ def vae_gradient(vae, x, objective=ELBO(), n_samples=1, n_nodes=None):
     ValueError or TypeError
         For more than three latents, more states, or input that does not fit.
     """
+    require_latents("the exact gradient", vae)
     rows, how = rule(vae, None if n_nodes is None else validate.integer("n_nodes", n_nodes, least=2))
     if rows is None:
         raise ValueError(

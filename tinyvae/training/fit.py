@@ -1,9 +1,22 @@
 """`fit`: a whole training run, with a progress bar, validation, early stopping and checkpoints."""
 
+import math
+
 from tinyvae import likelihoods
 from tinyvae.machine import files, progress
 from tinyvae.training import checkpoints
-from tinyvae.training.history import COLLAPSED, History, Validation, collapsed, is_elbo, say, summary
+from tinyvae.training.history import (
+    COLLAPSED,
+    DISCRETE_STEPS,
+    FREE_BITS,
+    STEPS,
+    History,
+    Validation,
+    collapsed,
+    is_elbo,
+    say,
+    summary,
+)
 from tinyvae.training.plan import Plan
 from tinyvae.training.train import START, check_owner, steps
 
@@ -108,6 +121,7 @@ def fit(
         files.require_writable(checkpoint, copies * vae.theta.nbytes)
     n_batches, warned = plan.n_batches, not plan.draws  # without a KL nothing collapses
     term = likelihoods.term(plan.x, vae.likelihood)
+    stalled = STEPS if getattr(vae, "n_states", math.inf) == math.inf else DISCRETE_STEPS
     with progress.bar(plan.epochs * n_batches, "step", initial=last.step) as bar:
         try:
             for record in () if _is_over(plan, history) else steps(plan, last):
@@ -129,10 +143,10 @@ def fit(
                     bar.set_postfix_str(line)
                 else:
                     say(f"epoch {record.epoch}/{plan.epochs}: {line}")
-                if not warned and (kl := collapsed(history.records, n_batches)) is not None:
+                if not warned and (kl := collapsed(history.records, n_batches, stalled)) is not None:
                     warned = True
                     bar.clear()
-                    say(COLLAPSED.format(kl))
+                    say(COLLAPSED.format(kl) + FREE_BITS * (not hasattr(vae, "check_objective")))
                 if after_epoch is not None:
                     after_epoch(record.epoch)
                 if checkpoint is not None:

@@ -7,16 +7,28 @@ import numpy as np
 
 from tinyvae.objectives import ELBO, at_step
 
-__all__ = ["Record", "Validation", "History", "summary", "collapsed", "is_elbo", "say", "COLLAPSED"]
+__all__ = [
+    "Record",
+    "Validation",
+    "History",
+    "summary",
+    "collapsed",
+    "is_elbo",
+    "say",
+    "COLLAPSED",
+    "FREE_BITS",
+    "DISCRETE_STEPS",
+]
 
 NOTHING = 0.05  # nats of KL, in all: less cannot tell one data point from another
 STALLED = 0.1  # of what the reconstruction has come down since the first epoch
 EPOCHS, STEPS = 3, 40  # over which the KL stays so low and the reconstruction stalls, at least
+DISCRETE_STEPS = 200  # the same of bits and choices, which lie still for longer before they are found
 COLLAPSED = (
     "KL {:.3f} nats: the posterior has collapsed, the codes tell next to nothing about x and the decoder does without "
-    "them. What helps: a smaller beta, a warm-up (tv.ELBO(tv.schedules.Linear(0, 1, n_steps))), free bits "
-    "(tv.FreeBits(0.1))"
+    "them. What helps: a smaller beta, a warm-up (tv.ELBO(tv.schedules.Linear(0, 1, n_steps)))"
 )
+FREE_BITS = ", free bits (tv.FreeBits(0.1))"  # which a model that takes no other weights for its KL cannot take
 
 
 class Record(NamedTuple):
@@ -133,10 +145,10 @@ def summary(records, objective=ELBO(), term="reconstruction"):
     return f"loss {loss:.2f}; {term} {reconstruction:.2f}, KL {kl:.2f}"
 
 
-def collapsed(records, n_batches):
+def collapsed(records, n_batches, n_steps=STEPS):
     """The KL of a run whose posterior has collapsed: it is next to nothing, does not grow, and nothing else improves.
 
-    Looked at are the last epochs, three or as many as 40 steps take, beside as many before them. In a slow start the
+    Looked at are the last epochs, three or as many as `n_steps` take, beside as many before them. In a slow start the
     KL grows, or the reconstruction comes down; in a warm-up the KL is large.
 
     Parameters
@@ -145,13 +157,15 @@ def collapsed(records, n_batches):
         Of whole epochs.
     n_batches : int
         Steps an epoch.
+    n_steps : int
+        In which nothing happens.
 
     Returns
     -------
     float or None
         Nats, the last epoch's; None where it has not collapsed, or the run is too short to tell.
     """
-    n_epochs, n = len(records) // n_batches, max(EPOCHS, -(-STEPS // n_batches))
+    n_epochs, n = len(records) // n_batches, max(EPOCHS, -(-n_steps // n_batches))
     last = records[-n_batches:]
     if n_epochs < 2 * n or np.mean([r.kl for r in last]) >= NOTHING:  # nearly always, and quickly told
         return None

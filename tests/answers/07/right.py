@@ -1,4 +1,3 @@
-# slow: it trains
 import tinyvae as tv
 
 

@@ -1,4 +1,4 @@
-# slow: it trains
+# slow
 import numpy as np
 
 import tinyvae as tv

@@ -2,14 +2,15 @@ import math
 
 import numpy as np
 
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(200)
+
 
 def beta_of_a_loss(squares, kl_weight, n_pixels, v):
     return np.float32({"sum": 1, "mean": n_pixels}[squares] * kl_weight * 0.5 / v)
 
 
 def continuous_bernoulli(logits, x):
-    nodes, weights = np.polynomial.legendre.leggauss(1200)
-    nodes, weights = (nodes + 1) / 2, weights / 2
+    nodes, weights = (NODES + 1) / 2, WEIGHTS / 2
     losses, slopes = [], []
     for row, pixels in zip(logits.tolist(), x.tolist()):
         loss, slope = 0.0, []
