@@ -335,8 +335,8 @@ print("Leave-one-out is closer from so many on: " + ", ".join(f"{LABELS[n]} {v:.
 # Jang, Gu and Poole 2017, section 2, Maddison, Mnih and Teh 2017, section 3 (relaxations); Tucker et al. 2017, 3.1
 # (REBAR); Bengio, Leonard and Courville 2013, section 4 (straight-through); Gu et al. 2016, section 3 (MuProp).
 #
-# **Exercises:** `tinyvae exercise 16`: 1. `variance_of_many_samples`, leave-one-out's for one bit, with any p and S;
-# 2. `average_out_the_noise`, from ARM to DisARM, for K bits; 3. `conditional_path`, REBAR's conditional term for a bit.
+# **Exercises:** `tinyvae exercise 16`: `variance_of_many_samples`, leave-one-out's for one bit, with any p and S;
+# `average_out_the_noise`, from ARM to DisARM, for K bits; `conditional_path`, REBAR's conditional term for a bit.
 
 # %%
 start, end = ({name: found[place, name][0] for name in NAMES} for place in ("before training", "after"))

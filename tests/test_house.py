@@ -1,6 +1,7 @@
 """The house: public names where users find them, rooms in floors without a way back up, every public name explained."""
 
 import ast
+import functools
 import importlib
 import importlib.util
 import inspect
@@ -83,6 +84,12 @@ def test_the_package_loads_only_what_was_asked_for():
 # --- floors -----------------------------------------------------------------------------------------------
 
 
+@functools.cache
+def nodes(text):
+    """All of a text's syntax."""
+    return list(ast.walk(ast.parse(text)))
+
+
 def imports(path):
     """The tinyvae modules that a file names in its imports, wherever they stand in it."""
     yield from imported(path.read_text(), module_name(path) if path.name == "__init__.py" else module_name(path.parent))
@@ -90,7 +97,7 @@ def imports(path):
 
 def imported(text, package):
     """The same of a text that stands in a package: its imports, relative ones too, and its calls of importlib."""
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if of_the_house(alias.name))
         elif isinstance(node, ast.ImportFrom):
@@ -115,7 +122,7 @@ def called(node):
 
 def by_importlib(text):
     """What a text takes of importlib, and where it imports a module whose name is not written there."""
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.split(".")[0] in ("importlib", "runpy"))
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "importlib":
@@ -142,15 +149,15 @@ def test_no_import_escapes_the_floors(text):
     assert not list(imported("import numpy, tinyvaes\nfrom importlib import resources", "tinyvae.variance"))
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_name)
-def test_only_who_looks_for_files_imports_by_a_name_that_it_makes(path):
+def test_only_who_looks_for_files_imports_by_a_name_that_it_makes():
     allowed = {
         "tinyvae.discover": ["importlib"],
         "tinyvae.datasets.bundled": ["importlib.resources"],
         "tinyvae.cli.reader": ["runpy"],
         "tinyvae.exercises.course": ["importlib"],  # one lesson's judges
     }
-    assert list(by_importlib(path.read_text())) == allowed.get(module_name(path), [])
+    found = {module_name(path): list(by_importlib(path.read_text())) for path in FILES}
+    assert {module: names for module, names in found.items() if names} == allowed
 
 
 def floor(module):
@@ -158,15 +165,15 @@ def floor(module):
     return FLOORS.index(parts[1]) if len(parts) > 1 and parts[1] in FLOORS else len(FLOORS)
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_name)
-def test_no_room_imports_from_a_floor_above(path):
-    own = module_name(path)
-    if own in ("tinyvae", "tinyvae.__main__"):
-        return
-    assert own.split(".")[1] in FLOORS, f"give {own} its floor"
-    above = [module for module in imports(path) if module != "tinyvae" and floor(module) > floor(own)]
-    assert not above, f"{own} imports {above}"
-    assert "tinyvae" not in imports(path) or own.startswith("tinyvae.cli"), "import the room, not the house"
+def test_no_room_imports_from_a_floor_above():
+    rooms = {module_name(path): set(imports(path)) for path in FILES}
+    for own, others in rooms.items():
+        if own in ("tinyvae", "tinyvae.__main__"):
+            continue
+        assert own.split(".")[1] in FLOORS, f"give {own} its floor"
+        above = [module for module in others if module != "tinyvae" and floor(module) > floor(own)]
+        assert not above, f"{own} imports {above}"
+        assert "tinyvae" not in others or own.startswith("tinyvae.cli"), f"{own}: import the room, not the house"
 
 
 def test_there_is_no_circle():
@@ -187,7 +194,7 @@ def test_there_is_no_circle():
 
 def reached(text):
     """(line, name) of each underscored name that a text takes of an object other than self and cls, or of a module."""
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         owner, names = None, []
         if isinstance(node, ast.Attribute):
             owner, names = node.value, [node.attr]
@@ -207,10 +214,10 @@ def reached(text):
                 yield node.lineno, name
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_name)
-def test_nobody_reaches_for_another_object_s_underscores(path):
+def test_nobody_reaches_for_another_object_s_underscores():
     allowed = ("_replace", "_asdict", "_fields", "_exit")  # a NamedTuple's own public names, and the system's
-    assert not [(line, name) for line, name in reached(path.read_text()) if name not in allowed]
+    found = [(module_name(path), *one) for path in FILES for one in reached(path.read_text())]
+    assert not [one for one in found if one[2] not in allowed]
 
 
 @pytest.mark.parametrize("text", [
@@ -227,9 +234,9 @@ def test_no_underscore_escapes_that(text):
 # --- size and layout --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_name)
-def test_no_room_is_crowded(path):
-    assert len(path.read_text().splitlines()) <= 350
+def test_no_room_is_crowded():
+    lines = {module_name(path): len(path.read_text().splitlines()) for path in FILES}
+    assert not {module: n for module, n in lines.items() if n > 350}
 
 
 def test_lines_have_120_characters_at_most():
@@ -283,8 +290,12 @@ def source_tree(thing):
         return None
 
 
-@pytest.mark.parametrize("module, name, thing", PUBLIC, ids=lambda value: value if isinstance(value, str) else "")
-def test_a_public_name_has_a_docstring_that_says_enough(module, name, thing):
+def test_a_public_name_has_a_docstring_that_says_enough():
+    for module, name, thing in PUBLIC:
+        check_docstring(module, name, thing)
+
+
+def check_docstring(module, name, thing):
     if not (inspect.isfunction(thing) or inspect.isclass(thing)):
         return
     text = inspect.getdoc(thing)
@@ -322,10 +333,9 @@ def test_a_public_name_has_a_docstring_that_says_enough(module, name, thing):
             assert "Returns" in parts or "Yields" in parts, f"{module}.{name} does not say what it returns"
 
 
-@pytest.mark.parametrize("module, name, thing", PUBLIC, ids=lambda value: value if isinstance(value, str) else "")
-def test_every_public_method_says_what_it_does(module, name, thing):
-    if inspect.isclass(thing):
-        for method, value in vars(thing).items():
+def test_every_public_method_says_what_it_does():
+    for module, name, thing in PUBLIC:
+        for method, value in vars(thing).items() if inspect.isclass(thing) else ():
             if not method.startswith("_") and (inspect.isfunction(value) or isinstance(value, (property, classmethod))):
                 function = getattr(value, "fget", None) or getattr(value, "__func__", value)
                 if function.__name__ != "<lambda>":

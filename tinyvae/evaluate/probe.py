@@ -42,8 +42,8 @@ def probe(model, x, labels, x_test, labels_test, per_class=10, rng=None, n_repea
 
     Parameters
     ----------
-    model : VAE or Autoencoder
-        The model.
+    model : VAE, Autoencoder, TwoLayerVAE or VQVAE
+        The model, whose `codes` are asked.
     x : array (n, D)
         The training data, of which only `per_class` rows a class get a label.
     labels : array (n,)
