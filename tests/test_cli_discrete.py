@@ -7,7 +7,7 @@ import pytest
 
 import tinyvae as tv
 from tinyvae import cli, compare
-from tinyvae.cli import evaluation, options, results
+from tinyvae.cli import evaluation, options, results, tasks
 
 SMALL = ["--hidden", "4", "--batch-size", "400", "--epochs", "1"]
 DISCRETE = ["disarm", "leave_one_out", "rebar", "gumbel_softmax", "score_function"]
@@ -235,3 +235,8 @@ def test_a_family_over_beta_is_of_the_latents_that_are_asked_for(latents, quick,
     assert record["settings"]["latents"] == latents and len(record["members"]) == 2
     vae = tv.VAE.load(tmp_path / "rates" / "beta-10.npz")
     assert vae.family.name == latents and vae.n_latents == 2
+
+
+def test_a_walk_along_a_bit_stops_at_its_states_alone():
+    z, columns, *_ = tasks.WALKS["traverse"][1](tv.VAE(16, 3, (4,), latents="binary"), 1, None)
+    assert columns == 2 and np.array_equal(z[1::2], np.eye(3)) and not z[::2].any()
