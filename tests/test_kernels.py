@@ -285,12 +285,12 @@ def given_path_scale(probs, zero, dodds, eps, out):
     return {4: np.abs(dodds) * (1 + np.where(eps > zero, zero / eps, probs / (1 - eps)))}
 
 
-def bits_gradient_arguments(draw, B, n):
+def binary_gradient_arguments(draw, B, n):
     p = open_unit(draw(B, n))
     return [draw(3, B, n), draw(B, n), p, 1 - p, draw(n), np.full((B, n), 0.5), np.full((B, n), -7, draw.dtype)]
 
 
-def bits_gradient_scale(dparams, logits, probs, zero, own, shares, out):
+def binary_gradient_scale(dparams, logits, probs, zero, own, shares, out):
     return {6: np.abs(dparams).sum(axis=0) + np.abs(logits) + np.abs(own)}
 
 
@@ -346,9 +346,9 @@ PAIRS = {
     "gaussian_batch_gradient": (batch_gradient_arguments, batch_gradient_scale),
     "sigmoid": ((lambda draw, B, n: [draw(B * n), np.full(B * n, -7, draw.dtype)]), None),
     "softplus": ((lambda draw, B, n: [draw(B * n), np.full(B * n, -7, draw.dtype)]), None),
-    "bits_odds": (odds_arguments, lambda logits, eps, out: {2: np.abs(logits) - np.log(eps) - np.log1p(-eps)}),
-    "bits_given_path": (given_path_arguments, given_path_scale),
-    "bits_batch_gradient": (bits_gradient_arguments, bits_gradient_scale),
+    "binary_odds": (odds_arguments, lambda logits, eps, out: {2: np.abs(logits) - np.log(eps) - np.log1p(-eps)}),
+    "binary_given_path": (given_path_arguments, given_path_scale),
+    "binary_batch_gradient": (binary_gradient_arguments, binary_gradient_scale),
     "contrasts": (contrasts_arguments, contrasts_scale),
     "add_replicate": (moments_arguments, moments_scale),
     "sgd": (sgd_arguments, sgd_scale),

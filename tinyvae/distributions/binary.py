@@ -8,7 +8,7 @@ from tinyvae.distributions.discrete_prior import Bits
 from tinyvae.distributions.logistic import sigmoid, softplus
 from tinyvae.distributions.relaxed import RelaxedBits
 from tinyvae.distributions.uniform import checked_uniform, gauss_legendre, open_uniform
-from tinyvae.kernels import bits as kernels
+from tinyvae.kernels import binary as kernels
 
 __all__ = ["Binary"]
 
@@ -155,7 +155,7 @@ class Binary(RelaxedBits, Distribution):
         """
         eps = checked_uniform(eps, ("S", *self.params.shape), self.dtype)
         odds = np.empty_like(eps)
-        kernels.bits_odds(self.logits, eps, odds)
+        kernels.binary_odds(self.logits, eps, odds)
         return odds
 
     def noise_given(self, z, v):

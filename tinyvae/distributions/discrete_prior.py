@@ -6,7 +6,7 @@ import scipy
 from tinyvae import validate
 from tinyvae.distributions.logistic import softplus
 from tinyvae.distributions.prior import Prior
-from tinyvae.kernels import bits as kernels
+from tinyvae.kernels import binary as kernels
 
 __all__ = ["Bits", "LearntBits", "Categories", "LearntCategories"]
 
@@ -80,7 +80,7 @@ class Bits(Prior):
         """The same as `Prior.batch_gradient`, in one loop. dparams (S, B, K), shares (B, K) float64 -> (B, K)."""
         out, own = np.empty_like(q.params), np.empty(q.params.shape[1:], q.dtype)
         own[:] = self.logits
-        kernels.bits_batch_gradient(dparams, q.params, q.probs, q.probs_of_0, own, shares, out)
+        kernels.binary_batch_gradient(dparams, q.params, q.probs, q.probs_of_0, own, shares, out)
         return out
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tinyvae.kernels import bits as kernels
+from tinyvae.kernels import binary as kernels
 
 __all__ = ["sigmoid", "softplus"]
 

@@ -10,7 +10,7 @@ import numpy as np
 import scipy
 
 from tinyvae.distributions.logistic import sigmoid
-from tinyvae.kernels import bits as kernels
+from tinyvae.kernels import binary as kernels
 
 __all__ = ["RelaxedBits", "RelaxedGroups"]
 
@@ -32,7 +32,7 @@ class RelaxedBits:
         dodds/dlogits = 1 - (1 - p) / eps where the bit is 1, and 1 - p / (1 - eps) where it is 0.
         """
         dodds, path = np.ascontiguousarray(dodds), np.empty(eps.shape, self.dtype)
-        kernels.bits_given_path(self.probs, self.probs_of_0, dodds, np.ascontiguousarray(eps), path)
+        kernels.binary_given_path(self.probs, self.probs_of_0, dodds, np.ascontiguousarray(eps), path)
         return path
 
     def given_moved(self, dparams, eps):

@@ -11,8 +11,8 @@ from tinyvae.kernels.compile import loop
 from tinyvae.kernels.scalars import exp, log, log1p_unit
 
 __all__ = [
-    "sigmoid_numpy", "sigmoid", "softplus_numpy", "softplus", "bits_odds_numpy", "bits_odds", "bits_given_path_numpy",
-    "bits_given_path", "bits_batch_gradient_numpy", "bits_batch_gradient",
+    "sigmoid_numpy", "sigmoid", "softplus_numpy", "softplus", "binary_odds_numpy", "binary_odds",
+    "binary_given_path_numpy", "binary_given_path", "binary_batch_gradient_numpy", "binary_batch_gradient",
 ]  # fmt: skip
 
 
@@ -42,13 +42,13 @@ def softplus(x, out):
         out[i] = above + log1p_unit(exp(-abs(x[i])))
 
 
-def bits_odds_numpy(logits, eps, out):
+def binary_odds_numpy(logits, eps, out):
     """logits + log(eps / (1 - eps)); out (S, B, K)."""
     np.subtract(logits + np.log(eps), np.log1p(-eps), out=out)
 
 
-@loop(bits_odds_numpy)
-def bits_odds(logits, eps, out):
+@loop(binary_odds_numpy)
+def binary_odds(logits, eps, out):
     one = out.dtype.type(1)
     for s in range(eps.shape[0]):
         for b in range(eps.shape[1]):
@@ -56,13 +56,13 @@ def bits_odds(logits, eps, out):
                 out[s, b, k] = logits[b, k] + log(eps[s, b, k]) - log(one - eps[s, b, k])
 
 
-def bits_given_path_numpy(probs, zero, dodds, eps, out):
+def binary_given_path_numpy(probs, zero, dodds, eps, out):
     """dodds (1 - zero / eps) where the bit is 1, eps > zero, and dodds (1 - probs / (1 - eps)) where it is 0."""
     np.multiply(dodds, 1 - np.where(eps > zero, zero / eps, probs / (1 - eps)), out=out)
 
 
-@loop(bits_given_path_numpy)
-def bits_given_path(probs, zero, dodds, eps, out):
+@loop(binary_given_path_numpy)
+def binary_given_path(probs, zero, dodds, eps, out):
     one = out.dtype.type(1)
     for s in range(eps.shape[0]):
         for b in range(eps.shape[1]):
@@ -73,14 +73,14 @@ def bits_given_path(probs, zero, dodds, eps, out):
                 out[s, b, k] = dodds[s, b, k] * (one - above / below)
 
 
-def bits_batch_gradient_numpy(dparams, logits, probs, zero, own, shares, out):
+def binary_batch_gradient_numpy(dparams, logits, probs, zero, own, shares, out):
     """mean_s dparams / B + shares probs zero (logits - own): a batch's mean, with its share of the KL's slope."""
     mean = dparams.sum(axis=0) / (dparams.shape[0] * dparams.shape[1])
     out[...] = mean + shares * (probs * zero * (logits - own))
 
 
-@loop(bits_batch_gradient_numpy)
-def bits_batch_gradient(dparams, logits, probs, zero, own, shares, out):
+@loop(binary_batch_gradient_numpy)
+def binary_batch_gradient(dparams, logits, probs, zero, own, shares, out):
     real = out.dtype.type
     each = real(1 / (dparams.shape[0] * dparams.shape[1]))
     for b in range(out.shape[0]):
