@@ -249,6 +249,12 @@ DOORS = {
             TypeError,
             "score_function takes no options, got decay",
         ),
+        (
+            lambda: tv.estimators.make("gumbel_softmax", tau=1),
+            TypeError,
+            "gumbel_softmax takes the options temperature, got tau",
+        ),
+        (lambda: tv.estimators.make("relax", hidden=8), TypeError, "hidden must be a tuple of integers .*got 8"),
     ],
     "ELBO": [
         (lambda: tv.ELBO(beta=-1), ValueError, "beta must be finite and at least 0, got -1"),

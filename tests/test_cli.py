@@ -148,6 +148,8 @@ def test_the_words_follow_the_numbers():
         "c could not be told apart from it" in words["variance"] and "a had 2 times its variance" in words["variance"]
     )
     assert "a reached the highest bound, -20.00 nats" in words["bound"] and "2.50 above c" in words["bound"]
+    more = compare.verdict(table | {"d": row(-23.0, 3.0, [3, 2, 4], 30.0)}, [point], compare.Settings(epochs=4))
+    assert "1.00 above b, 2.50 above c and 3.00 above d (one run" in more["bound"]
     assert "a takes the least time, b 2 times as long and c 4 times as long" in words["cost"]
 
 

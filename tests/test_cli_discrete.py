@@ -7,7 +7,7 @@ import pytest
 
 import tinyvae as tv
 from tinyvae import cli, compare
-from tinyvae.cli import evaluation, options, results
+from tinyvae.cli import evaluation, options, results, tasks
 
 SMALL = ["--hidden", "4", "--batch-size", "400", "--epochs", "1"]
 DISCRETE = ["disarm", "leave_one_out", "rebar", "gumbel_softmax", "score_function"]
@@ -153,7 +153,8 @@ def test_a_model_of_discrete_latents_is_evaluated(kind, quick, tmp_path, capsys)
     if kind == "many bits":
         assert "exact_log_likelihood" not in numbers and abs(off) < 0.5
         return
-    assert abs(off) < 1e-9 and numbers["rate"]["decoder_passes"] == {"bits": 16, "choices": 9}[kind]
+    # The model is of float32, and so is its KL.
+    assert abs(off) < np.finfo("float32").eps and numbers["rate"]["decoder_passes"] == {"bits": 16, "choices": 9}[kind]
     vae = tv.VAE.load(tmp_path / "model.npz")
     exact = found["exact_log_likelihood"]
     assert found["bits_per_pixel"] == pytest.approx(-exact / (vae.n_features * np.log(2)))
@@ -235,3 +236,8 @@ def test_a_family_over_beta_is_of_the_latents_that_are_asked_for(latents, quick,
     assert record["settings"]["latents"] == latents and len(record["members"]) == 2
     vae = tv.VAE.load(tmp_path / "rates" / "beta-10.npz")
     assert vae.family.name == latents and vae.n_latents == 2
+
+
+def test_a_walk_along_a_bit_stops_at_its_states_alone():
+    z, columns, *_ = tasks.WALKS["traverse"][1](tv.VAE(16, 3, (4,), latents="binary"), 1, None)
+    assert columns == 2 and np.array_equal(z[1::2], np.eye(3)) and not z[::2].any()

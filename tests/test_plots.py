@@ -275,3 +275,21 @@ def test_matplotlib_is_loaded_by_the_pictures_only_and_pyplot_never():
         "import tinyvae.plots; assert 'matplotlib.pyplot' not in sys.modules"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_biased_estimator_is_called_so_where_variances_are_compared():
+    steps, curve = [0, 1], [(2.0, 1.0, 3.0)] * 2
+    figure = plots.variance_along_training(steps, {"arm": curve, "gumbel_softmax": curve}, biased=["gumbel_softmax"])
+    assert {text.get_text() for text in figure.axes[0].texts} == {"arm", "gumbel softmax (biased)"}
+    figure = plots.variances({"logits": {"arm": curve[0], "gumbel_softmax": curve[0]}}, biased=["gumbel_softmax"])
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["arm", "gumbel softmax (biased)"]
+
+
+def test_a_choice_s_mean_is_of_one_of_its_ways():
+    mu = np.arange(12.0)[:, None] * [0.0, 0.0, 0.0, 0.0, 1.0, 0.1]  # two choices of three ways: of the second, two move
+    axes = plots.latents(mu, None, n_ways=3).axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == (
+        "latent 2, way 2 (posterior mean)",
+        "latent 2, way 3 (posterior mean)",
+    )
+    assert plots.latents(mu[:, 4:5], None).axes[0].get_xlabel() == "latent 1 (posterior mean)"

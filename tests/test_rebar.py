@@ -237,6 +237,9 @@ def test_relax_around_f_at_the_relaxed_sample_is_rebar_and_a_network():
     relax = Relax((4,), temperature=0.5)  # before it learns, its network's prediction is 0
     np.testing.assert_allclose(relax(q, f, eps).dparams, Rebar(0.5, 1.0, 0.0)(q, f, eps).dparams, atol=1e-14)
     assert repr(relax) == "Relax(hidden=(4,), rate=0.001, seed=0, step=0.0001, temperature=0.5)"
+    relax.update()
+    left = f(q.sample(eps)) - f(q.relaxed(q.odds(eps), 0.5))  # what the network is to predict
+    assert relax.learnt.scale == pytest.approx((left.mean(), left.var()), rel=1e-9)
 
 
 def test_what_rebar_learnt_is_saved_and_restored():

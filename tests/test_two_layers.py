@@ -11,7 +11,7 @@ import scipy.special
 import tinyvae as tv
 from tinyvae.estimators.layers import PerLayer
 from tinyvae.machine.arena import Arena
-from tinyvae.models.two_layer_step import LowerTarget, step
+from tinyvae.models.two_layer_step import LowerTarget, UpperLayer, step
 
 OBJECTIVES = {
     "closed": tv.ELBO(),
@@ -241,6 +241,16 @@ def test_bound_and_likelihood_are_those_of_the_sum_over_states(x):
     assert model.held_out(x) == tv.evaluate.bound(model, x)
 
 
+def test_draws_of_both_layers_have_the_probabilities_of_q():
+    model, x, n = make(), np.array([[1.0, 0, 1, 1]]), 20_000
+    model.params["upper_encoder.W0"][:] *= 3  # so that z2 depends on z1
+    q = model.encode(x)
+    z = q.sample(q.noise(np.random.default_rng(9), n))[:, 0]
+    found = np.bincount((z @ 2.0 ** np.arange(5)[::-1]).astype(int), minlength=32) / n
+    p = np.exp(terms(model, x[0])[0]).ravel()
+    assert p.sum() == pytest.approx(1) and (np.abs(found - p) < 4.5 * np.sqrt(p * (1 - p) / n)).all()
+
+
 def test_samples_have_the_models_mean():
     model = make(hidden=())
     found = model.sample(5000, np.random.default_rng(0))
@@ -298,6 +308,27 @@ def test_a_file_a_copy_and_a_pickle_are_the_model(tmp_path, x):
         assert not other.params["upper_decoder.W0"].any() and model.upper_decoder.theta.all()
     with pytest.raises(ValueError, match="holds a tv.TwoLayerVAE, where a tv.VAE is asked for; tv.TwoLayerVAE.load"):
         tv.VAE.load(tmp_path / "model.npz")
+
+
+def test_all_lower_samples_of_a_data_point_meet_its_upper_noise():
+    model, rng = make(), np.random.default_rng(10)
+    z, eps2 = (rng.random((3, 2, 3)) < 0.5).astype(float), rng.random((4, 2, 2))
+    above = UpperLayer(model, z, eps2, tv.ELBO())
+    for s, b in itertools.product(range(3), range(2)):
+        np.testing.assert_array_equal(above.rows[2 * s + b], z[s, b])
+        np.testing.assert_array_equal(above.eps[:, 2 * s + b], eps2[:, b])
+
+
+@pytest.mark.parametrize("lower", ["muprop", "rebar"])
+def test_the_upper_layer_learns_from_its_own_call_and_not_from_slopes(lower, x):
+    model, found = make(), []
+    eps = model.noise(np.random.default_rng(11), 1, 2)
+    for name in (lower, "score_function"):  # which asks for no slope
+        pair = model.resolve((name, "moving_average"))
+        model.loss_and_grads(x, eps, pair)
+        pair.update()
+        found.append(pair.parts[1].average)
+    assert found[0] == found[1]
 
 
 def test_what_learns_learns_for_one_layer(x):

@@ -153,7 +153,8 @@ def _tell(args, record, blocks, title, remark="", extra=None):
     prices = {
         name: [row.costs["phi_milliseconds"] * v for v in row.blocks[last]["variance"]] for name, row in record.items()
     }
-    results.write_figure(args, "variance.png", plots.variances(totals, {f"{last}, variance x ms": prices}))
+    biased = [name for name, row in record.items() if _marked(name, row, args.n_draws) != name]
+    results.write_figure(args, "variance.png", plots.variances(totals, {f"{last}, variance x ms": prices}, biased))
     if extra:
         results.write_figure(args, "decomposition.png", plots.decomposition(extra["decomposition"]))
 

@@ -67,7 +67,8 @@ def _interpolation(vae, n, rng):
 
 def _traversal(vae, n, rng):
     rows = [f"latent {k + 1}" for k in range(vae.n_latents)]
-    return tv.evaluate.traverse(vae, LINE + 1), LINE + 1, "Each latent from its 2.5% to its 97.5% quantile", rows
+    columns = 2 if hasattr(vae.family, "n_states") else LINE + 1  # of a bit, its states: none lies between them
+    return tv.evaluate.traverse(vae, columns), columns, "Each latent from its 2.5% to its 97.5% quantile", rows
 
 
 WALKS = {  # (vae, n, rng) -> codes, images in a row, a title, the rows' names

@@ -96,7 +96,11 @@ class Comparison(NamedTuple):
         readable = first.replace("_", " ")
         return {
             "curves": {
-                "variance": {"steps": [point["step"] for point in self.points], "variances": totals},
+                "variance": {
+                    "steps": [point["step"] for point in self.points],
+                    "variances": totals,
+                    "biased": [name for name, row in self.table.items() if row.get("biased")],
+                },
                 **{
                     key: {name: curve[key] for name, curve in self.curves.items()}
                     for key in ("step", "seconds", "elbo")

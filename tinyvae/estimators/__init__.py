@@ -5,6 +5,7 @@ Each is a function `(q, target, eps, objective=None, rng=None) -> Draws`, decora
 known by its name.
 """
 
+import inspect
 import sys
 
 from tinyvae import discover, validate
@@ -85,11 +86,12 @@ def make(name, **options):
         For an option that it does not take, or one of the wrong type.
     """
     estimator = ESTIMATORS[validate.choice("estimator", name, names())]
-    if isinstance(estimator, type):  # it has state or options
-        return estimator(**options)
-    if options:
-        raise TypeError(f"{name} takes no options, got {', '.join(options)}")
-    return estimator
+    is_made = isinstance(estimator, type)  # it has state or options
+    known = inspect.signature(estimator).parameters if is_made else {}
+    if strange := [option for option in options if option not in known]:
+        takes = f"the options {', '.join(known)}" if known else "no options"
+        raise TypeError(f"{name} takes {takes}, got {', '.join(strange)}")
+    return estimator(**options) if is_made else estimator
 
 
 def resolve(estimator):

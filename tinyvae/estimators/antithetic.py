@@ -1,7 +1,8 @@
 """The score function on pairs of samples, each member made from the other's noise: what they share cancels.
 
 Both samples have the distribution q, and where a latent comes out alike in both it says nothing of its logit. The
-second evaluation of f belongs to the estimator: it works for a single sample a data point.
+second evaluation of f belongs to the estimator: it works for a single sample a data point. Of bits, antithetic noise
+on top (`tv.noise`) brings nothing: it mirrors eps, too, and so its second samples repeat the first.
 """
 
 from tinyvae.estimators.contract import Draws

@@ -147,7 +147,7 @@ class SmallNetwork:
     """
 
     def __init__(self, hidden, rate, seed, decay=DECAY):
-        self.hidden = tuple(validate.integer("each of hidden", n, least=1) for n in hidden)
+        self.hidden = validate.sizes("hidden", tuple(hidden) if np.iterable(hidden) else hidden)
         self.seed, self.decay = validate.integer("seed", seed, least=0), _decay(decay)
         self.optimizer = Adam(rate)
         self.mlp, self.scale = None, None

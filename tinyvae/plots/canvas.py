@@ -61,20 +61,22 @@ def new_axes(width, height):
         return Figure(figsize=(width, height), layout="constrained").add_subplot()
 
 
-def readable(name):
+def readable(name, biased=()):
     """An estimator's name as a figure shows it.
 
     Parameters
     ----------
     name : str
         With underscores.
+    biased : collection of str, optional
+        Names of those that are.
 
     Returns
     -------
     str
-        With blanks.
+        With blanks, and with a word where it is one of the biased.
     """
-    return name.replace("_", " ")
+    return name.replace("_", " ") + " (biased)" * (name in biased)
 
 
 def colors_of(looks):
@@ -93,7 +95,7 @@ def colors_of(looks):
     return {name: look["color"] for name, look in looks.items()}
 
 
-def label_ends(axes, ends, colors):
+def label_ends(axes, ends, colors, biased=()):
     """Write each line's name beside the axes at the height of its end, pushed apart where they would overlap.
 
     Parameters
@@ -104,6 +106,8 @@ def label_ends(axes, ends, colors):
         {name: the line's last value}.
     colors : dict
         {name: color}.
+    biased : collection of str, optional
+        Names that `readable` marks.
     """
     axes.get_ylim()  # matplotlib settles the limits when asked for them
     to_axes = axes.transScale + axes.transLimits
@@ -116,4 +120,4 @@ def label_ends(axes, ends, colors):
         ceiling = heights[name] = min(heights[name], ceiling)
         ceiling -= gap
     for name, height in heights.items():
-        axes.text(1.02, height, readable(name), transform=axes.transAxes, color=colors[name], va="center")
+        axes.text(1.02, height, readable(name, biased), transform=axes.transAxes, color=colors[name], va="center")

@@ -11,7 +11,7 @@ from tinyvae.plots.looks import BLACK, PALETTE, markers, styles
 __all__ = ["variance_along_training", "bounds", "training", "variances", "along", "decomposition"]
 
 
-def variance_along_training(steps, variances, axes=None):
+def variance_along_training(steps, variances, axes=None, biased=()):
     """Each estimator's gradient variance against the steps trained, log axis, with the band of its 95% interval.
 
     Parameters
@@ -22,6 +22,8 @@ def variance_along_training(steps, variances, axes=None):
         {estimator: (T, 3)}, nats²: the total variance of the encoder's gradient, its lower and upper limit.
     axes : matplotlib.axes.Axes
         Where to draw; None makes a figure.
+    biased : collection of str, optional
+        The estimators that are: it is said beside their names, for a low variance is not all then.
 
     Returns
     -------
@@ -39,7 +41,7 @@ def variance_along_training(steps, variances, axes=None):
         ylabel="total over the weights (nats²)",
         title="Variance of the encoder's gradient, with 95% band",
     )
-    label_ends(axes, {name: np.asarray(curve)[-1, 0] for name, curve in variances.items()}, colors_of(looks))
+    label_ends(axes, {name: np.asarray(curve)[-1, 0] for name, curve in variances.items()}, colors_of(looks), biased)
     return axes.figure
 
 
@@ -106,7 +108,7 @@ def training(epochs, train, validation, formula="-log p(x | z)"):
         return figure
 
 
-def variances(blocks, prices=None):
+def variances(blocks, prices=None, biased=()):
     """Each estimator's total gradient variance in each block, log axis, with its 95% interval.
 
     Parameters
@@ -115,6 +117,8 @@ def variances(blocks, prices=None):
         {block: {estimator: (value, low, high)}}, nats², a panel each, of the same estimators.
     prices : dict
         The same of variance times milliseconds, nats² ms, or None.
+    biased : collection of str, optional
+        The estimators that are: it is said beside their names.
 
     Returns
     -------
@@ -139,7 +143,7 @@ def variances(blocks, prices=None):
                 axes.set_xlim(
                     10.0 ** np.floor(np.log10(shown.min() / 1.2)), 10.0 ** np.ceil(np.log10(shown.max() * 1.2))
                 )
-            axes.set_yticks(range(len(names)), [readable(name) for name in names])
+            axes.set_yticks(range(len(names)), [readable(name, biased) for name in names])
             axes.grid(axis="x", color="#dddddd", linewidth=0.6)
         return figure
 

@@ -29,14 +29,15 @@ def coarser(n_nodes):
 
 
 def exact_gradient(q, target, objective=None, n_nodes=32, n_samples=1):
-    """d E_q[l(z)] / d [mu, logvar] by quadrature, from values of f alone: what an estimator must give on average.
+    """d E_q[l(z)] / d params by quadrature or enumeration, from values of f alone: what an estimator gives on average.
 
-        dE/dmu = E[l eps] / std,   dE/dlogvar = E[l (eps^2 - 1)] / 2
+        dE/dmu = E[l eps] / std,   dE/dlogvar = E[l (eps^2 - 1)] / 2   of a Gaussian; of bits and choices see there
 
     Parameters
     ----------
-    q : DiagonalGaussian
-        float64, (B, K), of one to three latents.
+    q : DiagonalGaussian, Binary, Categorical or another distribution with `nodes`
+        float64, one for each of B data points: a Gaussian of one to three latents, bits or choices of at most 4,096
+        states.
     target : Target
         The function f.
     objective : ELBO, ImportanceWeighted or None
@@ -49,8 +50,8 @@ def exact_gradient(q, target, objective=None, n_nodes=32, n_samples=1):
 
     Returns
     -------
-    array (B, 2K)
-        The gradient.
+    array (B, P)
+        The gradient, laid out like q.params.
 
     Raises
     ------
@@ -169,11 +170,12 @@ def exact_loss(q, target, objective=None, n_nodes=32):
 
 
 def exact_mean(estimator, q, target, objective=None, n_samples=1, n_nodes=20, rng=None):
-    """An estimator's expectation and variance by quadrature.
+    """An estimator's expectation and variance by quadrature over its noise.
 
     The nodes stand for the noise of a whole n_samples estimate: a product grid over n_samples * K dimensions, laid out
     as n_nodes^(n_samples K) replicates on the batch axis, so that samples that look at each other (leave-one-out)
-    see independent ones. An unbiased estimator's mean equals `exact_gradient`, to rounding for polynomials.
+    see independent ones. An unbiased estimator's mean equals `exact_gradient`, to rounding for polynomials. Of bits it
+    is a grid over uniform noise between the places where they flip, see `Binary.noise_nodes`.
 
     Parameters
     ----------
@@ -190,8 +192,8 @@ def exact_mean(estimator, q, target, objective=None, n_samples=1, n_nodes=20, rn
 
     Returns
     -------
-    tuple of array (B, 2K)
-        The expectation and the variance.
+    tuple of array (B, P)
+        The expectation and the variance, laid out like q.params.
 
     Raises
     ------

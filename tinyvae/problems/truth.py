@@ -22,7 +22,8 @@ class Reference(NamedTuple):
     Attributes
     ----------
     gradients : dict
-        {"mu": array (B, K), "logvar": array (B, K), "encoder": array (P,)}, as in `variance.measure`.
+        {"mu": array (B, K), "logvar": array (B, K), "encoder": array (P,)}, as in `variance.measure`; of bits and
+        choices "logits" in place of the first two.
     error : float
         The largest difference of a data point's gradient to a coarser rule's, over the largest coordinate; 0 by
         enumeration.
@@ -74,7 +75,7 @@ def vae_gradient(vae, x, objective=ELBO(), n_samples=1, n_nodes=None):
 
     Of bits and choices it is by enumeration, of at most 4,096 states.
 
-        d/d[mu, logvar] = E[f score] by `check.exact_gradient`, then the encoder's own backward pass
+        d/dparams = E[f score] by `check.exact_gradient`, then the encoder's own backward pass
 
     Parameters
     ----------
@@ -128,7 +129,7 @@ def vae_gradient(vae, x, objective=ELBO(), n_samples=1, n_nodes=None):
 
 
 def _quadrature(vae, x, params, objective, n_samples, n_nodes):
-    """`check.exact_gradient`, a few data points at a time: (B, 2K)."""
+    """`check.exact_gradient`, a few data points at a time: (B, P)."""
     n_points = max(1, QUADRATURE_ROWS // rule(vae, n_nodes)[0])
     pieces = [slice(start, start + n_points) for start in range(0, len(x), n_points)]
     return np.concatenate(

@@ -94,7 +94,8 @@ def measure(
     dict
         {name: Report}, with these blocks.
 
-        "mu", "logvar": (B, K), each data point's gradient of its own loss, an analytic KL's included, not divided by B.
+        "mu", "logvar": (B, K), each data point's gradient of its own loss, an analytic KL's included, not divided by B;
+        of bits and choices "logits", (B, P).
 
         "encoder", "decoder": (P,), aligned with that part of theta, the gradient of the loss, the mean over the batch:
         report.mean["encoder"] is what `vae.loss_and_grads` gives on average. The decoder's gradient, taken at
@@ -211,7 +212,7 @@ def measure_target(
     noise=Plan.noise,
     warmup=Plan.warmup,
 ):
-    """Measure estimators of d E_q[f(z)] / d [mu, logvar] for any target: `measure` without the networks.
+    """Measure estimators of d E_q[f(z)] / d params for any target: `measure` without the networks.
 
     Parameters
     ----------
@@ -240,7 +241,7 @@ def measure_target(
     Returns
     -------
     dict
-        {name: Report}, with the blocks "mu" and "logvar", (B, K); step_milliseconds is NaN.
+        {name: Report}, with q's blocks, "mu" and "logvar", (B, K), or "logits", (B, P); step_milliseconds is NaN.
 
     Raises
     ------
