@@ -61,7 +61,9 @@ class Bits(Prior):
 
     def log_prob(self, z):
         """log p(z) = sum_k [z_k logits_k - log(1 + exp(logits_k))], nats. z (S, B, K) -> (S, B)."""
-        return (z * self.logits - np.logaddexp(0, self.logits)).sum(axis=2).astype(z.dtype, copy=False)
+        own = np.asarray(self.logits)
+        own = own.astype(np.promote_types(own.dtype, z.dtype), copy=False)  # K: learnt in float32, of z in float64
+        return (z * own - np.logaddexp(0, own)).sum(axis=2).astype(z.dtype, copy=False)
 
     def log_prob_grad(self, z):
         """Its slope, continued in a straight line between 0 and 1: logits. z (S, B, K) -> (S, B, K)."""

@@ -1,5 +1,7 @@
 """The diagonal Gaussian over latents: what the encoder's output means."""
 
+import functools
+
 import numpy as np
 
 from tinyvae import validate
@@ -250,6 +252,9 @@ class DiagonalGaussian(Distribution):
         return nodes.reshape(-1, n_samples, n_latents).transpose(1, 0, 2), weights
 
 
+_hermite = functools.cache(np.polynomial.hermite_e.hermegauss)  # the eigenvalues of a matrix of n_nodes rows
+
+
 def gauss_hermite(n_nodes, n_latents):
     """Nodes and weights with sum_i w_i f(eps_i) = E[f(eps)], eps ~ N(0, I).
 
@@ -282,7 +287,7 @@ def gauss_hermite(n_nodes, n_latents):
     if validate.integer("n_nodes", n_nodes, least=1) > 370:
         raise ValueError(f"n_nodes must be at most 370, got {n_nodes}: the weights of more underflow")
     validate.integer("n_latents", n_latents, least=1)
-    x, w = np.polynomial.hermite_e.hermegauss(n_nodes)
+    x, w = _hermite(n_nodes)
     grid = np.meshgrid(*[x] * n_latents, indexing="ij")
     weights = np.ones(1)
     for _ in range(n_latents):
