@@ -107,6 +107,7 @@ def test_its_kl_is_the_integral(prior):
     np.testing.assert_allclose(q.kl(), (weights * (q.log_prob(z) - prior.log_prob(z))).sum(axis=0), rtol=1e-11)
     np.testing.assert_allclose(q.kl_by_latent().sum(axis=1), q.kl(), rtol=1e-11)
     assert (q.kl_by_latent() >= 0).all()
+    np.testing.assert_allclose(q.entropy(), -(weights * q.log_prob(z)).sum(axis=0), rtol=1e-11)
 
 
 @pytest.mark.parametrize("prior", [StandardNormal(), PRIOR], ids=["standard", "learnt"])

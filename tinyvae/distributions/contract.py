@@ -1,7 +1,7 @@
 """What every q answers: a distribution over latents, one for each row of a batch, and how it meets its prior.
 
-S samples, B rows, K latents, P parameters a row. `Distribution` supplies what follows from this list: noise, the KL and
-the log ratio to the prior, the gradient of a batch.
+S samples, B rows, K latents, P parameters a row. `Distribution` supplies what follows from this list: noise, the
+entropy, the KL and the log ratio to the prior, the gradient of a batch.
 
     name, blocks        how it is called; the names of the blocks of its parameters
     prior               the prior that a model takes unless told otherwise
@@ -86,6 +86,10 @@ class Distribution:
     def checked(self, z, name="z"):
         """z (S, B, K), if it fits. Raises ValueError or TypeError, calling it `name`."""
         return validate.array(name, z, ("S", *self.mean.shape), self.dtype)
+
+    def entropy(self):
+        """-E_q[log q(z)], nats, (B,)."""
+        return self.entropy_by_latent().sum(axis=1)
 
     # --- against the prior ------------------------------------------------------------------------
 
