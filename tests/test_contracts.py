@@ -244,7 +244,7 @@ def test_the_mean_gradient_of_a_vae_of_bits_is_the_exact_one(objective, numeric_
             mean += weights[i] * weights[j] * grads / 2
     np.testing.assert_allclose(mean, exact, atol=1e-8 * np.abs(exact).max())
     # p is Bonferroni's: a false alarm once in 3,000 seeds, over the three objectives.
-    report = variance.measure(vae, x, ["leave_one_out"], objective, 20_000, 2, n_timings=0)["leave_one_out"]
+    report = variance.measure(vae, x, ["leave_one_out"], objective, 5_000, 2, n_timings=0)["leave_one_out"]
     assert variance.bias(report, exact[: vae.n_encoder], "encoder").p > 1e-4
 
 
@@ -512,7 +512,7 @@ def test_a_vae_with_another_prior_has_its_gradient(objective, numeric_gradient, 
     numeric = numeric_gradient(lambda: vae.loss_and_grads(x, eps, objective=objective)[0], vae.theta)
     np.testing.assert_allclose(grads, numeric, atol=1e-7 * np.abs(numeric).max())
     names = ["score_function"] if objective.averages else ["vimco"]
-    report = variance.measure(vae, x, names, objective, 20_000, 2, n_timings=0)[names[0]]
+    report = variance.measure(vae, x, names, objective, 8_000, 2, n_timings=0)[names[0]]
     exact = tv.problems.vae_gradient(vae, x, objective, n_samples=2)
     for block in ("mu", "logvar", "encoder"):  # Bonferroni at 0.001 in 9 cases: a false alarm once in 100 seeds
         assert variance.bias(report, exact.gradients[block], block).p > 0.001
