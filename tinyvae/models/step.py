@@ -8,13 +8,15 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyvae import validate
-from tinyvae.estimators.contract import ask
+from tinyvae.estimators.contract import ask, check_samples
 from tinyvae.estimators.traits import decoder_sample
 from tinyvae.kernels.compile import instead_of
 from tinyvae.models.reconstruction import finite
 from tinyvae.objectives import Integrand, answer
 
-__all__ = ["Step", "step_numpy", "step", "prior_gradients", "encoder_gradient", "write_encoder_gradient"]
+__all__ = [
+    "Step", "step_numpy", "step", "loss_and_grads", "prior_gradients", "encoder_gradient", "write_encoder_gradient",
+]  # fmt: skip
 
 
 class Step(NamedTuple):
@@ -132,6 +134,40 @@ def step(vae, x, eps, estimator, objective, rng, grads):
         for name, array in prior_gradients(q, z, weights, objective).items():
             prior_grads[name][...] = array
     return Step(loss, reconstruction, kl)
+
+
+def loss_and_grads(model, x, eps, estimator, objective, rng):
+    """A model's own step, its noise checked, and the gradient in an array of its own.
+
+    Parameters
+    ----------
+    model : VAE or TwoLayerVAE
+        It says the shape of its noise, and takes the step.
+    x, eps, estimator, objective, rng
+        As for `step_numpy`; eps and rng are checked here, the rest by the model.
+
+    Returns
+    -------
+    loss : float
+        Nats a data point.
+    grads : array (P,)
+        Aligned with theta.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For noise or a generator that does not fit.
+    NonFiniteLoss
+        If the loss is not finite.
+    """
+    eps = validate.array("eps", eps, ("S", *model.noise_shape(len(x))), model.dtype)
+    check_samples("loss_and_grads", eps, least=1)
+    if rng is not None:
+        validate.generator("rng", rng)
+    grads = np.empty_like(model.theta)
+    loss = model.step(x, eps, estimator, objective, rng, grads).loss
+    finite("the gradient", grads)
+    return finite("the loss", loss), grads
 
 
 def prior_gradients(q, z, weights, objective):

@@ -7,13 +7,12 @@ import numpy as np
 from tinyvae import distributions, estimators, evaluate, validate
 from tinyvae.distributions import Binary
 from tinyvae.distributions.uniform import open_uniform
-from tinyvae.estimators.contract import check_samples
 from tinyvae.estimators.layers import PerLayer, per_layer
 from tinyvae.machine.arena import remember
 from tinyvae.mlp import MLP
 from tinyvae.models.layered_bits import LayeredBits
 from tinyvae.models.model import Model
-from tinyvae.models.reconstruction import finite
+from tinyvae.models.step import loss_and_grads
 from tinyvae.models.two_layer_step import exact_step, step
 from tinyvae.noise import independent
 from tinyvae.objectives import ELBO, at_step, check_objective
@@ -250,14 +249,7 @@ class TwoLayerVAE(Model):
             If the loss is not finite.
         """
         x = self._checked(x, objective)
-        eps = validate.array("eps", eps, ("S", *self.noise_shape(len(x))), self.dtype)
-        check_samples("loss_and_grads", eps, least=1)
-        if rng is not None:
-            validate.generator("rng", rng)
-        grads = np.empty_like(self.theta)
-        loss = step(self, x, eps, self.resolve(estimator), objective, rng, grads).loss
-        finite("the gradient", grads)
-        return finite("the loss", loss), grads
+        return loss_and_grads(self, x, eps, self.resolve(estimator), objective, rng)
 
     def exact_loss_and_grads(self, x, objective=ELBO()):
         """The loss of a batch and its gradient, by enumeration of all states: what estimates are held against.

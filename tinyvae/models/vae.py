@@ -6,10 +6,8 @@ import math
 import numpy as np
 
 from tinyvae import distributions, estimators, evaluate, validate
-from tinyvae.estimators.contract import check_samples
 from tinyvae.models.model import Model
-from tinyvae.models.reconstruction import finite
-from tinyvae.models.step import step
+from tinyvae.models.step import loss_and_grads, step
 from tinyvae.noise import independent
 from tinyvae.objectives import ELBO, check_objective
 
@@ -199,12 +197,5 @@ class VAE(Model):
         """
         x = self.check_data(x)
         x = x.astype(self.dtype, copy=False) if x.dtype.kind == "f" else x
-        eps = validate.array("eps", eps, ("S", *self.noise_shape(len(x))), self.dtype)
-        check_samples("loss_and_grads", eps, least=1)
         check_objective(objective)
-        if rng is not None:
-            validate.generator("rng", rng)
-        grads = np.empty_like(self.theta)
-        loss = step(self, x, eps, estimators.resolve(estimator), objective, rng, grads).loss
-        finite("the gradient", grads)
-        return finite("the loss", loss), grads
+        return loss_and_grads(self, x, eps, estimators.resolve(estimator), objective, rng)
